@@ -1,0 +1,141 @@
+#ifndef SLUICE_STORAGE_BATCH_H_
+#define SLUICE_STORAGE_BATCH_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/bitmap.h"
+#include "storage/schema.h"
+
+namespace sluice::storage {
+
+// Byte strings, one after the other, without an allocation for each.
+class StringList {
+ public:
+  void Add(std::string_view text) {
+    bytes_.append(text);
+    ends_.push_back(bytes_.size());
+  }
+  void Clear() {
+    bytes_.clear();
+    ends_.clear();
+  }
+  size_t size() const { return ends_.size(); }
+  std::string_view operator[](size_t i) const {
+    size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return std::string_view(bytes_).substr(begin, ends_[i] - begin);
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+  std::vector<size_t> ends_;
+};
+
+// Distinct byte strings and their positions in order of first appearance. Adding one allocates
+// nothing beyond the growth of three arrays.
+class Dictionary {
+ public:
+  // The position of `text`, which is added if it is new.
+  uint32_t Intern(std::string_view text);
+  const StringList& strings() const { return strings_; }
+  void Clear();
+
+ private:
+  struct Slot {
+    uint32_t hash = 0;
+    // Position plus one; zero means free.
+    uint32_t position = 0;
+  };
+
+  void Grow();
+
+  StringList strings_;
+  // Open addressing, a power of two, at most half full.
+  std::vector<Slot> slots_;
+};
+
+// The values of one column of a batch: those that are present, in row order, and for which rows.
+// Numbers and booleans are kept as 64 bits each: a float by its IEEE bits, an unsigned integer
+// wrapped, a boolean as 0 or 1. A tag's numbers are positions in the dictionary of its values.
+class BatchColumn {
+ public:
+  explicit BatchColumn(ColumnType type) : type_(type) {}
+
+  ColumnType type() const { return type_; }
+  const Bitmap& present() const { return present_; }
+  size_t present_count() const {
+    return type_ == ColumnType::kString ? strings_.size() : numbers_.size();
+  }
+  const std::vector<int64_t>& numbers() const { return numbers_; }
+  // The values of a string column.
+  const StringList& strings() const { return strings_; }
+  // The distinct values of a tag.
+  const Dictionary& dictionary() const { return dictionary_; }
+
+  // One value for `row`, which comes after every row that has one.
+  void AddNumber(size_t row, int64_t bits) {
+    present_.Set(row);
+    numbers_.push_back(bits);
+  }
+  void AddString(size_t row, std::string_view text) {
+    present_.Set(row);
+    strings_.Add(text);
+  }
+  void AddTag(size_t row, std::string_view value);
+
+  void Clear();
+
+ private:
+  ColumnType type_;
+  Bitmap present_;
+  std::vector<int64_t> numbers_;
+  StringList strings_;
+  Dictionary dictionary_;
+};
+
+// Rows of one table, column by column, in the order in which they were added. Columns are those of
+// the table's schema, by position; a row need not have a value in each.
+class TableBatch {
+ public:
+  explicit TableBatch(TablePtr table) : table_(std::move(table)) {}
+
+  // The schema that the rows were added under.
+  const TablePtr& table() const { return table_; }
+  // Replaces the schema with one that has more columns at the end, or the same.
+  void set_table(TablePtr table) { table_ = std::move(table); }
+
+  size_t row_count() const { return timestamps_.size(); }
+  // Nanoseconds since the epoch.
+  const std::vector<int64_t>& timestamps() const { return timestamps_; }
+  // Columns that any row has touched; the span may be shorter than the schema.
+  std::span<const BatchColumn> columns() const { return columns_; }
+
+  // Adds a row; the Add… calls that follow give its values, at most one for each column, of the
+  // type that column has.
+  void AddRow(int64_t timestamp_ns) { timestamps_.push_back(timestamp_ns); }
+  void AddTag(size_t column, std::string_view value) { At(column).AddTag(row(), value); }
+  void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
+  void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
+
+  // Copies of the rows given by position, in that order; `rows` ascends within any one call.
+  void CopyRowsTo(std::span<const uint32_t> rows, TableBatch& out) const;
+  // Removes all rows and keeps the memory.
+  void Clear();
+
+ private:
+  size_t row() const { return timestamps_.size() - 1; }
+  BatchColumn& At(size_t column);
+
+  TablePtr table_;
+  std::vector<int64_t> timestamps_;
+  std::vector<BatchColumn> columns_;
+};
+
+}  // namespace sluice::storage
+
+#endif  // SLUICE_STORAGE_BATCH_H_

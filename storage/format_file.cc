@@ -1,0 +1,66 @@
+#include "storage/format_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+namespace sluice::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kPrefix[] = "sluice store format ";
+
+absl::Status SystemError(const std::string& what, const fs::path& path, int error) {
+  return absl::UnavailableError(
+      fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(error)));
+}
+
+absl::Status WriteDurably(const fs::path& path, const std::string& text) {
+  int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0) return SystemError("cannot create", path, errno);
+  bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                 fsync(file) == 0;
+  int error = errno;
+  close(file);
+  return written ? absl::OkStatus() : SystemError("cannot write", path, error);
+}
+
+absl::Status Check(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  int version = 0;
+  if (line.starts_with(kPrefix)) version = std::atoi(line.c_str() + sizeof(kPrefix) - 1);
+  if (version == kFormatVersion) return absl::OkStatus();
+  if (version > kFormatVersion) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} says that the store has format {}, and this program reads up to {}: it was written by a "
+        "newer Sluice; start that one. Nothing was changed",
+        path.string(), version, kFormatVersion));
+  }
+  return absl::FailedPreconditionError(
+      fmt::format("{} does not name a store's format. Nothing was changed", path.string()));
+}
+
+}  // namespace
+
+absl::Status CheckFormat(const std::string& data_dir) {
+  fs::path path = fs::path(data_dir) / "FORMAT";
+  std::error_code error;
+  // An empty file is one whose creation a crash cut short: nothing was stored yet.
+  if (fs::exists(path, error) && fs::file_size(path, error) > 0) return Check(path);
+  if (fs::exists(fs::path(data_dir) / "rocksdb" / "CURRENT", error)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} holds a store without the file FORMAT. Nothing was changed", data_dir));
+  }
+  fs::create_directories(data_dir, error);
+  if (error) return SystemError("cannot create directory", data_dir, error.value());
+  return WriteDurably(path, fmt::format("{}{}\n", kPrefix, kFormatVersion));
+}
+
+}  // namespace sluice::storage

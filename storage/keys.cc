@@ -1,0 +1,48 @@
+#include "storage/keys.h"
+
+#include "storage/bytes.h"
+
+namespace sluice::storage {
+namespace {
+
+constexpr uint64_t kSignBit = uint64_t{1} << 63;
+
+}  // namespace
+
+std::string DatabaseKey(std::string_view name) {
+  std::string key(1, kDatabaseKeyTag);
+  key.append(name);
+  return key;
+}
+
+std::string SchemaKey(uint32_t table) {
+  std::string key(1, kSchemaKeyTag);
+  PutBe32(key, table);
+  return key;
+}
+
+std::string Encode(const BlockKey& key) {
+  std::string bytes(1, kBlockKeyTag);
+  PutBe32(bytes, key.table);
+  PutBe64(bytes, static_cast<uint64_t>(key.partition) ^ kSignBit);
+  PutBe64(bytes, key.sequence);
+  return bytes;
+}
+
+std::optional<BlockKey> DecodeBlockKey(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (reader.Byte() != kBlockKeyTag) return std::nullopt;
+  BlockKey key;
+  key.table = reader.Be32();
+  key.partition = static_cast<int64_t>(reader.Be64() ^ kSignBit);
+  key.sequence = reader.Be64();
+  if (!reader.ok() || !reader.empty()) return std::nullopt;
+  return key;
+}
+
+int64_t PartitionOf(int64_t timestamp_ns, int64_t partition_ns) {
+  int64_t quotient = timestamp_ns / partition_ns;
+  return timestamp_ns % partition_ns < 0 ? quotient - 1 : quotient;
+}
+
+}  // namespace sluice::storage

@@ -1,0 +1,130 @@
+#include "storage/rocksdb_engine.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <condition_variable>
+
+#include "storage/bytes.h"
+#include "storage/keys.h"
+#include "storage/rocksdb_status.h"
+
+namespace sluice::storage {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kBlockCacheBytes = 256 * kMiB;
+// Over all databases.
+constexpr size_t kWriteBufferBytes = 256 * kMiB;
+constexpr uint64_t kMaxWalBytes = 512 * kMiB;
+// How many sequences one write of the ceiling reserves.
+constexpr uint64_t kSequencesAtOnce = uint64_t{1} << 20;
+constexpr std::chrono::milliseconds kSyncPeriod(100);
+
+std::shared_ptr<rocksdb::Cache> SharedBlockCache() {
+  static const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  return cache;
+}
+
+rocksdb::DBOptions DbOptions() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.max_background_jobs = 2;
+  options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kWriteBufferBytes);
+  options.max_total_wal_size = kMaxWalBytes;
+  // A torn record at the end of the log is a write that was never acknowledged.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.keep_log_file_num = 4;
+  return options;
+}
+
+}  // namespace
+
+rocksdb::ColumnFamilyOptions RocksDbEngine::FamilyOptions() {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = 64 * kMiB;
+  options.compression = rocksdb::kLZ4Compression;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = SharedBlockCache();
+  table.format_version = 5;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
+    const std::string& path, std::vector<rocksdb::ColumnFamilyHandle*>& families) {
+  rocksdb::DBOptions options = DbOptions();
+  std::vector<std::string> names;
+  // Fails where there is no store yet; opening makes one.
+  if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) {
+    names = {rocksdb::kDefaultColumnFamilyName};
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions());
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status opened = rocksdb::DB::Open(options, path, descriptors, &families, &db);
+  if (!opened.ok()) return FromRocksDb(opened, "cannot open the store in " + path);
+  std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(std::unique_ptr<rocksdb::DB>(db)));
+  absl::Status loaded = engine->LoadSequences();
+  if (!loaded.ok()) return loaded;
+  return engine;
+}
+
+RocksDbEngine::RocksDbEngine(std::unique_ptr<rocksdb::DB> db)
+    : db_(std::move(db)), syncer_([this](std::stop_token stop) { SyncInBackground(stop); }) {}
+
+RocksDbEngine::~RocksDbEngine() {
+  syncer_.request_stop();
+  syncer_.join();
+}
+
+absl::Status RocksDbEngine::LoadSequences() {
+  std::string bytes;
+  rocksdb::Status got = db_->Get(rocksdb::ReadOptions(), std::string(kSequenceCeilingKey), &bytes);
+  if (got.IsNotFound()) return absl::OkStatus();
+  if (!got.ok()) return FromRocksDb(got, "cannot read the catalog");
+  ByteReader reader(bytes);
+  next_sequence_ = sequence_ceiling_ = reader.Be64();
+  if (!reader.ok()) return absl::DataLossError("damaged catalog: the ceiling of sequences");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> RocksDbEngine::ReserveSequences(uint64_t count) {
+  std::lock_guard lock(sequence_mutex_);
+  if (next_sequence_ + count > sequence_ceiling_) {
+    uint64_t ceiling = next_sequence_ + count + kSequencesAtOnce;
+    std::string bytes;
+    PutBe64(bytes, ceiling);
+    rocksdb::WriteBatch batch;
+    batch.Put(std::string(kSequenceCeilingKey), bytes);
+    absl::Status written = Write(batch, Durability::kSynced);
+    if (!written.ok()) return written;
+    sequence_ceiling_ = ceiling;
+  }
+  uint64_t first = next_sequence_;
+  next_sequence_ += count;
+  return first;
+}
+
+absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durability) {
+  rocksdb::WriteOptions options;
+  options.sync = durability == Durability::kSynced;
+  absl::Status written = FromRocksDb(db_->Write(options, &batch), "cannot write to the store");
+  if (written.ok() && !options.sync) unsynced_ = true;
+  return written;
+}
+
+void RocksDbEngine::SyncInBackground(std::stop_token stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    wake.wait_for(lock, stop, kSyncPeriod, [] { return false; });
+    // A failed sync stays to be done; RocksDB then refuses further writes and says why.
+    if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
+  }
+}
+
+}  // namespace sluice::storage

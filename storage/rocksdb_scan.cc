@@ -1,0 +1,177 @@
+#include "storage/rocksdb_scan.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <unordered_map>
+
+#include "storage/block.h"
+#include "storage/keys.h"
+#include "storage/merge.h"
+#include "storage/rocksdb_status.h"
+
+namespace sluice::storage {
+namespace {
+
+// Blocks found while a partition is searched are kept up to here; beyond, they are read again when
+// the merge reaches them.
+constexpr size_t kMaxKeptBytes = size_t{64} << 20;
+
+class RocksDbSnapshot;
+
+// Goes from partition to partition; within one, picks the blocks that may hold wanted rows and
+// merges them.
+class RocksDbScan : public Scan {
+ public:
+  RocksDbScan(const RocksDbSnapshot& snapshot, ScanSpec spec);
+
+  absl::Status Next(ScanRows& rows) override;
+
+ private:
+  absl::Status OpenPartition();
+  bool AtPartition(int64_t partition) const;
+  absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
+  bool MayMatch(const Block& block) const;
+  absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
+  absl::Status Damaged(const BlockKey& key, const absl::Status& status) const;
+
+  const RocksDbSnapshot& snapshot_;
+  const ScanSpec spec_;
+  std::unique_ptr<rocksdb::Iterator> it_;
+  // The partitions that the time range touches.
+  int64_t next_partition_;
+  int64_t last_partition_;
+  bool at_end_ = false;
+  std::unordered_map<uint64_t, std::string> kept_;
+  size_t kept_bytes_ = 0;
+  std::optional<BlockMerge> merge_;
+};
+
+class RocksDbSnapshot : public Snapshot {
+ public:
+  explicit RocksDbSnapshot(std::shared_ptr<const RocksDbDatabase> database)
+      : database_(std::move(database)),
+        record_(database_->record()),
+        snapshot_(database_->engine().db().GetSnapshot()),
+        // After the snapshot: every column of a visible block is in the schema.
+        schema_(database_->schema()) {}
+  ~RocksDbSnapshot() override { database_->engine().db().ReleaseSnapshot(snapshot_); }
+
+  const DatabaseRecord& record() const override { return record_; }
+  const DatabaseSchema& schema() const override { return *schema_; }
+  absl::StatusOr<std::unique_ptr<Scan>> Read(ScanSpec spec) const override {
+    return std::make_unique<RocksDbScan>(*this, std::move(spec));
+  }
+
+  const RocksDbDatabase& database() const { return *database_; }
+  rocksdb::ReadOptions ReadOptions() const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot_;
+    return options;
+  }
+
+ private:
+  const std::shared_ptr<const RocksDbDatabase> database_;
+  const DatabaseRecord record_;
+  const rocksdb::Snapshot* const snapshot_;
+  const std::shared_ptr<const DatabaseSchema> schema_;
+};
+
+RocksDbScan::RocksDbScan(const RocksDbSnapshot& snapshot, ScanSpec spec)
+    : snapshot_(snapshot),
+      spec_(std::move(spec)),
+      it_(snapshot.database().engine().db().NewIterator(snapshot.ReadOptions(),
+                                                        snapshot.database().family())),
+      next_partition_(PartitionOf(spec_.min_time_ns, snapshot.database().partition_ns())),
+      last_partition_(PartitionOf(spec_.max_time_ns, snapshot.database().partition_ns())) {}
+
+absl::Status RocksDbScan::Next(ScanRows& rows) {
+  rows.Clear();
+  while (!at_end_) {
+    if (!merge_) {
+      absl::Status opened = OpenPartition();
+      if (!opened.ok()) return opened;
+      continue;
+    }
+    absl::Status merged = merge_->Next(rows);
+    if (!merged.ok() || !rows.timestamps.empty()) return merged;
+    merge_.reset();
+  }
+  return absl::OkStatus();
+}
+
+// Finds the next partition that has blocks, and starts its merge; or the end.
+absl::Status RocksDbScan::OpenPartition() {
+  if (next_partition_ > last_partition_) {
+    at_end_ = true;
+    return absl::OkStatus();
+  }
+  it_->Seek(Encode(BlockKey{spec_.table->id(), next_partition_, 0}));
+  std::optional<BlockKey> key;
+  if (it_->Valid()) key = DecodeBlockKey(it_->key().ToStringView());
+  if (!key || key->table != spec_.table->id() || key->partition > last_partition_) {
+    at_end_ = true;
+    return FromRocksDb(it_->status(), "cannot read blocks");
+  }
+  const int64_t partition = key->partition;
+  kept_.clear();
+  kept_bytes_ = 0;
+  std::vector<BlockRef> blocks;
+  while (key && key->table == spec_.table->id() && key->partition == partition) {
+    absl::Status considered = Consider(*key, blocks);
+    if (!considered.ok()) return considered;
+    it_->Next();
+    key = it_->Valid() ? DecodeBlockKey(it_->key().ToStringView()) : std::nullopt;
+  }
+  if (!it_->status().ok()) return FromRocksDb(it_->status(), "cannot read blocks");
+  next_partition_ = partition + 1;
+  merge_.emplace(spec_, std::move(blocks),
+                 [this, partition](const BlockRef& ref) { return Load(partition, ref); });
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& blocks) {
+  absl::StatusOr<Block> block = Block::Open(it_->value().ToStringView());
+  if (!block.ok()) return Damaged(key, block.status());
+  if (!MayMatch(*block)) return absl::OkStatus();
+  blocks.push_back({key.sequence, block->min_time_ns(), block->max_time_ns()});
+  if (kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
+    kept_bytes_ += it_->value().size();
+    kept_.emplace(key.sequence, it_->value().ToString());
+  }
+  return absl::OkStatus();
+}
+
+bool RocksDbScan::MayMatch(const Block& block) const {
+  if (block.max_time_ns() < spec_.min_time_ns || block.min_time_ns() > spec_.max_time_ns) {
+    return false;
+  }
+  return std::all_of(spec_.tags.begin(), spec_.tags.end(), [&](const TagEquals& tag) {
+    return block.MayHoldTag(tag.column, tag.value);
+  });
+}
+
+absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {
+  auto kept = kept_.extract(ref.sequence);
+  if (!kept.empty()) return std::move(kept.mapped());
+  std::string bytes;
+  std::string key = Encode(BlockKey{spec_.table->id(), partition, ref.sequence});
+  rocksdb::Status got = snapshot_.database().engine().db().Get(
+      snapshot_.ReadOptions(), snapshot_.database().family(), key, &bytes);
+  if (!got.ok()) return FromRocksDb(got, "cannot read a block");
+  return bytes;
+}
+
+absl::Status RocksDbScan::Damaged(const BlockKey& key, const absl::Status& status) const {
+  return absl::Status(
+      status.code(), fmt::format("table '{}', partition {}, sequence {}: {}", spec_.table->name(),
+                                 key.partition, key.sequence, std::string(status.message())));
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> MakeSnapshot(std::shared_ptr<const RocksDbDatabase> database) {
+  return std::make_shared<RocksDbSnapshot>(std::move(database));
+}
+
+}  // namespace sluice::storage

@@ -1,0 +1,138 @@
+#ifndef SLUICE_STORAGE_STORE_H_
+#define SLUICE_STORAGE_STORE_H_
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/batch.h"
+#include "storage/names.h"
+#include "storage/schema.h"
+#include "storage/value.h"
+
+// The contract between those who know the rules (ingest, query) and those who know bytes. Every
+// object is safe for use by many threads unless it says otherwise. Errors, where a comment does not
+// say more: NotFound where the database has been dropped; DataLoss for damaged data; Unavailable
+// for what later would cure (a full disk, a stall); Internal for any other fault.
+
+namespace sluice::storage {
+
+// What is known of a database besides its points.
+struct DatabaseRecord {
+  // Never used again after a drop.
+  uint32_t id = 0;
+  std::string name;
+  int64_t create_time_ns = 0;
+  // How long points are kept, in nanoseconds; nothing means for ever.
+  std::optional<int64_t> retention_ns;
+
+  friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
+};
+
+// Whether Commit returns when the write-ahead log is synced, or before.
+enum class Durability { kSynced, kUnsynced };
+
+// All that a request adds: either all of it becomes visible and durable or none (contract W-15).
+struct WriteSet {
+  // The version of the schema that the request was judged by.
+  uint64_t schema_version = 0;
+  // Tables that are new or have more columns than in that schema, whole.
+  std::vector<TablePtr> changed_tables;
+  // The points.
+  std::vector<TableBatch> batches;
+};
+
+struct TagEquals {
+  size_t column;
+  std::string value;
+};
+
+// Which points to read.
+struct ScanSpec {
+  TablePtr table;
+  // Positions of the columns wanted.
+  std::vector<size_t> columns;
+  // Nanoseconds, both inclusive.
+  int64_t min_time_ns = std::numeric_limits<int64_t>::min();
+  int64_t max_time_ns = std::numeric_limits<int64_t>::max();
+  // All must hold.
+  std::vector<TagEquals> tags;
+};
+
+// Some rows of a scan. Texts belong to `owners`.
+struct ScanRows {
+  std::vector<int64_t> timestamps;
+  // One vector for each column wanted, each as long as `timestamps`.
+  std::vector<std::vector<Value>> columns;
+  std::vector<std::shared_ptr<const void>> owners;
+
+  void Clear() {
+    timestamps.clear();
+    for (auto& column : columns) column.clear();
+    owners.clear();
+  }
+};
+
+// A running read. For one thread at a time.
+class Scan {
+ public:
+  virtual ~Scan() = default;
+
+  // Replaces `rows` by the next ones; none left means the end. A point that was written several
+  // times comes once, merged field by field, the later write first (contract W-65). Rows come in no
+  // promised order.
+  virtual absl::Status Next(ScanRows& rows) = 0;
+};
+
+// A database at one moment: everything committed before it was taken, nothing after.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+
+  virtual const DatabaseRecord& record() const = 0;
+  virtual const DatabaseSchema& schema() const = 0;
+  // The snapshot must outlive the scan.
+  virtual absl::StatusOr<std::unique_ptr<Scan>> Read(ScanSpec spec) const = 0;
+};
+
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  virtual DatabaseRecord record() const = 0;
+  virtual std::shared_ptr<const DatabaseSchema> schema() const = 0;
+
+  // Aborted, with nothing written, where `write` changes tables and the schema is no longer the one
+  // it was judged by: judge again and come back.
+  virtual absl::Status Commit(const WriteSet& write, Durability durability) = 0;
+
+  virtual absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // AlreadyExists where there is a database of that name.
+  virtual absl::StatusOr<DatabaseRecord> CreateDatabase(const DatabaseName& name,
+                                                        std::optional<int64_t> retention_ns) = 0;
+  // By name, ascending.
+  virtual std::vector<DatabaseRecord> ListDatabases() const = 0;
+  // NotFound where there is none.
+  virtual absl::StatusOr<std::shared_ptr<Database>> FindDatabase(
+      const DatabaseName& name) const = 0;
+  virtual absl::StatusOr<DatabaseRecord> SetRetention(const DatabaseName& name,
+                                                      std::optional<int64_t> retention_ns) = 0;
+  // The name is free at once. Writes under way end before it or fail with NotFound.
+  virtual absl::Status DropDatabase(const DatabaseName& name) = 0;
+};
+
+}  // namespace sluice::storage
+
+#endif  // SLUICE_STORAGE_STORE_H_
