@@ -69,6 +69,12 @@ std::string TableSchema::Encode() const {
   return out;
 }
 
+TableSchema TableSchema::WithId(uint32_t id) const {
+  TableSchema table = *this;
+  table.id_ = id;
+  return table;
+}
+
 std::optional<size_t> TableSchema::Find(std::string_view name) const {
   auto found = positions_.find(Key(name));
   if (found == positions_.end()) return std::nullopt;

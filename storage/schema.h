@@ -48,6 +48,9 @@ class TableSchema {
   const std::string& name() const { return name_; }
   const std::vector<Column>& columns() const { return columns_; }
 
+  // The same table under another id.
+  TableSchema WithId(uint32_t id) const;
+
   // The position of the column called `name`.
   std::optional<size_t> Find(std::string_view name) const;
   // Adds a column, which must not exist, and returns its position.

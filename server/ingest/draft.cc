@@ -1,0 +1,280 @@
+#include "server/ingest/draft.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::ingest {
+namespace {
+
+using lineprotocol::Field;
+using lineprotocol::FieldType;
+using lineprotocol::Line;
+using lineprotocol::Tag;
+using storage::ColumnType;
+using storage::TableSchema;
+
+constexpr std::string_view kTimeColumn = "time";
+
+ColumnType TypeOf(const Field& field) {
+  switch (field.type) {
+    case FieldType::kFloat:
+      return ColumnType::kFloat;
+    case FieldType::kInteger:
+      return ColumnType::kInteger;
+    case FieldType::kUnsigned:
+      return ColumnType::kUnsigned;
+    case FieldType::kString:
+      return ColumnType::kString;
+    case FieldType::kBoolean:
+      return ColumnType::kBoolean;
+  }
+  return ColumnType::kFloat;
+}
+
+}  // namespace
+
+// The request's points of one table. A line is judged first, which finds a column for each of its
+// values, and then appended, which cannot fail.
+class Draft::Table {
+ public:
+  Table(storage::TablePtr schema, bool exists, const Limits& limits)
+      : exists_(exists), limits_(limits), schema_(std::move(schema)), batch_(schema_) {}
+
+  const std::string& name() const { return schema_->name(); }
+  // Whether the database has the table without this request.
+  bool exists() const { return exists_; }
+  bool empty() const { return batch_.row_count() == 0; }
+  bool changed() const { return !empty() && (!exists_ || widened_); }
+  const storage::TablePtr& schema() const { return schema_; }
+  storage::TableBatch&& TakeBatch() { return std::move(batch_); }
+
+  std::optional<Objection> Judge(const Line& line);
+  void Append(const Line& line, int64_t time_ns);
+
+ private:
+  struct NewColumn {
+    std::string_view name;
+    ColumnType type;
+  };
+  // What the line's column at some place in the line was in the line before.
+  using Places = std::vector<size_t>;
+
+  std::optional<Objection> JudgeTags(const std::vector<Tag>& tags);
+  std::optional<Objection> JudgeFields(const std::vector<Field>& fields);
+  // The column for a value. Columns that the line adds count on after those of the schema.
+  size_t Locate(std::string_view name, ColumnType type, const Places& before, size_t place);
+  ColumnType TypeAt(size_t column) const;
+  // Which value of the line has the column; nothing if none had it before. Remembers `value`.
+  std::optional<size_t> Claim(size_t column, size_t value);
+  std::optional<Objection> Conflict(std::string_view name, size_t column, ColumnType type) const;
+  void AddNewColumns();
+
+  const bool exists_;
+  const Limits& limits_;
+  // Replaced, never changed, when a line adds columns.
+  storage::TablePtr schema_;
+  bool widened_ = false;
+  storage::TableBatch batch_;
+
+  // About the line being judged: the column of each tag and each field, kDropped for a field that
+  // is left out; the columns it adds.
+  static constexpr size_t kDropped = ~size_t{0};
+  Places tag_columns_;
+  Places field_columns_;
+  std::vector<NewColumn> new_columns_;
+  // The same of the line before, as a guess.
+  Places last_tag_columns_;
+  Places last_field_columns_;
+
+  // For each column, the last line that has it and where.
+  struct Claimed {
+    uint64_t line = 0;
+    size_t value = 0;
+  };
+  std::vector<Claimed> claimed_;
+  uint64_t line_ = 0;
+};
+
+std::optional<Objection> Draft::Table::Judge(const Line& line) {
+  ++line_;
+  std::swap(tag_columns_, last_tag_columns_);
+  std::swap(field_columns_, last_field_columns_);
+  tag_columns_.clear();
+  field_columns_.clear();
+  new_columns_.clear();
+  std::optional<Objection> objection = JudgeTags(line.tags);
+  if (!objection) objection = JudgeFields(line.fields);
+  if (objection) return objection;
+  size_t columns = 1 + schema_->columns().size() + new_columns_.size();
+  if (new_columns_.empty() || columns <= limits_.max_columns) return std::nullopt;
+  return Objection{Reason::kColumnLimit,
+                   fmt::format("table '{}' has {} columns, the line would make it {}; the limit is {} "
+                               "columns a table, time included",
+                               name(), columns - new_columns_.size(), columns, limits_.max_columns),
+                   std::string(new_columns_.front().name)};
+}
+
+std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
+  for (size_t i = 0; i < tags.size(); ++i) {
+    std::string_view key = tags[i].key;
+    if (key == kTimeColumn) {
+      return Objection{Reason::kReservedName, "a tag cannot be named 'time'", std::string(key)};
+    }
+    size_t column = Locate(key, ColumnType::kTag, last_tag_columns_, i);
+    if (TypeAt(column) != ColumnType::kTag) return Conflict(key, column, ColumnType::kTag);
+    if (Claim(column, i)) {
+      return Objection{Reason::kDuplicateTag,
+                       fmt::format("the tag '{}' is specified more than once", key),
+                       std::string(key)};
+    }
+    tag_columns_.push_back(column);
+  }
+  return std::nullopt;
+}
+
+std::optional<Objection> Draft::Table::JudgeFields(const std::vector<Field>& fields) {
+  size_t kept = 0;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    std::string_view key = fields[i].key;
+    field_columns_.push_back(kDropped);
+    if (key == kTimeColumn) continue;
+    ColumnType type = TypeOf(fields[i]);
+    size_t column = Locate(key, type, last_field_columns_, i);
+    bool fits = TypeAt(column) == type;
+    bool is_tag = TypeAt(column) == ColumnType::kTag;
+    std::optional<size_t> earlier = is_tag ? std::nullopt : Claim(column, i);
+    if (earlier && !fits) {
+      return Objection{Reason::kDuplicateField,
+                       fmt::format("the field '{}' is specified more than once, with different types",
+                                   key),
+                       std::string(key)};
+    }
+    if (!fits) return Conflict(key, column, type);
+    // Of two values the last one counts (contract W-62).
+    if (earlier) field_columns_[*earlier] = kDropped;
+    field_columns_[i] = column;
+    ++kept;
+  }
+  if (kept > 0) return std::nullopt;
+  return Objection{Reason::kNoFields, "the line has no field besides 'time', which is not stored",
+                   std::string(kTimeColumn)};
+}
+
+size_t Draft::Table::Locate(std::string_view name, ColumnType type, const Places& before,
+                            size_t place) {
+  const std::vector<storage::Column>& columns = schema_->columns();
+  if (place < before.size() && before[place] < columns.size() &&
+      columns[before[place]].name == name) {
+    return before[place];
+  }
+  if (std::optional<size_t> known = schema_->Find(name)) return *known;
+  auto added = std::find_if(new_columns_.begin(), new_columns_.end(),
+                            [&](const NewColumn& column) { return column.name == name; });
+  size_t column = columns.size() + static_cast<size_t>(added - new_columns_.begin());
+  if (added == new_columns_.end()) new_columns_.push_back({name, type});
+  return column;
+}
+
+ColumnType Draft::Table::TypeAt(size_t column) const {
+  size_t known = schema_->columns().size();
+  return column < known ? schema_->columns()[column].type : new_columns_[column - known].type;
+}
+
+std::optional<size_t> Draft::Table::Claim(size_t column, size_t value) {
+  if (claimed_.size() <= column) claimed_.resize(column + 1);
+  Claimed earlier = std::exchange(claimed_[column], {line_, value});
+  return earlier.line == line_ ? std::optional(earlier.value) : std::nullopt;
+}
+
+std::optional<Objection> Draft::Table::Conflict(std::string_view column_name, size_t column,
+                                                ColumnType type) const {
+  return Objection{
+      Reason::kTypeConflict,
+      fmt::format("field type conflict: column '{}' of table '{}' is {}, the line has {}",
+                  column_name, name(), storage::Name(TypeAt(column)), storage::Name(type)),
+      std::string(column_name)};
+}
+
+void Draft::Table::Append(const Line& line, int64_t time_ns) {
+  AddNewColumns();
+  batch_.AddRow(time_ns);
+  for (size_t i = 0; i < line.tags.size(); ++i) {
+    batch_.AddTag(tag_columns_[i], line.tags[i].value);
+  }
+  for (size_t i = 0; i < line.fields.size(); ++i) {
+    const Field& field = line.fields[i];
+    if (field_columns_[i] == kDropped) continue;
+    if (field.type == FieldType::kString) {
+      batch_.AddString(field_columns_[i], field.text);
+    } else {
+      batch_.AddNumber(field_columns_[i], field.bits);
+    }
+  }
+}
+
+void Draft::Table::AddNewColumns() {
+  if (new_columns_.empty()) return;
+  auto wider = std::make_shared<TableSchema>(*schema_);
+  for (const NewColumn& column : new_columns_) wider->Add(column.name, column.type);
+  schema_ = std::move(wider);
+  batch_.set_table(schema_);
+  widened_ = true;
+}
+
+Draft::Draft(std::shared_ptr<const storage::DatabaseSchema> schema, const Limits& limits)
+    : schema_(std::move(schema)), limits_(limits) {}
+
+Draft::~Draft() = default;
+
+std::optional<Objection> Draft::Add(const Line& line, int64_t time_ns) {
+  Table& table = FindTable(line.measurement);
+  std::optional<Objection> objection = CheckTableLimit(table);
+  if (!objection) objection = table.Judge(line);
+  if (objection) return objection;
+  if (table.empty() && !table.exists()) ++new_tables_;
+  table.Append(line, time_ns);
+  return std::nullopt;
+}
+
+Draft::Table& Draft::FindTable(std::string_view name) {
+  if (last_ != nullptr && last_->name() == name) return *last_;
+  auto found = tables_.find(absl::string_view(name.data(), name.size()));
+  if (found == tables_.end()) {
+    storage::TablePtr schema = schema_->Find(name);
+    bool exists = schema != nullptr;
+    // The id is given out when it is known which new tables stay.
+    if (!exists) schema = std::make_shared<TableSchema>(0, std::string(name));
+    found = tables_.emplace(name, std::make_unique<Table>(std::move(schema), exists, limits_)).first;
+  }
+  return *(last_ = found->second.get());
+}
+
+std::optional<Objection> Draft::CheckTableLimit(const Table& table) const {
+  size_t count = schema_->table_count() + new_tables_;
+  if (table.exists() || !table.empty() || count < limits_.max_tables) return std::nullopt;
+  return Objection{Reason::kTableLimit,
+                   fmt::format("table '{}' would be one too many: the database has {} tables, the "
+                               "limit is {}",
+                               table.name(), count, limits_.max_tables),
+                   ""};
+}
+
+storage::WriteSet Draft::Finish() {
+  storage::WriteSet write;
+  write.schema_version = schema_->version();
+  uint32_t next_id = schema_->next_table_id();
+  for (auto& [name, table] : tables_) {
+    if (table->empty()) continue;
+    storage::TablePtr schema = table->schema();
+    if (!table->exists()) schema = std::make_shared<TableSchema>(schema->WithId(next_id++));
+    if (table->changed()) write.changed_tables.push_back(schema);
+    write.batches.push_back(table->TakeBatch());
+    write.batches.back().set_table(schema);
+  }
+  tables_.clear();
+  last_ = nullptr;
+  return write;
+}
+
+}  // namespace sluice::ingest

@@ -1,0 +1,65 @@
+#ifndef SLUICE_SERVER_INGEST_DRAFT_H_
+#define SLUICE_SERVER_INGEST_DRAFT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "server/ingest/outcome.h"
+#include "server/lineprotocol/line.h"
+#include "storage/store.h"
+
+namespace sluice::ingest {
+
+// How large a database's schema may grow (contract W-63).
+struct Limits {
+  size_t max_tables = 500;
+  // In one table, the timestamp among them.
+  size_t max_columns = 250;
+};
+
+// Why a line was not taken.
+struct Objection {
+  Reason reason;
+  std::string message;
+  std::string column;
+};
+
+// The points of one request and the schema as they change it. Lines come in the order of the body,
+// and each is judged by the schema that the database and the lines before it have made; the first
+// accepted one fixes a column's type (contract W-60). A line is taken whole or leaves no trace
+// (W-13). For one thread.
+class Draft {
+ public:
+  Draft(std::shared_ptr<const storage::DatabaseSchema> schema, const Limits& limits);
+  ~Draft();
+
+  // Takes the line's point, or objects. `time_ns` is the point's timestamp in nanoseconds.
+  std::optional<Objection> Add(const lineprotocol::Line& line, int64_t time_ns);
+
+  // All that was taken. The draft is empty afterwards.
+  storage::WriteSet Finish();
+
+ private:
+  class Table;
+
+  Table& FindTable(std::string_view name);
+  std::optional<Objection> CheckTableLimit(const Table& table) const;
+
+  const std::shared_ptr<const storage::DatabaseSchema> schema_;
+  const Limits limits_;
+  // By name; the tables that any line has named, taken or not.
+  absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;
+  size_t new_tables_ = 0;
+  // The table of the line before.
+  Table* last_ = nullptr;
+};
+
+}  // namespace sluice::ingest
+
+#endif  // SLUICE_SERVER_INGEST_DRAFT_H_

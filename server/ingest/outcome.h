@@ -1,0 +1,61 @@
+#ifndef SLUICE_SERVER_INGEST_OUTCOME_H_
+#define SLUICE_SERVER_INGEST_OUTCOME_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice::ingest {
+
+// Why a line was rejected; a closed list. The doors translate it, each by one total switch.
+enum class Reason {
+  kSyntax,
+  kNumberOutOfRange,
+  kTimestampOutOfRange,
+  kValueTooLong,
+  kTypeConflict,
+  kDuplicateTag,
+  kDuplicateField,
+  kReservedName,
+  kNoFields,
+  kTableLimit,
+  kColumnLimit,
+  kBeyondRetention,
+};
+
+// How many rejections an outcome tells in full (contract W-21).
+inline constexpr size_t kMaxRejections = 100;
+// How much of a rejected line is quoted, in bytes (contract W-23).
+inline constexpr size_t kMaxExcerptBytes = 200;
+
+// One rejected line.
+struct Rejection {
+  // The physical line of the body at which it starts, counted from 1 (contract W-22).
+  int64_t line_number = 0;
+  // Its bytes in the body: the first, and one past the last.
+  size_t begin = 0;
+  size_t end = 0;
+  Reason reason = Reason::kSyntax;
+  // Whether the line could not be read, rather than read and not taken (contract W-21).
+  bool unreadable = false;
+  // What is wrong, for a person.
+  std::string message;
+  // What could be told of where; empty otherwise.
+  std::string table;
+  std::string column;
+  // The line as sent, cut at kMaxExcerptBytes on a UTF-8 boundary.
+  std::string excerpt;
+};
+
+// What became of a request's lines.
+struct Outcome {
+  int64_t ingested = 0;
+  int64_t rejected = 0;
+  // The first kMaxRejections of them, in the order of the body.
+  std::vector<Rejection> rejections;
+};
+
+}  // namespace sluice::ingest
+
+#endif  // SLUICE_SERVER_INGEST_OUTCOME_H_

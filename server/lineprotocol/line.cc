@@ -1,0 +1,77 @@
+#include "server/lineprotocol/line.h"
+
+#include <fmt/format.h>
+
+namespace sluice::lineprotocol {
+namespace {
+
+constexpr size_t kMaxQuotedBytes = 1024;
+constexpr size_t kContextChars = 10;
+
+bool IsContinuation(char c) { return (static_cast<uint8_t>(c) & 0xC0) == 0x80; }
+
+// More than ten bytes become the first ten characters and dots.
+std::string Shorten(std::string_view text) {
+  if (text.size() <= kContextChars) return std::string(text);
+  size_t end = 0;
+  for (size_t chars = 0; end < text.size(); ++end) {
+    if (!IsContinuation(text[end]) && ++chars > kContextChars) break;
+  }
+  return fmt::format("{}...", text.substr(0, end));
+}
+
+std::string Quote(std::string_view text) {
+  if (text.size() <= kMaxQuotedBytes) return fmt::format("`{}`", text);
+  return fmt::format("`{}...`", CutUtf8(text, kMaxQuotedBytes));
+}
+
+std::string Expected(const char* what, std::string_view got, bool shorten) {
+  if (got.empty()) return fmt::format("Expected {}, got end of input", what);
+  return fmt::format("Expected {}, got {}", what, Quote(shorten ? Shorten(got) : std::string(got)));
+}
+
+}  // namespace
+
+std::string_view CutUtf8(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && IsContinuation(text[max_bytes])) --max_bytes;
+  return text.substr(0, max_bytes);
+}
+
+std::string Text(const SyntaxFault& fault) {
+  switch (fault.error) {
+    case SyntaxError::kInvalidMeasurement:
+      return "Invalid measurement was provided";
+    case SyntaxError::kExpectedTagKey:
+      return Expected("tag key", fault.context, true);
+    case SyntaxError::kExpectedTagValue:
+      return Expected("tag value", fault.context, true);
+    case SyntaxError::kNoEqualsSign:
+      return fmt::format("Tag set malformed: could not find equals sign in `{}`",
+                         Shorten(fault.context));
+    case SyntaxError::kExpectedSpace:
+      return Expected("at least one space character", fault.context, false);
+    case SyntaxError::kNoFields:
+      return "No fields were provided";
+    case SyntaxError::kTrailingContent:
+      return fmt::format("Could not parse entire line. Found trailing content: `{}`",
+                         Shorten(fault.context));
+    case SyntaxError::kEndsWithBackslash:
+      return "Measurements, tag keys and values, and field keys may not end with a backslash";
+    case SyntaxError::kNameTooLong:
+      return "String is greater than 64KB";
+    case SyntaxError::kStringTooLong:
+      return "String is greater than 1MB";
+    case SyntaxError::kIntegerOutOfRange:
+      return "Unable to parse integer value " + Quote(fault.context);
+    case SyntaxError::kUnsignedOutOfRange:
+      return "Unable to parse unsigned integer value " + Quote(fault.context);
+    case SyntaxError::kFloatOutOfRange:
+      return "Unable to parse floating-point value " + Quote(fault.context);
+    case SyntaxError::kTimestampOutOfRange:
+      return "Unable to parse timestamp value " + Quote(fault.context);
+  }
+  return "";
+}
+
+}  // namespace sluice::lineprotocol

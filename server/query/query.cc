@@ -1,0 +1,211 @@
+#include "server/query/query.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <atomic>
+#include <charconv>
+#include <limits>
+
+#include "server/query/table_module.h"
+#include "server/query/time_collation.h"
+
+namespace sluice::query {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What one value, and one statement's text, may take.
+constexpr int kMaxValueBytes = 64 << 20;
+constexpr int kMaxSqlBytes = 1 << 20;
+// How many steps of SQLite's machine lie between two looks at the clock.
+constexpr int kStepsBetweenLooks = 10000;
+
+struct CloseConnection {
+  void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
+};
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Connection = std::unique_ptr<sqlite3, CloseConnection>;
+using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+// A query reads tables and calls functions, and does nothing else.
+int Authorize(void*, int action, const char*, const char* function, const char*, const char*) {
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
+    case SQLITE_FUNCTION:
+      return std::string_view(function) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+    default:
+      return SQLITE_DENY;
+  }
+}
+
+absl::Status NotOneSelect() {
+  return absl::InvalidArgumentError("a query is one SELECT statement, and nothing else");
+}
+
+class SqliteQuery : public Query {
+ public:
+  explicit SqliteQuery(std::chrono::milliseconds timeout) : deadline_(Clock::now() + timeout) {}
+
+  absl::Status Start(std::shared_ptr<const storage::Snapshot> snapshot,
+                     const QueryRequest& request);
+
+  const std::vector<Column>& columns() const override { return columns_; }
+  absl::StatusOr<bool> Next(Row& row) override;
+  void Cancel() override { cancelled_ = true; }
+
+ private:
+  absl::Status Prepare(const std::string& sql);
+  absl::Status Error();
+  void ReadColumns();
+  Value At(int column) const;
+  static int ShouldStop(void* self);
+
+  const Clock::time_point deadline_;
+  std::atomic<bool> cancelled_ = false;
+  TableSource source_;
+  // In this order, so that the statement goes first.
+  Connection connection_;
+  Statement statement_;
+  std::vector<Column> columns_;
+};
+
+absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapshot,
+                                const QueryRequest& request) {
+  std::optional<int64_t> retention_ns = snapshot->record().retention_ns;
+  source_.min_time_ns = retention_ns ? request.arrival_ns - *retention_ns
+                                     : std::numeric_limits<int64_t>::min();
+  source_.snapshot = std::move(snapshot);
+  sqlite3* connection = nullptr;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  int opened = sqlite3_open_v2(":memory:", &connection, flags, nullptr);
+  connection_.reset(connection);
+  if (opened != SQLITE_OK) return absl::InternalError("cannot open an SQLite connection");
+  sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
+  sqlite3_limit(connection, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
+  RegisterTimeCollation(connection);
+  absl::Status added = AddTables(connection, source_, request.sql);
+  if (!added.ok()) return added;
+  sqlite3_set_authorizer(connection, Authorize, nullptr);
+  sqlite3_progress_handler(connection, kStepsBetweenLooks, ShouldStop, this);
+  absl::Status prepared = Prepare(request.sql);
+  if (prepared.ok()) ReadColumns();
+  return prepared;
+}
+
+absl::Status SqliteQuery::Prepare(const std::string& sql) {
+  const char* tail = sql.c_str();
+  while (*tail != '\0') {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v2(connection_.get(), tail, -1, &statement, &tail) != SQLITE_OK) {
+      return Error();
+    }
+    Statement prepared(statement);
+    if (prepared == nullptr) continue;
+    if (statement_ != nullptr || sqlite3_stmt_readonly(statement) == 0) return NotOneSelect();
+    statement_ = std::move(prepared);
+  }
+  return statement_ == nullptr || sql.find('\0') != std::string::npos ? NotOneSelect()
+                                                                      : absl::OkStatus();
+}
+
+absl::Status SqliteQuery::Error() {
+  if (!source_.status.ok()) return source_.status;
+  std::string text = sqlite3_errmsg(connection_.get());
+  switch (sqlite3_errcode(connection_.get())) {
+    case SQLITE_INTERRUPT:
+      if (cancelled_) return absl::CancelledError("the query was cancelled");
+      return absl::DeadlineExceededError("the query took longer than it may");
+    case SQLITE_AUTH:
+      return absl::InvalidArgumentError("a query may only read: " + text);
+    case SQLITE_NOMEM:
+      return absl::ResourceExhaustedError("the query needs more memory than it may have");
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+      return absl::InternalError("the query's temporary data: " + text);
+    default:
+      return absl::InvalidArgumentError("SQL: " + text);
+  }
+}
+
+void SqliteQuery::ReadColumns() {
+  for (int i = 0; i < sqlite3_column_count(statement_.get()); ++i) {
+    const char* declared = sqlite3_column_decltype(statement_.get(), i);
+    columns_.push_back({sqlite3_column_name(statement_.get(), i),
+                        std::string(TypeOfDeclaration(declared == nullptr ? "" : declared))});
+  }
+}
+
+absl::StatusOr<bool> SqliteQuery::Next(Row& row) {
+  switch (sqlite3_step(statement_.get())) {
+    case SQLITE_DONE:
+      return false;
+    case SQLITE_ROW:
+      row.clear();
+      for (size_t i = 0; i < columns_.size(); ++i) row.push_back(At(static_cast<int>(i)));
+      return true;
+    default:
+      return Error();
+  }
+}
+
+Value SqliteQuery::At(int column) const {
+  sqlite3_stmt* statement = statement_.get();
+  const std::string& type = columns_[static_cast<size_t>(column)].type;
+  switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_INTEGER: {
+      int64_t number = sqlite3_column_int64(statement, column);
+      if (type == "boolean") return number != 0;
+      if (type == "unsigned" && number >= 0) return static_cast<uint64_t>(number);
+      return number;
+    }
+    case SQLITE_FLOAT:
+      return sqlite3_column_double(statement, column);
+    case SQLITE_TEXT: {
+      const void* bytes = sqlite3_column_text(statement, column);
+      std::string_view text(static_cast<const char*>(bytes),
+                            static_cast<size_t>(sqlite3_column_bytes(statement, column)));
+      uint64_t number = 0;
+      // See table_module.cc: unsigned numbers beyond SQLite's integers travel as text.
+      if (type == "unsigned" &&
+          std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()) {
+        return number;
+      }
+      return text;
+    }
+    case SQLITE_BLOB: {
+      const void* bytes = sqlite3_column_blob(statement, column);
+      return Blob{{static_cast<const char*>(bytes),
+                   static_cast<size_t>(sqlite3_column_bytes(statement, column))}};
+    }
+    default:
+      return std::monostate();
+  }
+}
+
+int SqliteQuery::ShouldStop(void* self) {
+  const auto& query = *static_cast<SqliteQuery*>(self);
+  return query.cancelled_ || Clock::now() > query.deadline_ ? 1 : 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Query>> Query::Open(const storage::Store& store,
+                                                   const QueryRequest& request) {
+  auto database = store.FindDatabase(request.database);
+  if (!database.ok()) return database.status();
+  auto snapshot = (*database)->TakeSnapshot();
+  if (!snapshot.ok()) return snapshot.status();
+  auto query = std::make_unique<SqliteQuery>(request.timeout);
+  absl::Status started = query->Start(*std::move(snapshot), request);
+  if (!started.ok()) return started;
+  return query;
+}
+
+}  // namespace sluice::query

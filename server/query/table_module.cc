@@ -1,0 +1,384 @@
+#include "server/query/table_module.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "server/query/time_collation.h"
+#include "storage/timestamp.h"
+
+// How a constraint travels from xBestIndex to xFilter, in the index string:
+//
+//   plan       := columns_used:16 hex digits constraint*
+//   constraint := ('=' | '<' | '>' | 'l' | 'g') column:decimal ';'      l is <=, g is >=
+//
+// one constraint for each argument, in their order. Column 0 is the time, column n the table's
+// column n-1. SQLite checks every constraint again itself, so that leaving one out is always right.
+
+namespace sluice::query {
+namespace {
+
+using storage::ColumnType;
+
+constexpr int kTimeColumn = 0;
+// SQLite tells the use of columns from here on by one bit for all.
+constexpr int kSharedUseBit = 63;
+
+// Contains "TEXT", "INT" or "FLOA" where SQLite is to treat values so.
+std::string_view Declaration(ColumnType type) {
+  switch (type) {
+    case ColumnType::kTag:
+      return "TEXT_TAG";
+    case ColumnType::kFloat:
+      return "FLOAT";
+    case ColumnType::kInteger:
+      return "INTEGER";
+    case ColumnType::kUnsigned:
+      return "UNSIGNED_INTEGER";
+    case ColumnType::kString:
+      return "TEXT_STRING";
+    case ColumnType::kBoolean:
+      return "BOOLEAN";
+  }
+  return "";
+}
+
+constexpr std::string_view kTimeDeclaration = "TEXT_TIME";
+
+std::string QuoteName(std::string_view name) {
+  std::string quoted = "\"";
+  for (char c : name) {
+    quoted.push_back(c);
+    if (c == '"') quoted.push_back(c);
+  }
+  quoted.push_back('"');
+  return quoted;
+}
+
+// Makes names unique to who ignores their case. SQLite reads a name up to the first NUL.
+class UniqueNames {
+ public:
+  std::string Add(std::string_view name) {
+    std::string base(name.substr(0, name.find('\0')));
+    std::string unique = base;
+    for (int i = 2; !taken_.insert(absl::AsciiStrToLower(unique)).second; ++i) {
+      unique = fmt::format("{}_{}", base, i);
+    }
+    return unique;
+  }
+
+ private:
+  std::set<std::string> taken_;
+};
+
+struct Table : sqlite3_vtab {
+  Table(TableSource& from, storage::TablePtr table)
+      : sqlite3_vtab(), source(&from), schema(std::move(table)) {}
+
+  int Fail(absl::Status status) {
+    sqlite3_free(zErrMsg);
+    zErrMsg = sqlite3_mprintf("%s", std::string(status.message()).c_str());
+    if (source->status.ok()) source->status = std::move(status);
+    return SQLITE_ERROR;
+  }
+
+  TableSource* source;
+  storage::TablePtr schema;
+};
+
+struct Cursor : sqlite3_vtab_cursor {
+  Cursor() : sqlite3_vtab_cursor() {}
+
+  Table& table() const { return *static_cast<Table*>(pVtab); }
+
+  int Fetch() {
+    row = 0;
+    absl::Status status = scan->Next(rows);
+    return status.ok() ? SQLITE_OK : table().Fail(std::move(status));
+  }
+
+  std::unique_ptr<storage::Scan> scan;
+  storage::ScanRows rows;
+  size_t row = 0;
+  int64_t row_id = 0;
+  // Where each column of the table is in `rows`.
+  std::vector<std::optional<size_t>> place;
+};
+
+std::string DeclareTable(const storage::TableSchema& schema) {
+  UniqueNames names;
+  std::string sql = fmt::format("CREATE TABLE t({} {} COLLATE {}", QuoteName(names.Add("time")),
+                                kTimeDeclaration, kTimeCollation);
+  for (const storage::Column& column : schema.columns()) {
+    sql += fmt::format(", {} {}", QuoteName(names.Add(column.name)), Declaration(column.type));
+  }
+  return sql + ")";
+}
+
+// The argument is the table's place among the snapshot's tables.
+int Connect(sqlite3* connection, void* aux, int argc, const char* const* argv, sqlite3_vtab** out,
+            char**) {
+  auto& source = *static_cast<TableSource*>(aux);
+  std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
+  size_t index = tables.size();
+  if (argc == 4) std::from_chars(argv[3], argv[3] + std::string_view(argv[3]).size(), index);
+  if (index >= tables.size()) return SQLITE_ERROR;
+  int declared = sqlite3_declare_vtab(connection, DeclareTable(*tables[index]).c_str());
+  if (declared != SQLITE_OK) return declared;
+  *out = new Table(source, tables[index]);
+  return SQLITE_OK;
+}
+
+int Disconnect(sqlite3_vtab* table) {
+  delete static_cast<Table*>(table);
+  return SQLITE_OK;
+}
+
+// How the plan spells a constraint; 0 where storage has no use for it.
+char PlanOf(const sqlite3_index_info& info, int i, const Table& table) {
+  const auto& constraint = info.aConstraint[i];
+  if (!constraint.usable || constraint.iColumn < 0) return 0;
+  std::string_view collation =
+      sqlite3_vtab_collation(const_cast<sqlite3_index_info*>(&info), i);
+  if (constraint.iColumn != kTimeColumn) {
+    size_t column = static_cast<size_t>(constraint.iColumn - 1);
+    bool is_tag = table.schema->columns()[column].type == ColumnType::kTag;
+    bool equals = constraint.op == SQLITE_INDEX_CONSTRAINT_EQ && collation == "BINARY";
+    return is_tag && equals ? '=' : 0;
+  }
+  if (collation != kTimeCollation) return 0;
+  switch (constraint.op) {
+    case SQLITE_INDEX_CONSTRAINT_EQ:
+      return '=';
+    case SQLITE_INDEX_CONSTRAINT_LT:
+      return '<';
+    case SQLITE_INDEX_CONSTRAINT_GT:
+      return '>';
+    case SQLITE_INDEX_CONSTRAINT_LE:
+      return 'l';
+    case SQLITE_INDEX_CONSTRAINT_GE:
+      return 'g';
+    default:
+      return 0;
+  }
+}
+
+int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
+  const Table& table = *static_cast<Table*>(vtab);
+  std::string plan = fmt::format("{:016x}", info->colUsed);
+  int arguments = 0;
+  info->estimatedCost = 1e9;
+  for (int i = 0; i < info->nConstraint; ++i) {
+    char op = PlanOf(*info, i, table);
+    if (op == 0) continue;
+    plan += fmt::format("{}{};", op, info->aConstraint[i].iColumn);
+    info->aConstraintUsage[i].argvIndex = ++arguments;
+    info->estimatedCost /= op == '=' ? 100 : 10;
+  }
+  info->estimatedRows = static_cast<sqlite3_int64>(info->estimatedCost / 100) + 1;
+  info->idxStr = sqlite3_mprintf("%s", plan.c_str());
+  info->needToFreeIdxStr = 1;
+  return info->idxStr == nullptr ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+int Open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
+  *out = new Cursor();
+  return SQLITE_OK;
+}
+
+int Close(sqlite3_vtab_cursor* cursor) {
+  delete static_cast<Cursor*>(cursor);
+  return SQLITE_OK;
+}
+
+std::string_view TextOf(sqlite3_value* value) {
+  const void* text = sqlite3_value_text(value);
+  return {static_cast<const char*>(text), static_cast<size_t>(sqlite3_value_bytes(value))};
+}
+
+// Narrows the scan by a condition on the time. False if no row can satisfy it.
+bool NarrowTime(storage::ScanSpec& spec, char op, int64_t time_ns) {
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  if ((op == '>' && time_ns == kMax) || (op == '<' && time_ns == kMin)) return false;
+  if (op == '=' || op == 'g') spec.min_time_ns = std::max(spec.min_time_ns, time_ns);
+  if (op == '=' || op == 'l') spec.max_time_ns = std::min(spec.max_time_ns, time_ns);
+  if (op == '>') spec.min_time_ns = std::max(spec.min_time_ns, time_ns + 1);
+  if (op == '<') spec.max_time_ns = std::min(spec.max_time_ns, time_ns - 1);
+  return true;
+}
+
+// Narrows the scan by one constraint of the plan. False if no row can satisfy it.
+bool Narrow(storage::ScanSpec& spec, char op, int column, sqlite3_value* value) {
+  int type = sqlite3_value_type(value);
+  if (type == SQLITE_NULL) return false;
+  if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return true;
+  if (column != kTimeColumn) {
+    spec.tags.push_back({static_cast<size_t>(column - 1), std::string(TextOf(value))});
+    return true;
+  }
+  std::optional<int64_t> time_ns = storage::ParseTimestamp(TextOf(value));
+  return !time_ns || NarrowTime(spec, op, *time_ns);
+}
+
+// False if no row can satisfy the plan.
+bool ApplyPlan(std::string_view plan, sqlite3_value** values, storage::ScanSpec& spec) {
+  for (int i = 0; !plan.empty(); ++i) {
+    int column = 0;
+    size_t end = plan.find(';');
+    std::from_chars(plan.data() + 1, plan.data() + end, column);
+    if (!Narrow(spec, plan[0], column, values[i])) return false;
+    plan.remove_prefix(end + 1);
+  }
+  return spec.min_time_ns <= spec.max_time_ns;
+}
+
+void ChooseColumns(uint64_t used, const storage::TableSchema& schema, Cursor& cursor,
+                   storage::ScanSpec& spec) {
+  cursor.place.assign(schema.columns().size(), std::nullopt);
+  for (size_t i = 0; i < schema.columns().size(); ++i) {
+    int bit = std::min(static_cast<int>(i) + 1, kSharedUseBit);
+    if ((used >> bit & 1) == 0) continue;
+    cursor.place[i] = spec.columns.size();
+    spec.columns.push_back(i);
+  }
+}
+
+int Filter(sqlite3_vtab_cursor* base, int, const char* index, int, sqlite3_value** values) {
+  constexpr size_t kUsedDigits = 16;
+  Cursor& cursor = *static_cast<Cursor*>(base);
+  Table& table = cursor.table();
+  std::string_view plan(index);
+  uint64_t used = 0;
+  std::from_chars(plan.data(), plan.data() + kUsedDigits, used, 16);
+  storage::ScanSpec spec;
+  spec.table = table.schema;
+  spec.min_time_ns = table.source->min_time_ns;
+  ChooseColumns(used, *table.schema, cursor, spec);
+  cursor.rows.Clear();
+  cursor.row = 0;
+  if (!ApplyPlan(plan.substr(kUsedDigits), values, spec)) return SQLITE_OK;
+  auto scan = table.source->snapshot->Read(std::move(spec));
+  if (!scan.ok()) return table.Fail(scan.status());
+  cursor.scan = *std::move(scan);
+  return cursor.Fetch();
+}
+
+int Next(sqlite3_vtab_cursor* base) {
+  Cursor& cursor = *static_cast<Cursor*>(base);
+  ++cursor.row_id;
+  if (++cursor.row < cursor.rows.timestamps.size()) return SQLITE_OK;
+  return cursor.Fetch();
+}
+
+int Eof(sqlite3_vtab_cursor* base) {
+  const Cursor& cursor = *static_cast<Cursor*>(base);
+  return cursor.row >= cursor.rows.timestamps.size() ? 1 : 0;
+}
+
+void SetText(sqlite3_context* context, std::string_view text) {
+  sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+// Hands a value to SQLite.
+struct SetResult {
+  sqlite3_context* context;
+
+  void operator()(std::monostate) const { sqlite3_result_null(context); }
+  void operator()(double value) const { sqlite3_result_double(context, value); }
+  void operator()(int64_t value) const { sqlite3_result_int64(context, value); }
+  // SQLite's integers are signed. What they cannot hold stays exact as text.
+  void operator()(uint64_t value) const {
+    if (value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      sqlite3_result_int64(context, static_cast<int64_t>(value));
+    } else {
+      SetText(context, fmt::format("{}", value));
+    }
+  }
+  void operator()(std::string_view value) const { SetText(context, value); }
+  void operator()(bool value) const { sqlite3_result_int(context, value ? 1 : 0); }
+};
+
+int ReadColumn(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
+  const Cursor& cursor = *static_cast<Cursor*>(base);
+  if (column == kTimeColumn) {
+    SetText(context, storage::FormatTimestamp(cursor.rows.timestamps[cursor.row]));
+    return SQLITE_OK;
+  }
+  std::optional<size_t> place = cursor.place[static_cast<size_t>(column - 1)];
+  if (place) std::visit(SetResult{context}, cursor.rows.columns[*place][cursor.row]);
+  return SQLITE_OK;
+}
+
+int RowId(sqlite3_vtab_cursor* base, sqlite3_int64* row_id) {
+  *row_id = static_cast<Cursor*>(base)->row_id;
+  return SQLITE_OK;
+}
+
+sqlite3_module MakeModule() {
+  sqlite3_module module = {};
+  module.iVersion = 1;
+  module.xCreate = Connect;
+  module.xConnect = Connect;
+  module.xBestIndex = BestIndex;
+  module.xDisconnect = Disconnect;
+  module.xDestroy = Disconnect;
+  module.xOpen = Open;
+  module.xClose = Close;
+  module.xFilter = Filter;
+  module.xNext = Next;
+  module.xEof = Eof;
+  module.xColumn = ReadColumn;
+  module.xRowid = RowId;
+  return module;
+}
+
+// A table is named only where its name occurs in the text; a name with a quote is written otherwise
+// there, and sqlite_schema lists all.
+bool MayName(std::string_view lower_sql, std::string_view table) {
+  return table.find_first_of("\"'`]") != std::string_view::npos ||
+         lower_sql.find(absl::AsciiStrToLower(std::string(table))) != std::string_view::npos ||
+         lower_sql.find("sqlite_") != std::string_view::npos;
+}
+
+}  // namespace
+
+absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_view sql) {
+  static const sqlite3_module kModule = MakeModule();
+  sqlite3_create_module(connection, "sluice", &kModule, &source);
+  UniqueNames names;
+  const std::string lower_sql = absl::AsciiStrToLower(std::string(sql));
+  std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
+  for (size_t i = 0; i < tables.size(); ++i) {
+    std::string name = names.Add(tables[i]->name());
+    // SQLite keeps names that begin so for itself.
+    if (absl::StartsWithIgnoreCase(name, "sqlite_")) name.insert(0, "_");
+    if (!MayName(lower_sql, name)) continue;
+    std::string create =
+        fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(name), i);
+    if (sqlite3_exec(connection, create.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+      return absl::InternalError(fmt::format("cannot show table '{}' to SQLite: {}", name,
+                                             sqlite3_errmsg(connection)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string_view TypeOfDeclaration(std::string_view declared) {
+  if (declared == kTimeDeclaration) return "time";
+  for (ColumnType type : {ColumnType::kTag, ColumnType::kFloat, ColumnType::kInteger,
+                          ColumnType::kUnsigned, ColumnType::kString, ColumnType::kBoolean}) {
+    if (declared == Declaration(type)) return storage::Name(type);
+  }
+  return "";
+}
+
+}  // namespace sluice::query

@@ -1,0 +1,36 @@
+#ifndef SLUICE_SERVER_QUERY_TABLE_MODULE_H_
+#define SLUICE_SERVER_QUERY_TABLE_MODULE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "storage/store.h"
+
+struct sqlite3;
+
+namespace sluice::query {
+
+// What the virtual tables of one connection share.
+struct TableSource {
+  std::shared_ptr<const storage::Snapshot> snapshot;
+  // Rows before this are expired.
+  int64_t min_time_ns = 0;
+  // The first error of storage's; SQLite itself knows only that there was one.
+  absl::Status status;
+};
+
+// Gives `connection` a virtual table for each table of the snapshot that `sql` may name. `source`
+// must outlive the connection. Names that SQLite, which ignores their case, takes for one another
+// get a suffix: the second of `cpu` and `CPU` is `CPU_2`; the same holds for columns.
+absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_view sql);
+
+// The type of a column, by the type that its virtual table declared; empty for any other text.
+std::string_view TypeOfDeclaration(std::string_view declared);
+
+}  // namespace sluice::query
+
+#endif  // SLUICE_SERVER_QUERY_TABLE_MODULE_H_
