@@ -341,6 +341,11 @@ sqlite3_module MakeModule() {
   return module;
 }
 
+// SQLite keeps names that begin with "sqlite_" for itself.
+std::string TableName(const std::string& name) {
+  return absl::StartsWithIgnoreCase(name, "sqlite_") ? fmt::format("_{}", name) : name;
+}
+
 // A table is named only where its name occurs in the text; a name with a quote is written otherwise
 // there, and sqlite_schema lists all.
 bool MayName(std::string_view lower_sql, std::string_view table) {
@@ -358,9 +363,7 @@ absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_vie
   const std::string lower_sql = absl::AsciiStrToLower(std::string(sql));
   std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
   for (size_t i = 0; i < tables.size(); ++i) {
-    std::string name = names.Add(tables[i]->name());
-    // SQLite keeps names that begin so for itself.
-    if (absl::StartsWithIgnoreCase(name, "sqlite_")) name.insert(0, "_");
+    std::string name = names.Add(TableName(tables[i]->name()));
     if (!MayName(lower_sql, name)) continue;
     std::string create =
         fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(name), i);
