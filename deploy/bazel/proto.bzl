@@ -32,6 +32,8 @@ def cc_proto(name, srcs, root, grpc = False, imports = [], deps = [], visibility
         srcs = [out for out in outs if out.endswith(".cc")],
         hdrs = [out for out in outs if out.endswith(".h")],
         includes = ["."],
+        # A file's descriptor is registered, for reflection, even where no code refers to it.
+        alwayslink = True,
         visibility = visibility,
         deps = deps + ["//deploy/bazel:grpc" if grpc else "//deploy/bazel:protobuf"],
     )

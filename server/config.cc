@@ -1,0 +1,94 @@
+#include "server/config.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "server/version.h"
+
+namespace sluice::server {
+namespace {
+
+std::string EnvironmentName(std::string flag) {
+  for (char& c : flag) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return "SLUICE_" + flag;
+}
+
+class Flags {
+ public:
+  explicit Flags(CLI::App& app) : app_(app) {}
+
+  template <typename T>
+  CLI::Option* Add(const std::string& name, T& value, const std::string& help) {
+    return app_.add_option("--" + name, value, help)
+        ->envname(EnvironmentName(name))
+        ->capture_default_str();
+  }
+  void AddSwitch(const std::string& name, bool& value, const std::string& help) {
+    app_.add_flag("--" + name, value, help)->envname(EnvironmentName(name));
+  }
+
+ private:
+  CLI::App& app_;
+};
+
+}  // namespace
+
+absl::StatusOr<Address> ParseAddress(const std::string& text) {
+  size_t colon = text.rfind(':');
+  Address address;
+  bool valid = colon != std::string::npos;
+  if (valid) {
+    address.host = text.substr(0, colon);
+    const char* end = text.data() + text.size();
+    auto parsed = std::from_chars(text.data() + colon + 1, end, address.port);
+    valid = parsed.ec == std::errc() && parsed.ptr == end;
+  }
+  if (!valid) return absl::InvalidArgumentError(fmt::format("'{}' is not HOST:PORT", text));
+  if (address.host.empty()) address.host = "0.0.0.0";
+  if (address.host == "localhost") address.host = "127.0.0.1";
+  if (address.host.front() == '[' && address.host.back() == ']') {
+    address.host = address.host.substr(1, address.host.size() - 2);
+  }
+  return address;
+}
+
+std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
+  Config config;
+  std::string http_listen = "127.0.0.1:8181";
+  std::string grpc_listen = "127.0.0.1:8182";
+  CLI::App app("Sluice takes time-series points over gRPC and InfluxDB's HTTP API, says line by line "
+               "what it rejected, and answers SQL.",
+               "sluiced");
+  app.set_version_flag("--version", std::string(kVersion));
+  Flags flags(app);
+  flags.Add("data-dir", config.data_dir, "where the data is; made if it is not there");
+  flags.Add("http-listen", http_listen, "HOST:PORT for HTTP");
+  flags.Add("grpc-listen", grpc_listen, "HOST:PORT for gRPC");
+  flags.AddSwitch("without-auth", config.without_auth,
+                  "serve everyone who can connect, without tokens");
+  flags.Add("max-body-bytes", config.max_body_bytes,
+            "largest body of a write, as sent and decompressed")
+      ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
+  flags.Add("max-tables", config.max_tables, "most tables in a database");
+  flags.Add("max-columns", config.max_columns, "most columns in a table, time included");
+  flags.Add("query-timeout-seconds", config.query_timeout_seconds, "how long a query may run")
+      ->check(CLI::Range(1, 86400));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream text;
+    int code = app.exit(error, text, text);
+    return Exit{code, text.str()};
+  }
+  auto http = ParseAddress(http_listen);
+  auto grpc = ParseAddress(grpc_listen);
+  if (!http.ok()) return Exit{2, "--http-listen: " + std::string(http.status().message()) + "\n"};
+  if (!grpc.ok()) return Exit{2, "--grpc-listen: " + std::string(grpc.status().message()) + "\n"};
+  config.http_listen = *http;
+  config.grpc_listen = *grpc;
+  return config;
+}
+
+}  // namespace sluice::server

@@ -1,0 +1,45 @@
+#ifndef SLUICE_SERVER_CONFIG_H_
+#define SLUICE_SERVER_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "absl/status/statusor.h"
+
+namespace sluice::server {
+
+// A host, as a numeric address, and a port; port 0 takes a free one.
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+};
+
+// HOST:PORT, [HOST]:PORT for IPv6, or :PORT for all interfaces. InvalidArgument for anything else.
+absl::StatusOr<Address> ParseAddress(const std::string& text);
+
+// What the server was told. Every flag --some-thing is also SLUICE_SOME_THING in the environment;
+// the flag goes first.
+struct Config {
+  std::string data_dir = "./data";
+  Address http_listen = {"127.0.0.1", 8181};
+  Address grpc_listen = {"127.0.0.1", 8182};
+  bool without_auth = false;
+  size_t max_body_bytes = size_t{10} << 20;
+  size_t max_tables = 500;
+  size_t max_columns = 250;
+  int query_timeout_seconds = 300;
+};
+
+// What to print, and the exit code, instead of running: after --help or a bad flag.
+struct Exit {
+  int code = 0;
+  std::string text;
+};
+
+std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv);
+
+}  // namespace sluice::server
+
+#endif  // SLUICE_SERVER_CONFIG_H_

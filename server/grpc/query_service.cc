@@ -1,0 +1,125 @@
+#include "server/grpc/query_service.h"
+
+#include <simdjson.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "server/grpc/status.h"
+#include "server/query/query.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+// A message with rows is sent when it has about so many bytes.
+constexpr size_t kBatchBytes = 64 << 10;
+
+int64_t NowNs() {
+  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+struct SetValue {
+  v1::Value& to;
+
+  void operator()(std::monostate) const {}
+  void operator()(double value) const { to.set_float_value(value); }
+  void operator()(int64_t value) const { to.set_integer_value(value); }
+  void operator()(uint64_t value) const { to.set_unsigned_value(value); }
+  void operator()(bool value) const { to.set_boolean_value(value); }
+  void operator()(query::Blob value) const { to.set_bytes_value(std::string(value.bytes)); }
+  // SQL can make text that is not UTF-8, which a proto string may not hold.
+  void operator()(std::string_view value) const {
+    if (simdjson::validate_utf8(value.data(), value.size())) {
+      to.set_string_value(std::string(value));
+    } else {
+      to.set_bytes_value(std::string(value));
+    }
+  }
+};
+
+// Streams one result. Each message is made on a worker when the one before is on its way.
+class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
+ public:
+  ResultStream(const storage::Store& store, server::Workers& workers,
+               std::chrono::milliseconds timeout, const v1::QueryRequest& request)
+      : store_(store), workers_(workers), timeout_(timeout), request_(request) {
+    workers_.Post([this] { Begin(); });
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"));
+    workers_.Post([this] { SendRows(); });
+  }
+  void OnCancel() override {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    if (query_ != nullptr) query_->Cancel();
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void Begin() {
+    auto name = storage::DatabaseName::Parse(request_.database());
+    if (!name.ok()) return Finish(ToGrpc(name.status(), "database"));
+    auto query =
+        query::Query::Open(store_, {*std::move(name), request_.sql(), arrival_ns_, timeout_});
+    if (absl::IsNotFound(query.status())) {
+      return Finish(ToGrpc(query.status(), "database", request_.database()));
+    }
+    if (!query.ok()) return Finish(ToGrpc(query.status(), "sql"));
+    {
+      std::lock_guard lock(mutex_);
+      query_ = *std::move(query);
+      if (cancelled_) query_->Cancel();
+    }
+    for (const query::Column& column : query_->columns()) {
+      v1::Column& to = *message_.mutable_columns()->add_columns();
+      to.set_name(column.name);
+      to.set_type(column.type);
+    }
+    message_.mutable_columns();
+    StartWrite(&message_);
+  }
+
+  void SendRows() {
+    v1::Rows& rows = *message_.mutable_rows();
+    rows.Clear();
+    for (size_t bytes = 0; bytes < kBatchBytes;) {
+      absl::StatusOr<bool> more = query_->Next(row_);
+      if (!more.ok()) return Finish(ToGrpc(more.status(), "sql"));
+      if (!*more) return SendLast();
+      v1::Row& to = *rows.add_rows();
+      for (const query::Value& value : row_) std::visit(SetValue{*to.add_values()}, value);
+      bytes += to.ByteSizeLong();
+    }
+    StartWrite(&message_);
+  }
+
+  void SendLast() {
+    if (message_.rows().rows().empty()) return Finish(grpc::Status::OK);
+    StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
+  }
+
+  const storage::Store& store_;
+  server::Workers& workers_;
+  const std::chrono::milliseconds timeout_;
+  const v1::QueryRequest& request_;
+  const int64_t arrival_ns_ = NowNs();
+  v1::QueryResponse message_;
+  query::Row row_;
+
+  // Guards the creation of query_ against a cancellation at the same time.
+  std::mutex mutex_;
+  bool cancelled_ = false;
+  std::unique_ptr<query::Query> query_;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::QueryResponse>* QueryService::Query(grpc::CallbackServerContext*,
+                                                                 const v1::QueryRequest* request) {
+  return new ResultStream(store_, workers_, timeout_, *request);
+}
+
+}  // namespace sluice::grpc_door

@@ -1,0 +1,69 @@
+#include "server/grpc/server.h"
+
+#include <fmt/format.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include "server/grpc/admin_service.h"
+#include "server/grpc/query_service.h"
+#include "server/grpc/write_service.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+// What a message may have besides the body.
+constexpr size_t kMessageSlackBytes = 64 << 10;
+
+class GrpcServer : public Server {
+ public:
+  GrpcServer(const ServerOptions& options, const ServerParts& parts)
+      : write_(parts.pipeline, parts.write_workers, options.max_body_bytes),
+        query_(parts.store, parts.query_workers, options.query_timeout),
+        admin_(parts.store, parts.query_workers) {}
+  ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
+
+  absl::Status Listen(const ServerOptions& options);
+
+  int port() const override { return port_; }
+  void Stop(std::chrono::milliseconds grace) override {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+  }
+
+ private:
+  WriteService write_;
+  QueryService query_;
+  AdminService admin_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+absl::Status GrpcServer::Listen(const ServerOptions& options) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+  // Two servers must not share a port unnoticed.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_body_bytes + kMessageSlackBytes));
+  builder.RegisterService(&write_);
+  builder.RegisterService(&query_);
+  builder.RegisterService(&admin_);
+  server_ = builder.BuildAndStart();
+  if (server_ != nullptr && port_ != 0) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("cannot listen for gRPC on {}", options.address));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const ServerParts& parts) {
+  auto server = std::make_unique<GrpcServer>(options, parts);
+  absl::Status listening = server->Listen(options);
+  if (!listening.ok()) return listening;
+  return server;
+}
+
+}  // namespace sluice::grpc_door

@@ -1,0 +1,134 @@
+#include "server/grpc/status.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/lineprotocol/line.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+constexpr char kDomain[] = "sluice";
+constexpr size_t kMaxViolations = 20;
+constexpr size_t kMaxMessageBytes = 1024;
+// Leaves room for the envelope around a BadRequest.
+constexpr size_t kMaxBadRequestBytes = 2048;
+constexpr size_t kMaxDescriptionBytes = 256;
+
+std::string Cut(std::string_view text, size_t max_bytes) {
+  return std::string(lineprotocol::CutUtf8(text, max_bytes));
+}
+
+class Details {
+ public:
+  Details(grpc::StatusCode code, std::string_view message) : code_(code) {
+    status_.set_code(code);
+    status_.set_message(Cut(message, kMaxMessageBytes));
+  }
+  void Add(const google::protobuf::Message& detail) { status_.add_details()->PackFrom(detail); }
+  grpc::Status Finish() const {
+    return grpc::Status(code_, status_.message(), status_.SerializeAsString());
+  }
+
+ private:
+  const grpc::StatusCode code_;
+  google::rpc::Status status_;
+};
+
+// The numbers of the codes are the same in Abseil and gRPC, by the design of both.
+grpc::StatusCode CodeOf(const absl::Status& status) {
+  return static_cast<grpc::StatusCode>(status.raw_code());
+}
+
+void AddViolation(google::rpc::BadRequest& bad_request, std::string_view field,
+                  std::string_view description) {
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(std::string(field));
+  violation->set_description(Cut(description, kMaxDescriptionBytes));
+}
+
+}  // namespace
+
+grpc::Status ToGrpc(const absl::Status& status, std::string_view field) {
+  if (status.ok()) return grpc::Status::OK;
+  Details details(CodeOf(status), std::string(status.message()));
+  if (absl::IsInvalidArgument(status)) {
+    google::rpc::BadRequest bad_request;
+    AddViolation(bad_request, field, std::string(status.message()));
+    details.Add(bad_request);
+  }
+  return details.Finish();
+}
+
+grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
+                    std::string_view resource_name) {
+  if (!absl::IsNotFound(status) && !absl::IsAlreadyExists(status)) {
+    return ToGrpc(status, resource_type);
+  }
+  Details details(CodeOf(status), std::string(status.message()));
+  google::rpc::ResourceInfo info;
+  info.set_resource_type(std::string(resource_type));
+  info.set_resource_name(Cut(resource_name, kMaxDescriptionBytes));
+  info.set_description(Cut(std::string(status.message()), kMaxDescriptionBytes));
+  details.Add(info);
+  return details.Finish();
+}
+
+grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
+  const ingest::Rejection& first = outcome.rejections.front();
+  Details details(grpc::StatusCode::INVALID_ARGUMENT,
+                  fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
+                              outcome.ingested, outcome.rejected, first.line_number, first.message));
+  google::rpc::ErrorInfo info;
+  info.set_reason("LINES_REJECTED");
+  info.set_domain(kDomain);
+  (*info.mutable_metadata())["ingested_points"] = std::to_string(outcome.ingested);
+  (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
+  details.Add(info);
+  google::rpc::BadRequest bad_request;
+  for (const ingest::Rejection& rejection : outcome.rejections) {
+    if (bad_request.field_violations_size() == kMaxViolations) break;
+    AddViolation(bad_request, fmt::format("line_protocol:{}", rejection.line_number),
+                 rejection.message);
+    if (bad_request.ByteSizeLong() <= kMaxBadRequestBytes) continue;
+    bad_request.mutable_field_violations()->RemoveLast();
+    break;
+  }
+  details.Add(bad_request);
+  return details.Finish();
+}
+
+v1::RejectionReason ToProto(ingest::Reason reason) {
+  switch (reason) {
+    case ingest::Reason::kSyntax:
+      return v1::REJECTION_REASON_SYNTAX;
+    case ingest::Reason::kNumberOutOfRange:
+      return v1::REJECTION_REASON_NUMBER_OUT_OF_RANGE;
+    case ingest::Reason::kTimestampOutOfRange:
+      return v1::REJECTION_REASON_TIMESTAMP_OUT_OF_RANGE;
+    case ingest::Reason::kValueTooLong:
+      return v1::REJECTION_REASON_VALUE_TOO_LONG;
+    case ingest::Reason::kTypeConflict:
+      return v1::REJECTION_REASON_TYPE_CONFLICT;
+    case ingest::Reason::kDuplicateTag:
+      return v1::REJECTION_REASON_DUPLICATE_TAG;
+    case ingest::Reason::kDuplicateField:
+      return v1::REJECTION_REASON_DUPLICATE_FIELD;
+    case ingest::Reason::kReservedName:
+      return v1::REJECTION_REASON_RESERVED_NAME;
+    case ingest::Reason::kNoFields:
+      return v1::REJECTION_REASON_NO_FIELDS;
+    case ingest::Reason::kTableLimit:
+      return v1::REJECTION_REASON_TABLE_LIMIT;
+    case ingest::Reason::kColumnLimit:
+      return v1::REJECTION_REASON_COLUMN_LIMIT;
+    case ingest::Reason::kBeyondRetention:
+      return v1::REJECTION_REASON_BEYOND_RETENTION;
+  }
+  return v1::REJECTION_REASON_UNSPECIFIED;
+}
+
+}  // namespace sluice::grpc_door

@@ -1,0 +1,34 @@
+#ifndef SLUICE_SERVER_GRPC_STATUS_H_
+#define SLUICE_SERVER_GRPC_STATUS_H_
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "server/ingest/outcome.h"
+#include "sluice/v1/write.pb.h"
+
+namespace sluice::grpc_door {
+
+// All details of one status take less than this: larger trailers make stock clients lose it whole
+// (contract W-3).
+inline constexpr size_t kMaxDetailBytes = 4096;
+
+// A gRPC status with google.rpc details. INVALID_ARGUMENT gets a BadRequest about `field`.
+grpc::Status ToGrpc(const absl::Status& status, std::string_view field = "");
+
+// As above; NOT_FOUND gets a ResourceInfo (W-6).
+grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
+                    std::string_view resource_name);
+
+// INVALID_ARGUMENT for a write of which lines were rejected, with ErrorInfo and a BadRequest of the
+// first 20 of them (W-3).
+grpc::Status RejectionStatus(const ingest::Outcome& outcome);
+
+v1::RejectionReason ToProto(ingest::Reason reason);
+
+}  // namespace sluice::grpc_door
+
+#endif  // SLUICE_SERVER_GRPC_STATUS_H_

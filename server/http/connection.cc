@@ -1,0 +1,291 @@
+#include "server/http/connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/rfc7230.hpp>
+#include <boost/beast/http/serializer.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+
+#include "server/http/error_response.h"
+
+namespace sluice::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using std::chrono::seconds;
+
+constexpr uint32_t kMaxHeadBytes = 64 << 10;
+constexpr size_t kFirstBodyBytes = 16 << 10;
+constexpr size_t kMaxKeptBodyBytes = 256 << 10;
+// How much of a body that nobody wants is read so that the client gets to read the answer
+// (contract W-14), and how long that may take.
+constexpr size_t kMaxDrainBytes = size_t{64} << 20;
+constexpr seconds kDrainTime(10);
+// How long a client may be silent: between requests, and within one.
+constexpr seconds kIdleTime(300);
+constexpr seconds kSilenceTime(30);
+
+// Completes an operation with an error code in `ec` instead of an exception.
+auto Await(beast::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
+
+RequestHead ToHead(const beast::http::request<beast::http::buffer_body>& request) {
+  RequestHead head;
+  head.method = std::string(request.method_string());
+  head.target = std::string(request.target());
+  for (const auto& field : request) {
+    head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  return head;
+}
+
+// Runs `work` on a worker and comes back to the caller's executor.
+asio::awaitable<void> Run(server::Workers& workers, absl::AnyInvocable<void()> work) {
+  auto start = [&workers, &work](auto handler) {
+    workers.Post([work = std::move(work), handler = std::move(handler)]() mutable {
+      work();
+      auto executor = asio::get_associated_executor(handler);
+      asio::post(executor, std::move(handler));
+    });
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+}
+
+}  // namespace
+
+std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
+  if (size_ == capacity_) {
+    size_t capacity = std::max(kFirstBodyBytes, 2 * capacity_);
+    auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
+    if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
+    bytes_ = std::move(bytes);
+    capacity_ = capacity;
+  }
+  return {bytes_.get() + size_, std::min(limit, capacity_ - size_)};
+}
+
+void BodyBuffer::Clear() {
+  size_ = 0;
+  if (capacity_ <= kMaxKeptBodyBytes) return;
+  bytes_.reset();
+  capacity_ = 0;
+}
+
+Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes)
+    : stream_(std::move(socket)), handler_(handler), max_body_bytes_(max_body_bytes) {}
+
+asio::awaitable<void> Connection::Run() {
+  beast::error_code ignored;
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  while (co_await ServeOne()) {
+  }
+  Cut();
+}
+
+void Connection::CloseWhenIdle() {
+  closing_ = true;
+  if (idle_) Cut();
+}
+
+void Connection::Cut() {
+  beast::error_code ignored;
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  stream_.close();
+}
+
+// False when the connection is at its end.
+asio::awaitable<bool> Connection::ServeOne() {
+  Parser parser;
+  parser.header_limit(kMaxHeadBytes);
+  // Bodies are limited where they are read.
+  parser.body_limit(std::numeric_limits<uint64_t>::max());
+  body_.Clear();
+  idle_ = true;
+  if (!co_await ReadHead(parser)) co_return false;
+  idle_ = false;
+  Beginning beginning = handler_(ToHead(parser.get()));
+  if (auto* response = std::get_if<Response>(&beginning)) {
+    co_return co_await Answer(parser, std::move(*response), false);
+  }
+  switch (co_await ReadBody(parser)) {
+    case BodyEnd::kCut:
+      co_return false;
+    case BodyEnd::kTooLarge:
+      co_return co_await Answer(parser, TooLarge(max_body_bytes_), false);
+    case BodyEnd::kComplete:
+      break;
+  }
+  const Deferred& deferred = std::get<Deferred>(beginning);
+  Response response = co_await Later(deferred);
+  co_return co_await Answer(parser, std::move(response), true, deferred.workers);
+}
+
+// False when there is no further request.
+asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
+  beast::error_code ec;
+  stream_.expires_after(kIdleTime);
+  co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
+  if (!ec) co_return true;
+  if (ec.category() == beast::http::make_error_code(beast::http::error::bad_method).category() &&
+      ec != beast::http::error::end_of_stream && ec != beast::http::error::partial_message) {
+    co_await Send(parser, BadRequest("not an HTTP request: " + ec.message()), false);
+    co_await Drain();
+  }
+  co_return false;
+}
+
+asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
+  boost::optional<uint64_t> size = parser.content_length();
+  if (size && *size > max_body_bytes_) co_return BodyEnd::kTooLarge;
+  if (!co_await Continue(parser)) co_return BodyEnd::kCut;
+  if (parser.chunked()) co_return co_await ReadChunked(parser);
+  co_return co_await ReadSized(size ? static_cast<size_t>(*size) : 0);
+}
+
+// Bodies of known length bypass the parser: one copy less, and reads as long as the socket has.
+asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
+  while (body_.size() < size) {
+    auto [to, room] = body_.Prepare(size - body_.size());
+    if (buffer_.size() > 0) {
+      size_t taken = asio::buffer_copy(asio::buffer(to, room), buffer_.data());
+      buffer_.consume(taken);
+      body_.Commit(taken);
+      continue;
+    }
+    beast::error_code ec;
+    stream_.expires_after(kSilenceTime);
+    size_t read = co_await stream_.async_read_some(asio::buffer(to, room), Await(ec));
+    if (ec) co_return BodyEnd::kCut;
+    body_.Commit(read);
+  }
+  co_return BodyEnd::kComplete;
+}
+
+asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
+  while (!parser.is_done()) {
+    // One byte more than allowed shows that there are too many.
+    if (body_.size() > max_body_bytes_) co_return BodyEnd::kTooLarge;
+    auto [to, room] = body_.Prepare(max_body_bytes_ + 1 - body_.size());
+    parser.get().body().data = to;
+    parser.get().body().size = room;
+    beast::error_code ec;
+    stream_.expires_after(kSilenceTime);
+    co_await beast::http::async_read(stream_, buffer_, parser, Await(ec));
+    body_.Commit(room - parser.get().body().size);
+    if (ec && ec != beast::http::error::need_buffer) co_return BodyEnd::kCut;
+  }
+  co_return body_.size() > max_body_bytes_ ? BodyEnd::kTooLarge : BodyEnd::kComplete;
+}
+
+// Tells a client that asked first to send its body.
+asio::awaitable<bool> Connection::Continue(const Parser& parser) {
+  if (!beast::iequals(parser.get()[beast::http::field::expect], "100-continue")) co_return true;
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  beast::error_code ec;
+  co_await asio::async_write(stream_, asio::buffer(kContinue), Await(ec));
+  co_return !ec;
+}
+
+// True if another request may follow.
+asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
+                                         server::Workers* workers) {
+  const auto& request = parser.get();
+  bool has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
+  // After an unread body the next request could not be found.
+  bool keep_alive = request.keep_alive() && (body_read || !has_body) && !closing_;
+  bool sent = response.rest == nullptr
+                  ? co_await Send(parser, std::move(response), keep_alive)
+                  : co_await SendStream(parser, std::move(response), *workers, keep_alive);
+  if (sent && !body_read && has_body) co_await Drain();
+  co_return sent && keep_alive && !closing_;
+}
+
+asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {
+  const bool head_only = parser.get().method() == beast::http::verb::head;
+  beast::http::response<beast::http::string_body> message(
+      static_cast<beast::http::status>(response.status), parser.get().version());
+  for (const auto& [name, value] : response.headers) message.insert(name, value);
+  message.keep_alive(keep_alive);
+  // A 204 has no length (RFC 9110, section 8.6).
+  if (response.status != 204) message.content_length(response.body.size());
+  if (!head_only) message.body() = std::move(response.body);
+  beast::error_code ec;
+  stream_.expires_after(kSilenceTime);
+  co_await beast::http::async_write(stream_, message, Await(ec));
+  co_return !ec;
+}
+
+asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response response,
+                                             server::Workers& workers, bool keep_alive) {
+  // HTTP/1.0 has no chunks; there the end of the connection is the end of the body.
+  const unsigned version = parser.get().version();
+  const bool chunked = version > 10;
+  beast::http::response<beast::http::empty_body> message(
+      static_cast<beast::http::status>(response.status), version);
+  for (const auto& [name, value] : response.headers) message.insert(name, value);
+  message.keep_alive(keep_alive && chunked);
+  message.chunked(chunked);
+  beast::http::response_serializer<beast::http::empty_body> serializer(message);
+  beast::error_code ec;
+  stream_.expires_after(kSilenceTime);
+  co_await beast::http::async_write_header(stream_, serializer, Await(ec));
+  absl::StatusOr<std::string> piece = std::move(response.body);
+  while (!ec) {
+    if (piece->empty()) piece = co_await NextPiece(*response.rest, workers);
+    if (!piece.ok()) co_return false;
+    if (piece->empty()) break;
+    stream_.expires_after(kSilenceTime);
+    if (chunked) {
+      co_await asio::async_write(stream_, beast::http::make_chunk(asio::buffer(*piece)), Await(ec));
+    } else {
+      co_await asio::async_write(stream_, asio::buffer(*piece), Await(ec));
+    }
+    piece->clear();
+  }
+  if (!ec && chunked) {
+    co_await asio::async_write(stream_, beast::http::make_chunk_last(), Await(ec));
+  }
+  co_return !ec && keep_alive && chunked;
+}
+
+// Reads and forgets what the client still sends, until it has read the answer and leaves.
+asio::awaitable<void> Connection::Drain() {
+  beast::error_code ec;
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+  auto [to, room] = body_.Prepare(kFirstBodyBytes);
+  if (room == 0) co_return;
+  stream_.expires_after(kDrainTime);
+  for (size_t drained = 0; !ec && drained < kMaxDrainBytes;) {
+    drained += co_await stream_.async_read_some(asio::buffer(to, room), Await(ec));
+  }
+}
+
+asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
+  Response response;
+  stream_.expires_never();
+  co_await http::Run(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  co_return response;
+}
+
+asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
+                                                                  server::Workers& workers) {
+  absl::StatusOr<std::string> piece;
+  stream_.expires_never();
+  co_await http::Run(workers, [&] { piece = source.Next(); });
+  co_return piece;
+}
+
+}  // namespace sluice::http

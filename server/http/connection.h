@@ -1,0 +1,84 @@
+#ifndef SLUICE_SERVER_HTTP_CONNECTION_H_
+#define SLUICE_SERVER_HTTP_CONNECTION_H_
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+// Asio 1.74 uses std::exchange, Beast coroutines need <utility> first.
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
+
+#include "server/http/message.h"
+
+namespace sluice::http {
+
+// Memory for a body: grows without being cleared first, and is given back when it was large.
+class BodyBuffer {
+ public:
+  std::string_view text() const { return {bytes_.get(), size_}; }
+  size_t size() const { return size_; }
+
+  // Room for some more bytes, at most `limit`; Commit says how many were written there.
+  std::pair<char*, size_t> Prepare(size_t limit);
+  void Commit(size_t bytes) { size_ += bytes; }
+  void Clear();
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+// One client's connection, from its first request to its last. It runs on its socket's executor.
+class Connection {
+ public:
+  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes);
+
+  // Serves until the client leaves or the connection is cut.
+  boost::asio::awaitable<void> Run();
+
+  // Ends the connection when the request under way, if any, is answered.
+  void CloseWhenIdle();
+  void Cut();
+
+ private:
+  using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+
+  // What reading a body came to.
+  enum class BodyEnd { kComplete, kTooLarge, kCut };
+
+  Awaitable<bool> ServeOne();
+  Awaitable<bool> ReadHead(Parser& parser);
+  Awaitable<BodyEnd> ReadBody(Parser& parser);
+  Awaitable<BodyEnd> ReadSized(size_t size);
+  Awaitable<BodyEnd> ReadChunked(Parser& parser);
+  Awaitable<bool> Continue(const Parser& parser);
+  Awaitable<bool> Answer(const Parser& parser, Response response, bool body_read,
+                         server::Workers* workers = nullptr);
+  Awaitable<bool> Send(const Parser& parser, Response response, bool keep_alive);
+  Awaitable<bool> SendStream(const Parser& parser, Response response, server::Workers& workers,
+                             bool keep_alive);
+  Awaitable<void> Drain();
+  Awaitable<Response> Later(const Deferred& deferred);
+  Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
+
+  boost::beast::tcp_stream stream_;
+  const Handler& handler_;
+  const size_t max_body_bytes_;
+  boost::beast::flat_buffer buffer_;
+  BodyBuffer body_;
+  bool idle_ = true;
+  bool closing_ = false;
+};
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_HTTP_CONNECTION_H_

@@ -1,0 +1,63 @@
+#ifndef SLUICE_SERVER_HTTP_MESSAGE_H_
+#define SLUICE_SERVER_HTTP_MESSAGE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/workers.h"
+
+namespace sluice::http {
+
+using Header = std::pair<std::string, std::string>;
+
+// A request up to its body.
+struct RequestHead {
+  std::string method;
+  // Path and query, as sent.
+  std::string target;
+  std::vector<Header> headers;
+
+  // The first header of that name, in any case; empty if there is none.
+  std::string_view HeaderNamed(std::string_view name) const;
+};
+
+// A body that is made while it is sent. For one thread at a time.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // The next piece; empty at the end. After an error the connection is cut, so that nobody takes the
+  // body for a whole one.
+  virtual absl::StatusOr<std::string> Next() = 0;
+};
+
+struct Response {
+  int status = 204;
+  std::vector<Header> headers;
+  std::string body;
+  // Sent after `body`, where there is one.
+  std::unique_ptr<BodySource> rest;
+};
+
+// Who answers a request when its body is there.
+struct Deferred {
+  // Run `answer`, and what is left of its response's body, where work may take time.
+  server::Workers* workers;
+  // Called once.
+  std::function<Response(std::string_view body)> answer;
+};
+
+// What can be said by the head alone: an answer, then the body is not read; or who answers later.
+using Beginning = std::variant<Response, Deferred>;
+
+// Must not block. For many threads at once.
+using Handler = std::function<Beginning(const RequestHead& head)>;
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_HTTP_MESSAGE_H_

@@ -1,0 +1,67 @@
+#include "server/http/rejection_response.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "server/http/error_response.h"
+
+namespace sluice::http {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string MessageOf(const ingest::Outcome& outcome) {
+  std::string message = outcome.ingested > 0 ? "partial write has occurred" : "no data written";
+  message += ", errors encountered on line(s):";
+  for (const ingest::Rejection& rejection : outcome.rejections) {
+    message += fmt::format("\nerror {} line {} (1-based): {}",
+                           rejection.unreadable ? "parsing" : "writing", rejection.line_number,
+                           rejection.message);
+  }
+  int64_t more = outcome.rejected - static_cast<int64_t>(outcome.rejections.size());
+  if (more > 0) message += fmt::format("\n(and {} more)", more);
+  return message;
+}
+
+Json DataOf(const ingest::Outcome& outcome) {
+  Json data = Json::array();
+  for (const ingest::Rejection& rejection : outcome.rejections) {
+    data.push_back({{"error_message", rejection.message},
+                    {"line_number", rejection.line_number},
+                    {"original_line", rejection.excerpt}});
+  }
+  return data;
+}
+
+}  // namespace
+
+Response Rejection(const ingest::Outcome& outcome) {
+  std::string message = MessageOf(outcome);
+  Json body = {{"code", "invalid"},
+               {"line", outcome.rejections.front().line_number},
+               {"message", message},
+               {"error", message},
+               {"data", DataOf(outcome)}};
+  return ErrorResponse(400, message, Dump(body));
+}
+
+Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial) {
+  std::string error = accept_partial ? "partial write of line protocol occurred"
+                                     : "line protocol parsing error";
+  return ErrorResponse(400, error, Dump({{"error", error}, {"data", DataOf(outcome)}}));
+}
+
+Response NoDatabaseV1(std::string_view database) {
+  std::string message = fmt::format("database \"{}\" not found", database);
+  return ErrorResponse(404, message,
+                       Dump({{"code", "not found"},
+                             {"message", message},
+                             {"error", fmt::format("database not found: \"{}\"", database)}}));
+}
+
+}  // namespace sluice::http

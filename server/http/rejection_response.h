@@ -1,0 +1,23 @@
+#ifndef SLUICE_SERVER_HTTP_REJECTION_RESPONSE_H_
+#define SLUICE_SERVER_HTTP_REJECTION_RESPONSE_H_
+
+#include <string_view>
+
+#include "server/http/message.h"
+#include "server/ingest/outcome.h"
+
+namespace sluice::http {
+
+// 400 for a request of which lines were rejected, as /write and /api/v2/write say it (contract W-20
+// to W-23).
+Response Rejection(const ingest::Outcome& outcome);
+
+// The same as /api/v3/write_lp says it (W-24).
+Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial);
+
+// 404 as /write says it (W-6, W-25).
+Response NoDatabaseV1(std::string_view database);
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_HTTP_REJECTION_RESPONSE_H_

@@ -1,0 +1,22 @@
+#include "server/http/router.h"
+
+#include "server/http/error_response.h"
+#include "server/http/parameters.h"
+
+namespace sluice::http {
+
+void Router::Add(const std::string& method, const std::string& path, Handler handler) {
+  routes_[path][method] = std::move(handler);
+}
+
+Beginning Router::Begin(const RequestHead& head) const {
+  auto route = routes_.find(PathOf(head.target));
+  if (route == routes_.end()) return NoSuchRoute();
+  auto handler = route->second.find(head.method);
+  if (handler != route->second.end()) return handler->second(head);
+  std::string allow;
+  for (const auto& [method, other] : route->second) allow += (allow.empty() ? "" : ", ") + method;
+  return WrongMethod(allow);
+}
+
+}  // namespace sluice::http

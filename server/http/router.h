@@ -1,0 +1,25 @@
+#ifndef SLUICE_SERVER_HTTP_ROUTER_H_
+#define SLUICE_SERVER_HTTP_ROUTER_H_
+
+#include <map>
+#include <string>
+
+#include "server/http/message.h"
+
+namespace sluice::http {
+
+// Finds the handler for a path and a method; 404 and 405 otherwise (contract W-10).
+class Router {
+ public:
+  void Add(const std::string& method, const std::string& path, Handler handler);
+
+  Beginning Begin(const RequestHead& head) const;
+
+ private:
+  // By path, then by method.
+  std::map<std::string, std::map<std::string, Handler>> routes_;
+};
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_HTTP_ROUTER_H_

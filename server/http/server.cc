@@ -1,0 +1,160 @@
+#include "server/http/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+// Asio 1.74 needs <utility> first.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "server/http/connection.h"
+
+namespace sluice::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+// How long to wait when no connection can be accepted, for want of file descriptors say.
+constexpr std::chrono::milliseconds kAcceptPause(50);
+
+class AsioServer : public Server {
+ public:
+  AsioServer(const ServerOptions& options, Handler handler)
+      : options_(options), handler_(std::move(handler)), acceptor_(context_) {}
+  ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
+
+  absl::Status Listen();
+  void Serve();
+
+  uint16_t port() const override { return acceptor_.local_endpoint().port(); }
+  void Stop(std::chrono::milliseconds grace) override;
+
+ private:
+  using Connections = std::list<std::shared_ptr<Connection>>;
+
+  asio::awaitable<void> Accept();
+  asio::awaitable<void> Serve(std::shared_ptr<Connection> connection);
+  void ForEachConnection(void (Connection::*act)());
+  bool WaitUntilIdle(std::chrono::milliseconds grace);
+
+  const ServerOptions options_;
+  const Handler handler_;
+  asio::io_context context_;
+  tcp::acceptor acceptor_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stopping_ = false;
+
+  struct Entry {
+    asio::any_io_executor executor;
+    std::weak_ptr<Connection> connection;
+  };
+  std::mutex mutex_;
+  std::condition_variable left_;
+  std::list<Entry> entries_;
+};
+
+absl::Status AsioServer::Listen() {
+  error_code ec;
+  tcp::endpoint endpoint(asio::ip::make_address(options_.host, ec), options_.port);
+  if (!ec) acceptor_.open(endpoint.protocol(), ec);
+  if (!ec) acceptor_.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec) acceptor_.bind(endpoint, ec);
+  if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
+  if (!ec) return absl::OkStatus();
+  return absl::UnavailableError(
+      fmt::format("cannot listen for HTTP on {}:{}: {}", options_.host, options_.port, ec.message()));
+}
+
+void AsioServer::Serve() {
+  asio::co_spawn(context_, Accept(), asio::detached);
+  for (size_t i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this] { context_.run(); });
+  }
+}
+
+asio::awaitable<void> AsioServer::Accept() {
+  while (!stopping_) {
+    error_code ec;
+    auto strand = asio::make_strand(context_);
+    tcp::socket socket(strand);
+    co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
+    if (stopping_) break;
+    if (ec) {
+      asio::steady_timer pause(context_, kAcceptPause);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
+      continue;
+    }
+    auto connection = std::make_shared<Connection>(std::move(socket), handler_,
+                                                   options_.max_body_bytes);
+    asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
+  }
+}
+
+asio::awaitable<void> AsioServer::Serve(std::shared_ptr<Connection> connection) {
+  std::list<Entry>::iterator entry;
+  asio::any_io_executor executor = co_await asio::this_coro::executor;
+  {
+    std::lock_guard lock(mutex_);
+    entry = entries_.insert(entries_.end(), {executor, connection});
+  }
+  if (!stopping_) co_await connection->Run();
+  std::lock_guard lock(mutex_);
+  entries_.erase(entry);
+  left_.notify_all();
+}
+
+void AsioServer::ForEachConnection(void (Connection::*act)()) {
+  std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    asio::post(entry.executor, [weak = entry.connection, act] {
+      if (auto connection = weak.lock()) ((*connection).*act)();
+    });
+  }
+}
+
+bool AsioServer::WaitUntilIdle(std::chrono::milliseconds grace) {
+  std::unique_lock lock(mutex_);
+  return left_.wait_for(lock, grace, [this] { return entries_.empty(); });
+}
+
+void AsioServer::Stop(std::chrono::milliseconds grace) {
+  if (stopping_.exchange(true)) return;
+  asio::post(context_, [this] {
+    error_code ignored;
+    acceptor_.close(ignored);
+  });
+  ForEachConnection(&Connection::CloseWhenIdle);
+  if (!WaitUntilIdle(grace)) {
+    ForEachConnection(&Connection::Cut);
+    // What is left waits for a worker; workers end by themselves.
+    WaitUntilIdle(std::chrono::minutes(10));
+  }
+  context_.stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      Handler handler) {
+  auto server = std::make_unique<AsioServer>(options, std::move(handler));
+  absl::Status listening = server->Listen();
+  if (!listening.ok()) return listening;
+  server->Serve();
+  return server;
+}
+
+}  // namespace sluice::http

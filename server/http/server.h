@@ -1,0 +1,42 @@
+#ifndef SLUICE_SERVER_HTTP_SERVER_H_
+#define SLUICE_SERVER_HTTP_SERVER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/http/message.h"
+
+namespace sluice::http {
+
+struct ServerOptions {
+  // Where to listen; port 0 takes a free one.
+  std::string host = "127.0.0.1";
+  uint16_t port = 8181;
+  size_t threads = 2;
+  // Of a body as sent; a longer one gets 413 (contract W-38).
+  size_t max_body_bytes = size_t{10} << 20;
+};
+
+// An HTTP/1.0 and 1.1 server: keep-alive, pipelining, chunked bodies, `Expect: 100-continue`. It
+// knows no route; `handler` answers everything that is a request.
+class Server {
+ public:
+  // Listens and serves. Unavailable where the address cannot be had.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       Handler handler);
+  // Stops as Stop does, if that was not called.
+  virtual ~Server() = default;
+
+  virtual uint16_t port() const = 0;
+
+  // Takes no more connections and requests, gives those under way `grace` to end, cuts the rest.
+  virtual void Stop(std::chrono::milliseconds grace) = 0;
+};
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_HTTP_SERVER_H_

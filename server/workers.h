@@ -1,0 +1,30 @@
+#ifndef SLUICE_SERVER_WORKERS_H_
+#define SLUICE_SERVER_WORKERS_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+
+namespace sluice::server {
+
+// Threads for work that computes or waits for the disk, so that the threads of the doors never do.
+// Safe for use by many threads.
+class Workers {
+ public:
+  explicit Workers(size_t threads);
+  // Waits for everything that was posted.
+  ~Workers();
+
+  // Runs `work` soon. Never blocks.
+  void Post(absl::AnyInvocable<void()> work);
+
+ private:
+  class Pool;
+
+  const std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace sluice::server
+
+#endif  // SLUICE_SERVER_WORKERS_H_
