@@ -1,0 +1,70 @@
+#include "storage/batch.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace sluice::storage {
+namespace {
+
+TablePtr Home() {
+  auto home = std::make_shared<TableSchema>(1, "home");
+  home->Add("room", ColumnType::kTag);
+  home->Add("temp", ColumnType::kInteger);
+  home->Add("note", ColumnType::kString);
+  return home;
+}
+
+TEST(DictionaryTest, GivesEveryTextOnePositionInOrderOfAppearance) {
+  Dictionary dictionary;
+  for (int round = 0; round < 2; ++round) {
+    for (uint32_t i = 0; i < 1000; ++i) EXPECT_EQ(dictionary.Intern(fmt::format("v{}", i)), i);
+  }
+  EXPECT_EQ(dictionary.strings().size(), 1000u);
+  EXPECT_EQ(dictionary.strings()[7], "v7");
+  dictionary.Clear();
+  EXPECT_EQ(dictionary.Intern("v9"), 0u);
+}
+
+TEST(TableBatchTest, KeepsOnlyPresentValues) {
+  TableBatch batch(Home());
+  batch.AddRow(10);
+  batch.AddNumber(1, 5);
+  batch.AddRow(20);
+  batch.AddTag(0, "hall");
+  ASSERT_EQ(batch.columns().size(), 2u);
+  EXPECT_EQ(batch.row_count(), 2u);
+  EXPECT_FALSE(batch.columns()[0].present().Get(0));
+  EXPECT_TRUE(batch.columns()[0].present().Get(1));
+  EXPECT_EQ(batch.columns()[1].numbers(), std::vector<int64_t>{5});
+}
+
+TEST(TableBatchTest, CopiesChosenRows) {
+  TableBatch batch(Home());
+  for (int64_t i = 0; i < 100; ++i) {
+    batch.AddRow(i);
+    batch.AddTag(0, i % 2 == 0 ? "even" : "odd");
+    if (i % 3 == 0) batch.AddNumber(1, i);
+    batch.AddString(2, std::string(static_cast<size_t>(i % 5), 'x'));
+  }
+  TableBatch copy(Home());
+  batch.CopyRowsTo(std::vector<uint32_t>{1, 3, 99}, copy);
+  EXPECT_EQ(copy.timestamps(), (std::vector<int64_t>{1, 3, 99}));
+  EXPECT_EQ(copy.columns()[0].dictionary().strings().size(), 1u);
+  EXPECT_EQ(copy.columns()[1].numbers(), (std::vector<int64_t>{3, 99}));
+  EXPECT_FALSE(copy.columns()[1].present().Get(0));
+  EXPECT_EQ(copy.columns()[2].strings()[2], "xxxx");
+}
+
+TEST(BitmapRankTest, CountsThePresentRowsBefore) {
+  Bitmap bitmap;
+  for (size_t i : {0, 5, 63, 64, 130}) bitmap.Set(i);
+  BitmapRank rank(bitmap);
+  EXPECT_EQ(rank.count(), 5u);
+  EXPECT_EQ(rank.Of(bitmap, 0), 0u);
+  EXPECT_EQ(rank.Of(bitmap, 63), 2u);
+  EXPECT_EQ(rank.Of(bitmap, 64), 3u);
+  EXPECT_EQ(rank.Of(bitmap, 130), 4u);
+}
+
+}  // namespace
+}  // namespace sluice::storage

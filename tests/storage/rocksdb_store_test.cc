@@ -1,0 +1,226 @@
+#include "storage/rocksdb_store.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <thread>
+
+#include "storage/block.h"
+#include "tests/fixture/temp_dir.h"
+
+namespace sluice::storage {
+namespace {
+
+constexpr int64_t kDay = int64_t{86400} * 1'000'000'000;
+
+DatabaseName Name(const std::string& text) { return DatabaseName::Parse(text).value(); }
+
+TablePtr Home(size_t columns = 1) {
+  auto home = std::make_shared<TableSchema>(1, "home");
+  for (size_t i = 0; i < columns; ++i) home->Add(fmt::format("f{}", i), ColumnType::kInteger);
+  return home;
+}
+
+WriteSet WriteOf(const std::vector<int64_t>& times, TablePtr table = Home()) {
+  WriteSet write;
+  write.batches.emplace_back(table);
+  for (int64_t time : times) {
+    write.batches.back().AddRow(time);
+    write.batches.back().AddNumber(0, time);
+  }
+  return write;
+}
+
+// A write that makes the table.
+WriteSet CreatingWriteOf(const Database& database, const std::vector<int64_t>& times) {
+  WriteSet write = WriteOf(times);
+  write.schema_version = database.schema()->version();
+  write.changed_tables = {Home()};
+  return write;
+}
+
+std::vector<int64_t> Times(const Database& database, int64_t min = INT64_MIN,
+                           int64_t max = INT64_MAX) {
+  auto snapshot = database.TakeSnapshot().value();
+  ScanSpec spec;
+  spec.table = snapshot->schema().Find("home");
+  spec.min_time_ns = min;
+  spec.max_time_ns = max;
+  if (spec.table == nullptr) return {};
+  auto scan = snapshot->Read(spec).value();
+  std::vector<int64_t> times;
+  ScanRows rows;
+  while (scan->Next(rows).ok() && !rows.timestamps.empty()) {
+    times.insert(times.end(), rows.timestamps.begin(), rows.timestamps.end());
+  }
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+class RocksDbStoreTest : public testing::Test {
+ protected:
+  RocksDbStoreTest() { Open(); }
+
+  void Open() { store_ = OpenRocksDbStore(dir_.path()).value(); }
+  void Reopen() {
+    store_.reset();
+    Open();
+  }
+  std::shared_ptr<Database> Create(const std::string& name) {
+    store_->CreateDatabase(Name(name), std::nullopt).value();
+    return Find(name);
+  }
+  std::shared_ptr<Database> Find(const std::string& name) {
+    return store_->FindDatabase(Name(name)).value();
+  }
+
+  fixture::TempDir dir_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(RocksDbStoreTest, DatabasesOutliveTheProcess) {
+  DatabaseRecord made = store_->CreateDatabase(Name("a"), 5 * kDay).value();
+  store_->CreateDatabase(Name("b"), std::nullopt).value();
+  Reopen();
+  EXPECT_EQ(Find("a")->record(), made);
+  EXPECT_EQ(store_->ListDatabases().size(), 2u);
+}
+
+TEST_F(RocksDbStoreTest, ADatabaseIsCreatedOnce) {
+  Create("a");
+  EXPECT_EQ(store_->CreateDatabase(Name("a"), std::nullopt).status().code(),
+            absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(RocksDbStoreTest, WhatWasCommittedIsReadBeforeAndAfterReopening) {
+  auto database = Create("a");
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, {3, 1, 2}), Durability::kSynced).ok());
+  ASSERT_TRUE(database->Commit(WriteOf({4}), Durability::kUnsynced).ok());
+  EXPECT_EQ(Times(*database), (std::vector<int64_t>{1, 2, 3, 4}));
+  database.reset();
+  Reopen();
+  EXPECT_EQ(Times(*Find("a")), (std::vector<int64_t>{1, 2, 3, 4}));
+}
+
+TEST_F(RocksDbStoreTest, LaterCommitsWinAlsoAfterReopening) {
+  auto database = Create("a");
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
+  database.reset();
+  Reopen();
+  database = Find("a");
+  WriteSet later;
+  later.batches.emplace_back(database->schema()->Find("home"));
+  later.batches.back().AddRow(1);
+  later.batches.back().AddNumber(0, 99);
+  ASSERT_TRUE(database->Commit(later, Durability::kSynced).ok());
+  auto snapshot = database->TakeSnapshot().value();
+  ScanSpec spec;
+  spec.table = snapshot->schema().Find("home");
+  spec.columns = {0};
+  ScanRows rows;
+  auto scan = snapshot->Read(spec).value();
+  ASSERT_TRUE(scan->Next(rows).ok());
+  EXPECT_EQ(rows.columns[0], std::vector<Value>{int64_t{99}});
+}
+
+TEST_F(RocksDbStoreTest, ReadsOnlyTheTimeRangeAcrossPartitions) {
+  auto database = Create("a");
+  std::vector<int64_t> times;
+  for (int64_t day = -3; day <= 3; ++day) times.push_back(day * kDay + 5);
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, times), Durability::kSynced).ok());
+  EXPECT_EQ(Times(*database), times);
+  EXPECT_EQ(Times(*database, -kDay, kDay), (std::vector<int64_t>{-kDay + 5, 5}));
+  EXPECT_EQ(Times(*database, 6, kDay + 4), std::vector<int64_t>());
+}
+
+TEST_F(RocksDbStoreTest, MoreRowsThanABlockHoldsAreSplit) {
+  auto database = Create("a");
+  std::vector<int64_t> times;
+  for (size_t i = 0; i < kMaxBlockRows * 2 + 10; ++i) times.push_back(static_cast<int64_t>(i));
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, times), Durability::kSynced).ok());
+  EXPECT_EQ(Times(*database), times);
+}
+
+TEST_F(RocksDbStoreTest, ASnapshotDoesNotSeeWhatComesLater) {
+  auto database = Create("a");
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
+  auto before = database->TakeSnapshot().value();
+  ASSERT_TRUE(database->Commit(WriteOf({2}), Durability::kSynced).ok());
+  ScanSpec spec;
+  spec.table = before->schema().Find("home");
+  ScanRows rows;
+  auto scan = before->Read(spec).value();
+  ASSERT_TRUE(scan->Next(rows).ok());
+  EXPECT_EQ(rows.timestamps, std::vector<int64_t>{1});
+}
+
+TEST_F(RocksDbStoreTest, ASchemaChangeJudgedByAnOldVersionIsAbortedAndLeavesNothing) {
+  auto database = Create("a");
+  WriteSet first = CreatingWriteOf(*database, {1});
+  WriteSet second = CreatingWriteOf(*database, {2});
+  ASSERT_TRUE(database->Commit(first, Durability::kSynced).ok());
+  EXPECT_EQ(database->Commit(second, Durability::kSynced).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Times(*database), std::vector<int64_t>{1});
+  second.schema_version = database->schema()->version();
+  EXPECT_TRUE(database->Commit(second, Durability::kSynced).ok());
+}
+
+TEST_F(RocksDbStoreTest, ADropFreesTheNameAndLeavesNothing) {
+  auto old = Create("a");
+  ASSERT_TRUE(old->Commit(CreatingWriteOf(*old, {1}), Durability::kSynced).ok());
+  auto snapshot = old->TakeSnapshot().value();
+  ASSERT_TRUE(store_->DropDatabase(Name("a")).ok());
+  EXPECT_EQ(store_->FindDatabase(Name("a")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(old->Commit(WriteOf({2}), Durability::kSynced).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(old->TakeSnapshot().status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->DropDatabase(Name("a")).code(), absl::StatusCode::kNotFound);
+  auto fresh = Create("a");
+  EXPECT_NE(fresh->record().id, old->record().id);
+  EXPECT_EQ(Times(*fresh), std::vector<int64_t>());
+  snapshot.reset();
+  old.reset();
+  fresh.reset();
+  Reopen();
+  EXPECT_EQ(Times(*Find("a")), std::vector<int64_t>());
+}
+
+TEST_F(RocksDbStoreTest, RetentionCanBeChanged) {
+  Create("a");
+  EXPECT_EQ(store_->SetRetention(Name("a"), kDay)->retention_ns, kDay);
+  EXPECT_EQ(Find("a")->record().retention_ns, kDay);
+  Reopen();
+  EXPECT_EQ(Find("a")->record().retention_ns, kDay);
+  EXPECT_EQ(store_->SetRetention(Name("a"), std::nullopt)->retention_ns, std::nullopt);
+  EXPECT_EQ(store_->SetRetention(Name("b"), kDay).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllThere) {
+  auto database = Create("a");
+  ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, {-1}), Durability::kSynced).ok());
+  std::vector<std::thread> threads;
+  for (int64_t t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int64_t i = 0; i < 50; ++i) {
+        EXPECT_TRUE(database->Commit(WriteOf({t * 50 + i}), Durability::kSynced).ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Times(*database).size(), 401u);
+}
+
+TEST_F(RocksDbStoreTest, ASecondProcessIsRefused) {
+  EXPECT_FALSE(OpenRocksDbStore(dir_.path()).ok());
+}
+
+TEST(OpenRocksDbStoreTest, ANewerFormatIsRefusedBeforeAnythingIsOpened) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 9\n";
+  EXPECT_EQ(OpenRocksDbStore(dir.path()).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(std::filesystem::exists(dir.path() + "/rocksdb"));
+}
+
+}  // namespace
+}  // namespace sluice::storage
