@@ -1,5 +1,4 @@
-// Every case of testdata/line_protocol.jsonl, through the reader and through the parser that knows
-// every rule.
+// Every case of testdata/line_protocol.jsonl (README.md there).
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

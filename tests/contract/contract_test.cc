@@ -1,0 +1,296 @@
+// Runs every case in cases/ through the pipeline, gRPC and the three HTTP routes. README.md in this
+// folder says what a case is.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "client/client.h"
+#include "tests/fixture/http_client.h"
+#include "tests/fixture/running_server.h"
+
+namespace sluice {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr ingest::Limits kLimits = {.max_tables = 4, .max_columns = 6};
+constexpr size_t kMaxBodyBytes = 4096;
+
+fixture::RunningServer& Server() {
+  static fixture::RunningServer server({.limits = kLimits, .max_body_bytes = kMaxBodyBytes});
+  return server;
+}
+
+struct Case {
+  std::string file;
+  Json json;
+
+  std::string body() const {
+    std::string body = json["write"].value("body", "");
+    // Bodies too long to write out.
+    for (int i = json["write"].value("repeat", 1); i > 1; --i) body += json["write"]["body"];
+    return body;
+  }
+  bool accept_partial() const { return json["write"].value("accept_partial", true); }
+  std::string precision() const { return json["write"].value("precision", "ns"); }
+  const Json& expected() const { return json["expect"]; }
+  int64_t ingested() const { return expected().value("ingested", 0); }
+  const Json& rejected() const {
+    static const Json none = Json::array();
+    return expected().contains("rejected") ? expected()["rejected"] : none;
+  }
+  int64_t rejected_count() const {
+    return expected().value("rejected_count", static_cast<int64_t>(rejected().size()));
+  }
+  std::string error() const { return expected().value("error", ""); }
+};
+
+// A door brings the case's write to the database and checks the answer.
+class Door {
+ public:
+  virtual ~Door() = default;
+  virtual std::string name() const = 0;
+  virtual bool Takes(const Case&) const { return true; }
+  virtual void Write(const Case& c, const std::string& database) const = 0;
+};
+
+ingest::Precision PrecisionOf(const std::string& text) {
+  if (text == "s") return ingest::Precision::kSecond;
+  if (text == "ms") return ingest::Precision::kMillisecond;
+  if (text == "us") return ingest::Precision::kMicrosecond;
+  if (text == "m") return ingest::Precision::kMinute;
+  if (text == "h") return ingest::Precision::kHour;
+  if (text == "auto") return ingest::Precision::kAuto;
+  EXPECT_EQ(text, "ns");
+  return ingest::Precision::kNanosecond;
+}
+
+class PipelineDoor : public Door {
+ public:
+  std::string name() const override { return "pipeline"; }
+  void Write(const Case& c, const std::string& database) const override {
+    std::string body = c.body();
+    auto outcome = Server().pipeline().Write({.database = storage::DatabaseName::Parse(database).value(),
+                                              .body = body,
+                                              .precision = PrecisionOf(c.precision()),
+                                              .arrival_ns = 1'000'000,
+                                              .accept_partial = c.accept_partial()});
+    if (!c.error().empty()) {
+      EXPECT_EQ(outcome.status().message(), c.error());
+      return;
+    }
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_EQ(outcome->ingested, c.ingested());
+    EXPECT_EQ(outcome->rejected, c.rejected_count());
+    size_t i = 0;
+    for (const Json& rejected : c.rejected()) {
+      ASSERT_LT(i, outcome->rejections.size());
+      const ingest::Rejection& got = outcome->rejections[i++];
+      EXPECT_EQ(got.line_number, rejected["line"]);
+      EXPECT_EQ(got.message, rejected["message"]);
+      EXPECT_EQ(got.unreadable, rejected.value("parsing", false));
+      EXPECT_EQ(got.table, rejected.value("table", ""));
+      EXPECT_EQ(got.column, rejected.value("column", ""));
+    }
+  }
+};
+
+class GrpcDoor : public Door {
+ public:
+  std::string name() const override { return "gRPC"; }
+  bool Takes(const Case& c) const override { return c.precision() != "m" && c.precision() != "h"; }
+  void Write(const Case& c, const std::string& database) const override {
+    auto client = client::Client::Connect(Server().grpc_address());
+    client::WriteOptions options;
+    options.accept_partial = c.accept_partial();
+    if (c.precision() == "s") options.precision = client::Precision::kSecond;
+    if (c.precision() == "ms") options.precision = client::Precision::kMillisecond;
+    if (c.precision() == "us") options.precision = client::Precision::kMicrosecond;
+    if (c.precision() == "auto") options.precision = client::Precision::kAuto;
+    auto result = client->Write(database, c.body(), options);
+    if (!c.error().empty()) {
+      EXPECT_EQ(result.status().message(), c.error());
+      return;
+    }
+    if (c.ingested() == 0) return ExpectAllRejected(c, result.status());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->ingested_points, c.ingested());
+    EXPECT_EQ(result->rejected_lines, c.rejected_count());
+    size_t i = 0;
+    for (const Json& rejected : c.rejected()) {
+      ASSERT_LT(i, result->line_errors.size());
+      const client::LineError& got = result->line_errors[i++];
+      EXPECT_EQ(got.line_number, rejected["line"]);
+      EXPECT_EQ(got.message, rejected["message"]);
+      EXPECT_EQ(got.reason, rejected["reason"]);
+    }
+  }
+
+ private:
+  // W-3.
+  static void ExpectAllRejected(const Case& c, const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    auto violations = client::ViolationsOf(status);
+    ASSERT_EQ(violations.size(), std::min<size_t>(20, c.rejected().size()));
+    for (size_t i = 0; i < violations.size(); ++i) {
+      EXPECT_EQ(violations[i].first, fmt::format("line_protocol:{}", c.rejected()[i]["line"].get<int>()));
+      EXPECT_EQ(violations[i].second, c.rejected()[i]["message"]);
+    }
+  }
+};
+
+class HttpDoor : public Door {
+ public:
+  HttpDoor(std::string route, std::string parameter) : route_(route), parameter_(parameter) {}
+  std::string name() const override { return route_; }
+  bool Takes(const Case& c) const override {
+    bool v3 = route_ == "/api/v3/write_lp";
+    if (c.precision() == "auto") return v3;
+    if (c.precision() == "m" || c.precision() == "h") return !v3;
+    return v3 || c.accept_partial();
+  }
+  void Write(const Case& c, const std::string& database) const override {
+    std::string target = fmt::format("{}?{}={}&precision={}", route_, parameter_,
+                                     fixture::EncodeParameter(database), c.precision());
+    if (!c.accept_partial()) target += "&accept_partial=false";
+    auto answer = fixture::Fetch(Server().http_port(), "POST", target, c.body());
+    ASSERT_TRUE(answer);
+    if (c.error().empty() && c.rejected_count() == 0) {
+      EXPECT_EQ(answer->status, 204);
+      EXPECT_EQ(answer->body, "");
+      EXPECT_FALSE(answer->headers.contains("content-type"));
+      return;
+    }
+    EXPECT_EQ(answer->status, c.expected().value("status", 400));
+    EXPECT_EQ(answer->headers["content-type"], "application/json");
+    Json body = Json::parse(answer->body);
+    if (!c.error().empty()) return ExpectError(c, body);
+    if (route_ == "/api/v3/write_lp") {
+      ExpectV3(c, body);
+    } else {
+      ExpectMessage(c, body);
+    }
+    ExpectData(c, body["data"]);
+  }
+
+ private:
+  void ExpectError(const Case& c, const Json& body) const {
+    EXPECT_EQ(body["message"], c.error());
+    EXPECT_FALSE(body.contains("line"));
+  }
+
+  // W-20 to W-22.
+  static void ExpectMessage(const Case& c, const Json& body) {
+    std::string message = c.ingested() > 0 ? "partial write has occurred" : "no data written";
+    message += ", errors encountered on line(s):";
+    for (const Json& rejected : c.rejected()) {
+      message += fmt::format("\nerror {} line {} (1-based): {}",
+                             rejected.value("parsing", false) ? "parsing" : "writing",
+                             rejected["line"].get<int>(), rejected["message"].get<std::string>());
+    }
+    int64_t more = c.rejected_count() - static_cast<int64_t>(c.rejected().size());
+    if (more > 0) message += fmt::format("\n(and {} more)", more);
+    EXPECT_EQ(body["code"], "invalid");
+    EXPECT_EQ(body["line"], c.rejected()[0]["line"]);
+    EXPECT_EQ(body["message"], message);
+    EXPECT_EQ(body["error"], message);
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : body.items()) keys.push_back(key);
+    EXPECT_EQ(keys, (std::vector<std::string>{"code", "line", "message", "error", "data"}));
+  }
+
+  // W-24.
+  static void ExpectV3(const Case& c, const Json& body) {
+    EXPECT_EQ(body["error"], c.accept_partial() ? "partial write of line protocol occurred"
+                                                : "line protocol parsing error");
+    EXPECT_EQ(body.size(), 2u);
+  }
+
+  static void ExpectData(const Case& c, const Json& data) {
+    ASSERT_EQ(data.size(), c.rejected().size());
+    for (size_t i = 0; i < data.size(); ++i) {
+      const Json& rejected = c.rejected()[i];
+      EXPECT_EQ(data[i]["line_number"], rejected["line"]);
+      EXPECT_EQ(data[i]["error_message"], rejected["message"]);
+      if (!rejected.contains("text")) continue;
+      EXPECT_EQ(data[i]["original_line"], rejected["text"]);
+    }
+  }
+
+  const std::string route_;
+  const std::string parameter_;
+};
+
+void ExpectRows(const Case& c, const std::string& database) {
+  if (!c.expected().contains("rows")) return;
+  for (const auto& [sql, rows] : c.expected()["rows"].items()) {
+    auto answer = fixture::Fetch(Server().http_port(), "GET",
+                                 fmt::format("/api/v3/query_sql?db={}&q={}",
+                                             fixture::EncodeParameter(database),
+                                             fixture::EncodeParameter(sql)));
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(Json::parse(answer->body), rows) << sql;
+  }
+}
+
+void RunCase(const Case& c, const Door& door) {
+  static int count = 0;
+  std::string database = fmt::format("case{}", ++count);
+  if (c.json.value("create", true)) Server().CreateDatabase(database);
+  if (c.json.contains("retention_s")) {
+    int64_t retention_ns = c.json["retention_s"].get<int64_t>() * 1'000'000'000;
+    ASSERT_TRUE(Server().store()
+                    .SetRetention(storage::DatabaseName::Parse(database).value(), retention_ns).ok());
+  }
+  for (const auto& body : c.json.value("before", std::vector<std::string>())) {
+    auto outcome = Server().pipeline().Write(
+        {.database = storage::DatabaseName::Parse(database).value(), .body = body});
+    ASSERT_TRUE(outcome.ok() && outcome->rejected == 0) << body;
+  }
+  Case named = c;
+  // The name differs from run to run.
+  std::string error = c.error();
+  if (size_t at = error.find("DATABASE"); at != std::string::npos) {
+    named.json["expect"]["error"] = error.replace(at, 8, database);
+  }
+  door.Write(named, database);
+  ExpectRows(named, database);
+}
+
+std::vector<Case> ReadCases() {
+  std::vector<Case> cases;
+  for (const auto& entry : std::filesystem::directory_iterator("tests/contract/cases")) {
+    std::ifstream file(entry.path());
+    for (const Json& json : Json::parse(file)) {
+      cases.push_back({entry.path().filename().string(), json});
+    }
+  }
+  return cases;
+}
+
+TEST(ContractTest, EveryCaseHoldsAtEveryDoor) {
+  PipelineDoor pipeline;
+  GrpcDoor grpc;
+  HttpDoor v1("/write", "db");
+  HttpDoor v2("/api/v2/write", "bucket");
+  HttpDoor v3("/api/v3/write_lp", "db");
+  int runs = 0;
+  for (const Case& c : ReadCases()) {
+    for (const Door* door : std::initializer_list<const Door*>{&pipeline, &grpc, &v1, &v2, &v3}) {
+      if (!door->Takes(c)) continue;
+      SCOPED_TRACE(fmt::format("{}: {} ({})", c.file, c.json["name"].get<std::string>(), door->name()));
+      RunCase(c, *door);
+      ++runs;
+    }
+  }
+  EXPECT_GT(runs, 150);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,124 @@
+#include "server/ingest/pipeline.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "storage/rocksdb_store.h"
+#include "tests/fixture/temp_dir.h"
+
+// What a request comes to is told by the cases in tests/contract; here is what they cannot tell.
+
+namespace sluice::ingest {
+namespace {
+
+class PipelineTest : public testing::Test {
+ protected:
+  PipelineTest() { store_->CreateDatabase(name_, std::nullopt).value(); }
+
+  absl::StatusOr<Outcome> Write(std::string_view body) {
+    return Pipeline(*store_, limits_).Write({.database = name_, .body = body});
+  }
+  std::shared_ptr<const storage::DatabaseSchema> Schema() {
+    return store_->FindDatabase(name_).value()->schema();
+  }
+
+  fixture::TempDir dir_;
+  std::unique_ptr<storage::Store> store_ = storage::OpenRocksDbStore(dir_.path()).value();
+  storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
+  Limits limits_;
+};
+
+TEST_F(PipelineTest, ConcurrentRequestsThatFixTheSameColumnAgreeOnItsType) {
+  std::atomic<int64_t> floats = 0;
+  std::atomic<int64_t> strings = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; ++i) {
+        bool is_float = (t + i) % 2 == 0;
+        std::string line = fmt::format("t{} v={},c{}=1 {}", i, is_float ? "1" : "\"x\"", t, t + 1);
+        absl::StatusOr<Outcome> outcome = Write(line);
+        ASSERT_TRUE(outcome.ok()) << outcome.status();
+        (is_float ? floats : strings) += outcome->ingested;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  int64_t expected_floats = 0;
+  int64_t expected_strings = 0;
+  for (int i = 0; i < 20; ++i) {
+    auto table = Schema()->Find(fmt::format("t{}", i));
+    ASSERT_NE(table, nullptr);
+    bool is_float = table->columns()[*table->Find("v")].type == storage::ColumnType::kFloat;
+    (is_float ? expected_floats : expected_strings) += 4;
+    // v, and a column of each of the four requests that were taken.
+    EXPECT_EQ(table->columns().size(), 5u);
+  }
+  EXPECT_EQ(floats, expected_floats);
+  EXPECT_EQ(strings, expected_strings);
+}
+
+TEST_F(PipelineTest, ConcurrentRequestsDoNotExceedTheTableLimit) {
+  limits_.max_tables = 10;
+  std::atomic<int64_t> ingested = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) ingested += Write(fmt::format("t{}_{} f=1", t, i))->ingested;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(ingested, 10);
+  EXPECT_EQ(Schema()->table_count(), 10u);
+}
+
+TEST_F(PipelineTest, RejectionsSayWhere) {
+  absl::StatusOr<Outcome> outcome = Write("home,room=a temp=1\n\nhome,room=a temp=\"x\"\n");
+  ASSERT_TRUE(outcome.ok());
+  ASSERT_EQ(outcome->rejections.size(), 1u);
+  const Rejection& rejection = outcome->rejections[0];
+  EXPECT_EQ(rejection.line_number, 3);
+  EXPECT_EQ(rejection.begin, 20u);
+  EXPECT_EQ(rejection.end, 40u);
+  EXPECT_EQ(rejection.reason, Reason::kTypeConflict);
+  EXPECT_FALSE(rejection.unreadable);
+  EXPECT_EQ(rejection.table, "home");
+  EXPECT_EQ(rejection.column, "temp");
+  EXPECT_EQ(rejection.excerpt, "home,room=a temp=\"x\"");
+}
+
+TEST_F(PipelineTest, LinesAfterTheHundredthRejectionAreStillIngested) {
+  std::string body;
+  for (int i = 0; i < 150; ++i) body += fmt::format("bad\nhome f={}i {}\n", i, i);
+  absl::StatusOr<Outcome> outcome = Write(body);
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->ingested, 150);
+  EXPECT_EQ(outcome->rejected, 150);
+  EXPECT_EQ(outcome->rejections.size(), 100u);
+  EXPECT_EQ(outcome->rejections.back().line_number, 199);
+}
+
+TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  ASSERT_TRUE(store_->SetRetention(name_, 10 * kSecond).ok());
+  auto outcome = Pipeline(*store_, limits_).Write(
+      {.database = name_, .body = "m f=1 89999999999\nm f=2 90000000000", .arrival_ns = 100 * kSecond});
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->ingested, 1);
+  ASSERT_EQ(outcome->rejections.size(), 1u);
+  EXPECT_EQ(outcome->rejections[0].reason, Reason::kBeyondRetention);
+  EXPECT_EQ(outcome->rejections[0].message,
+            "points beyond retention policy: timestamp 1970-01-01T00:01:29.999999999Z is older than "
+            "the minimum acceptable 1970-01-01T00:01:30.000000000Z");
+}
+
+TEST_F(PipelineTest, ADroppedDatabaseIsNotFound) {
+  ASSERT_TRUE(store_->DropDatabase(name_).ok());
+  EXPECT_EQ(Write("home f=1").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace sluice::ingest

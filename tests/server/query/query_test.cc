@@ -1,0 +1,198 @@
+#include "server/query/query.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "server/ingest/pipeline.h"
+#include "storage/rocksdb_store.h"
+#include "tests/fixture/temp_dir.h"
+
+namespace sluice::query {
+namespace {
+
+struct ToText {
+  std::string operator()(std::monostate) const { return "NULL"; }
+  std::string operator()(double v) const { return fmt::format("{}f", v); }
+  std::string operator()(int64_t v) const { return fmt::format("{}i", v); }
+  std::string operator()(uint64_t v) const { return fmt::format("{}u", v); }
+  std::string operator()(std::string_view v) const { return std::string(v); }
+  std::string operator()(bool v) const { return v ? "true" : "false"; }
+  std::string operator()(Blob v) const { return fmt::format("blob({})", v.bytes.size()); }
+};
+
+class QueryTest : public testing::Test {
+ protected:
+  QueryTest() { store_->CreateDatabase(name_, std::nullopt).value(); }
+
+  void Write(std::string_view body) {
+    auto outcome = ingest::Pipeline(*store_, {}).Write({.database = name_, .body = body});
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
+  }
+
+  absl::StatusOr<std::unique_ptr<Query>> Open(const std::string& sql) {
+    return Query::Open(*store_, {name_, sql, arrival_ns_, timeout_});
+  }
+
+  // One text for each row, its values separated by '|'; the error's message where there is one.
+  std::vector<std::string> Select(const std::string& sql) {
+    auto query = Open(sql);
+    if (!query.ok()) return {"error: " + std::string(query.status().message())};
+    std::vector<std::string> rows;
+    Row row;
+    while (true) {
+      absl::StatusOr<bool> more = (*query)->Next(row);
+      if (!more.ok()) return {"error: " + std::string(more.status().message())};
+      if (!*more) return rows;
+      std::string text;
+      for (const Value& value : row) text += (text.empty() ? "" : "|") + std::visit(ToText(), value);
+      rows.push_back(text);
+    }
+  }
+
+  fixture::TempDir dir_;
+  std::unique_ptr<storage::Store> store_ = storage::OpenRocksDbStore(dir_.path()).value();
+  storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
+  int64_t arrival_ns_ = 0;
+  std::chrono::milliseconds timeout_ = std::chrono::seconds(30);
+};
+
+using Rows = std::vector<std::string>;
+
+TEST_F(QueryTest, EveryTypeComesBackAsItWasWritten) {
+  Write("m,tag=x f=1.5,i=-2i,u=18446744073709551615u,v=7u,s=\"text\",b=t 1");
+  EXPECT_EQ(Select("SELECT * FROM m"),
+            Rows{"1970-01-01T00:00:00.000000001Z|x|1.5f|-2i|18446744073709551615u|7u|text|true"});
+  auto query = Open("SELECT time, tag, f, i, u, s, b, f + 1 FROM m").value();
+  std::string types;
+  for (const Column& column : query->columns()) types += column.type + ",";
+  EXPECT_EQ(types, "time,tag,float,integer,unsigned,string,boolean,,");
+}
+
+TEST_F(QueryTest, AggregatesJoinsAndWindowFunctionsWork) {
+  Write("a,h=x v=1 1\na,h=x v=2 2\na,h=y v=5 1\nb,h=x w=10 1\nb,h=y w=20 1");
+  EXPECT_EQ(Select("SELECT h, sum(v), count(*) FROM a GROUP BY h ORDER BY h"),
+            (Rows{"x|3f|2i", "y|5f|1i"}));
+  EXPECT_EQ(Select("SELECT a.h, v, w FROM a JOIN b ON a.time = b.time AND a.h = b.h ORDER BY a.h"),
+            (Rows{"x|1f|10f", "y|5f|20f"}));
+  EXPECT_EQ(Select("SELECT v - lag(v) OVER (ORDER BY time) FROM a WHERE h = 'x'"),
+            (Rows{"NULL", "1f"}));
+}
+
+TEST_F(QueryTest, TimeComparesAsTimeHoweverItIsWritten) {
+  for (int i = 0; i < 4; ++i) Write(fmt::format("m v={}i {}000000000", i, 1'700'000'000 + i));
+  for (const char* condition :
+       {"time >= '2023-11-14T22:13:22Z'", "time > '2023-11-14 22:13:21'",
+        "time >= '2023-11-14T23:13:22+01:00'", "time >= 1700000002000000000",
+        "time BETWEEN '2023-11-14T22:13:21.5Z' AND '2030-01-01'",
+        "'2023-11-14T22:13:22Z' <= time"}) {
+    EXPECT_EQ(Select(fmt::format("SELECT v FROM m WHERE {} ORDER BY time", condition)),
+              (Rows{"2i", "3i"}))
+        << condition;
+  }
+  EXPECT_EQ(Select("SELECT v FROM m WHERE time = '2023-11-14T22:13:21Z'"), Rows{"1i"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE time IN ('2023-11-14T22:13:21Z', '2023-11-14T22:13:23Z') "
+                   "ORDER BY v"),
+            (Rows{"1i", "3i"}));
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time < '2023-11-14T22:13:20Z' OR time > NULL"),
+            Rows{"0i"});
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time > 'no time at all'"), Rows{"0i"});
+}
+
+TEST_F(QueryTest, TagConditionsOfEveryKindAreRight) {
+  Write("m,h=a v=1 1\nm,h=b v=2 2\nm v=3 3\nm,h=10 v=4 4");
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = 'b'"), Rows{"2f"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = 10"), Rows{"4f"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h IS NULL"), Rows{"3f"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = NULL"), Rows());
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h IN ('a', 'b', 'zzz') ORDER BY v"), (Rows{"1f", "2f"}));
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h > '5' ORDER BY v"), (Rows{"1f", "2f"}));
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = 'A' COLLATE NOCASE"), Rows{"1f"});
+  EXPECT_EQ(Select("SELECT x.v FROM m x LEFT JOIN m y ON y.h = x.h || 'z' WHERE y.v IS NULL "
+                   "ORDER BY x.v"),
+            (Rows{"1f", "2f", "3f", "4f"}));
+}
+
+TEST_F(QueryTest, NamesThatDifferOnlyInCaseGetASuffix) {
+  Write("cpu Host=1,host=2 1\nCPU v=3 1\nt Time=5i 1");
+  EXPECT_EQ(Select("SELECT Host, host_2 FROM cpu_2"), Rows{"1f|2f"});
+  EXPECT_EQ(Select("SELECT v FROM CPU"), Rows{"3f"});
+  EXPECT_EQ(Select("SELECT Time_2 FROM t"), Rows{"5i"});
+}
+
+TEST_F(QueryTest, AnyNameCanBeQuoted) {
+  Write("we\\ ird\"'\\,`[x],ta\\ g\"=v fi\\ eld'=1 1\nsqlite_x f=1 1\nselect from=1 1");
+  EXPECT_EQ(Select("SELECT \"ta g\"\"\", \"fi eld'\" FROM \"we ird\"\"',`[x]\""), Rows{"v|1f"});
+  EXPECT_EQ(Select("SELECT f FROM _sqlite_x"), Rows{"1f"});
+  EXPECT_EQ(Select("SELECT \"from\" FROM \"select\""), Rows{"1f"});
+  EXPECT_EQ(Select("SELECT count(*) FROM sqlite_schema"), Rows{"3i"});
+}
+
+TEST_F(QueryTest, ManyColumnsAreTold) {
+  std::string line = "m ";
+  for (int i = 0; i < 200; ++i) line += fmt::format("{}c{}={}i", i == 0 ? "" : ",", i, i);
+  Write(line + " 1");
+  EXPECT_EQ(Select("SELECT c0, c61, c62, c63, c64, c199 FROM m"), Rows{"0i|61i|62i|63i|64i|199i"});
+}
+
+TEST_F(QueryTest, OnlyReadingIsAllowed) {
+  Write("m v=1 1");
+  for (const char* sql :
+       {"DROP TABLE m", "INSERT INTO m VALUES (1)", "DELETE FROM m", "CREATE TABLE x(y)",
+        "ATTACH '/tmp/x' AS y", "PRAGMA table_info(m)", "VACUUM INTO '/tmp/x'", "BEGIN",
+        "SELECT load_extension('x')", "SELECT 1; SELECT 2", "", ";", "-- nothing", "EXPLAIN",
+        "SELECT * FROM pragma_database_list"}) {
+    auto query = Open(sql);
+    EXPECT_EQ(query.status().code(), absl::StatusCode::kInvalidArgument) << sql;
+  }
+  EXPECT_EQ(Select("SELECT v FROM m; -- and a comment"), Rows{"1f"});
+}
+
+TEST_F(QueryTest, MistakesAreExplained) {
+  Write("m v=1 1");
+  EXPECT_EQ(Select("SELECT w FROM m"), Rows{"error: SQL: no such column: w"});
+  EXPECT_EQ(Select("SELECT * FROM n"), Rows{"error: SQL: no such table: n"});
+  EXPECT_EQ(Select("SELECT abs(-9223372036854775807 - 1) FROM m"),
+            Rows{"error: SQL: integer overflow"});
+}
+
+TEST_F(QueryTest, ExpiredPointsAreNotSeen) {
+  Write("m v=1i 1000\nm v=2i 2000");
+  ASSERT_TRUE(store_->SetRetention(name_, 500).ok());
+  arrival_ns_ = 2100;
+  EXPECT_EQ(Select("SELECT v FROM m"), Rows{"2i"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE time >= 0"), Rows{"2i"});
+}
+
+TEST_F(QueryTest, AnEndlessQueryEndsAtItsTimeout) {
+  timeout_ = std::chrono::milliseconds(50);
+  auto query = Open("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                    "SELECT count(*) FROM c").value();
+  Row row;
+  EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(QueryTest, AQueryCanBeCancelled) {
+  auto query = Open("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                    "SELECT count(*) FROM c").value();
+  std::thread cancel([&] { query->Cancel(); });
+  Row row;
+  EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kCancelled);
+  cancel.join();
+}
+
+TEST_F(QueryTest, ARunningQueryKeepsItsMoment) {
+  Write("m v=1i 1\nm v=2i 2");
+  auto query = Open("SELECT v FROM m").value();
+  Write("m v=3i 3");
+  Row row;
+  int rows = 0;
+  while (query->Next(row).value()) ++rows;
+  EXPECT_EQ(rows, 2);
+}
+
+}  // namespace
+}  // namespace sluice::query
