@@ -1,0 +1,29 @@
+// Any bytes as a block: an error or values, never a crash.
+
+#include <cstdint>
+#include <string_view>
+
+#include "storage/block.h"
+#include "storage/schema.h"
+
+using sluice::storage::Block;
+using sluice::storage::BlockColumn;
+using sluice::storage::TableSchema;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  (void)TableSchema::Decode(bytes);
+  absl::StatusOr<Block> block = Block::Open(bytes);
+  if (!block.ok()) return 0;
+  (void)block->DecodeTimestamps();
+  for (size_t position : block->columns()) {
+    block->MayHoldTag(position, "x");
+    absl::StatusOr<BlockColumn> column = block->DecodeColumn(position);
+    if (!column.ok()) continue;
+    for (size_t row = 0; row < block->row_count(); ++row) {
+      column->At(row);
+      if (column->type() == sluice::storage::ColumnType::kTag) column->CodeAt(row);
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,78 @@
+#include "server/grpc/status.h"
+
+#include <gtest/gtest.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+google::rpc::Status DetailsOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  EXPECT_TRUE(details.ParseFromString(status.error_details()));
+  return details;
+}
+
+ingest::Outcome OutcomeOf(int rejections, size_t message_bytes) {
+  ingest::Outcome outcome;
+  outcome.rejected = rejections;
+  for (int i = 1; i <= rejections; ++i) {
+    outcome.rejections.push_back(
+        {.line_number = i, .message = std::string(message_bytes, 'x'), .table = "", .column = "",
+         .excerpt = ""});
+  }
+  return outcome;
+}
+
+TEST(GrpcStatusTest, KeepsCodeAndMessage) {
+  grpc::Status status = ToGrpc(absl::UnavailableError("later"));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_message(), "later");
+  EXPECT_TRUE(ToGrpc(absl::OkStatus()).ok());
+}
+
+TEST(GrpcStatusTest, ABadRequestNamesTheField) {
+  google::rpc::BadRequest bad_request;
+  ASSERT_TRUE(DetailsOf(ToGrpc(absl::InvalidArgumentError("no"), "precision"))
+                  .details(0).UnpackTo(&bad_request));
+  EXPECT_EQ(bad_request.field_violations(0).field(), "precision");
+  EXPECT_EQ(bad_request.field_violations(0).description(), "no");
+}
+
+TEST(GrpcStatusTest, NotFoundNamesTheResource) {
+  google::rpc::ResourceInfo info;
+  ASSERT_TRUE(DetailsOf(ToGrpc(absl::NotFoundError("gone"), "database", "demo"))
+                  .details(0).UnpackTo(&info));
+  EXPECT_EQ(info.resource_type(), "database");
+  EXPECT_EQ(info.resource_name(), "demo");
+}
+
+TEST(GrpcStatusTest, TellsTwentyRejectedLines) {
+  google::rpc::BadRequest bad_request;
+  google::rpc::ErrorInfo info;
+  google::rpc::Status details = DetailsOf(RejectionStatus(OutcomeOf(50, 10)));
+  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  EXPECT_EQ(info.metadata().at("rejected_lines"), "50");
+  ASSERT_TRUE(details.details(1).UnpackTo(&bad_request));
+  EXPECT_EQ(bad_request.field_violations_size(), 20);
+}
+
+TEST(GrpcStatusTest, DetailsStayUnderFourKibibytesWhateverTheMessages) {
+  for (size_t bytes : {1, 100, 255, 1000, 100000}) {
+    for (int rejections : {1, 20, 100}) {
+      grpc::Status status = RejectionStatus(OutcomeOf(rejections, bytes));
+      EXPECT_LT(status.error_details().size(), kMaxDetailBytes);
+      EXPECT_LT(status.error_message().size(), 1100u);
+    }
+  }
+}
+
+TEST(GrpcStatusTest, EveryReasonHasItsProtoValue) {
+  for (int i = 0; i <= static_cast<int>(ingest::Reason::kBeyondRetention); ++i) {
+    EXPECT_EQ(static_cast<int>(ToProto(static_cast<ingest::Reason>(i))), i + 1);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::grpc_door

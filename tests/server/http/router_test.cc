@@ -1,0 +1,28 @@
+#include "server/http/router.h"
+
+#include <gtest/gtest.h>
+
+namespace sluice::http {
+namespace {
+
+Response Route(const Router& router, const std::string& method, const std::string& target) {
+  return std::get<Response>(router.Begin({.method = method, .target = target, .headers = {}}));
+}
+
+TEST(RouterTest, FindsTheHandlerByPathAndMethod) {
+  Router router;
+  router.Add("GET", "/a", [](const RequestHead&) {
+    Response response;
+    response.status = 299;
+    return Beginning(std::move(response));
+  });
+  EXPECT_EQ(Route(router, "GET", "/a?x=1").status, 299);
+  EXPECT_EQ(Route(router, "GET", "/b").status, 404);
+  EXPECT_EQ(Route(router, "GET", "/b").body, R"({"code":"not found","message":"not found"})");
+  Response wrong = Route(router, "DELETE", "/a");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers.back(), (Header{"Allow", "GET"}));
+}
+
+}  // namespace
+}  // namespace sluice::http
