@@ -189,8 +189,8 @@ absl::StatusOr<Database> GrpcClient::CreateDatabase(const std::string& name,
 
 absl::StatusOr<std::vector<Database>> GrpcClient::ListDatabases() {
   v1::ListDatabasesResponse response;
-  absl::Status status = Call(*admin_, &v1::AdminService::Stub::ListDatabases,
-                             v1::ListDatabasesRequest(), response);
+  absl::Status status =
+      Call(*admin_, &v1::AdminService::Stub::ListDatabases, v1::ListDatabasesRequest(), response);
   if (!status.ok()) return status;
   std::vector<Database> databases;
   for (const auto& database : response.databases()) databases.push_back(FromProto(database));

@@ -58,9 +58,10 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   Config config;
   std::string http_listen = "127.0.0.1:8181";
   std::string grpc_listen = "127.0.0.1:8182";
-  CLI::App app("Sluice takes time-series points over gRPC and InfluxDB's HTTP API, says line by line "
-               "what it rejected, and answers SQL.",
-               "sluiced");
+  CLI::App app(
+      "Sluice takes time-series points over gRPC and InfluxDB's HTTP API, says line by line "
+      "what it rejected, and answers SQL.",
+      "sluiced");
   app.set_version_flag("--version", std::string(kVersion));
   Flags flags(app);
   flags.Add("data-dir", config.data_dir, "where the data is; made if it is not there");
@@ -68,8 +69,9 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   flags.Add("grpc-listen", grpc_listen, "HOST:PORT for gRPC");
   flags.AddSwitch("without-auth", config.without_auth,
                   "serve everyone who can connect, without tokens");
-  flags.Add("max-body-bytes", config.max_body_bytes,
-            "largest body of a write, as sent and decompressed")
+  flags
+      .Add("max-body-bytes", config.max_body_bytes,
+           "largest body of a write, as sent and decompressed")
       ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
   flags.Add("max-tables", config.max_tables, "most tables in a database");
   flags.Add("max-columns", config.max_columns, "most columns in a table, time included");

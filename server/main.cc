@@ -67,8 +67,8 @@ absl::Status Run(const Config& config) {
   AllowManyFiles();
   auto store = storage::OpenRocksDbStore(config.data_dir);
   if (!store.ok()) return store.status();
-  ingest::Pipeline pipeline(
-      **store, {.max_tables = config.max_tables, .max_columns = config.max_columns});
+  ingest::Pipeline pipeline(**store,
+                            {.max_tables = config.max_tables, .max_columns = config.max_columns});
   Workers write_workers(kWriteWorkers);
   Workers query_workers(kQueryWorkers);
   const std::chrono::seconds query_timeout(config.query_timeout_seconds);
@@ -78,18 +78,17 @@ absl::Status Run(const Config& config) {
   http::AddWriteRoutes(router, pipeline, **store, write_workers, config.max_body_bytes);
   http::AddQueryRoutes(router, **store, query_workers, query_timeout);
   http::AddDatabaseRoutes(router, **store, query_workers);
-  auto http_server = http::Server::Start(
-      {.host = config.http_listen.host,
-       .port = config.http_listen.port,
-       .max_body_bytes = config.max_body_bytes},
-      [&router](const http::RequestHead& head) { return router.Begin(head); });
+  auto http_server =
+      http::Server::Start({.host = config.http_listen.host,
+                           .port = config.http_listen.port,
+                           .max_body_bytes = config.max_body_bytes},
+                          [&router](const http::RequestHead& head) { return router.Begin(head); });
   if (!http_server.ok()) return http_server.status();
 
-  auto grpc_server = grpc_door::Server::Start(
-      {.address = Join(config.grpc_listen),
-       .max_body_bytes = config.max_body_bytes,
-       .query_timeout = query_timeout},
-      {**store, pipeline, write_workers, query_workers});
+  auto grpc_server = grpc_door::Server::Start({.address = Join(config.grpc_listen),
+                                               .max_body_bytes = config.max_body_bytes,
+                                               .query_timeout = query_timeout},
+                                              {**store, pipeline, write_workers, query_workers});
   if (!grpc_server.ok()) return grpc_server.status();
 
   if (config.without_auth) spdlog::warn("NO AUTHENTICATION: everyone who can connect may do all");

@@ -46,8 +46,8 @@ void Dictionary::Clear() {
 
 void BatchColumn::AddTag(size_t row, std::string_view value) {
   // Points that arrive together often share most of their tags.
-  bool same = !numbers_.empty() &&
-              dictionary_.strings()[static_cast<size_t>(numbers_.back())] == value;
+  bool same =
+      !numbers_.empty() && dictionary_.strings()[static_cast<size_t>(numbers_.back())] == value;
   AddNumber(row, same ? numbers_.back() : dictionary_.Intern(value));
 }
 
@@ -76,7 +76,8 @@ void TableBatch::CopyRowsTo(std::span<const uint32_t> rows, TableBatch& out) con
       if (column.type() == ColumnType::kString) {
         out.At(c).AddString(first + i, column.strings()[value]);
       } else if (column.type() == ColumnType::kTag) {
-        out.At(c).AddTag(first + i, column.dictionary().strings()[static_cast<size_t>(column.numbers()[value])]);
+        out.At(c).AddTag(
+            first + i, column.dictionary().strings()[static_cast<size_t>(column.numbers()[value])]);
       } else {
         out.At(c).AddNumber(first + i, column.numbers()[value]);
       }

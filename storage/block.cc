@@ -97,7 +97,8 @@ Bounds BoundsOf(const BatchColumn& column) {
 void PutTexts(std::string& out, const StringList& texts) {
   std::vector<int64_t> lengths;
   lengths.reserve(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) lengths.push_back(static_cast<int64_t>(texts[i].size()));
+  for (size_t i = 0; i < texts.size(); ++i)
+    lengths.push_back(static_cast<int64_t>(texts[i].size()));
   PutIntegers(out, lengths);
   out.append(texts.bytes());
 }
@@ -173,7 +174,8 @@ std::vector<int64_t> ReadFloats(ByteReader& reader, size_t count) {
     for (int64_t& number : numbers) number = std::bit_cast<int64_t>(static_cast<double>(number));
     return numbers;
   }
-  size_t size = encoding == kShuffled ? count * sizeof(int64_t) : std::numeric_limits<size_t>::max();
+  size_t size =
+      encoding == kShuffled ? count * sizeof(int64_t) : std::numeric_limits<size_t>::max();
   std::string_view raw = reader.Raw(size);
   if (!reader.ok()) return {};
   std::vector<int64_t> numbers(count);
@@ -307,7 +309,8 @@ absl::StatusOr<BlockColumn> Block::DecodeColumn(size_t position) const {
       column.present_.words().push_back(reader.Le64());
     }
     column.rank_ = BitmapRank(column.present_);
-    bool past_end = row_count_ % 64 != 0 && column.present_.words().back() >> (row_count_ % 64) != 0;
+    bool past_end =
+        row_count_ % 64 != 0 && column.present_.words().back() >> (row_count_ % 64) != 0;
     if (past_end || column.rank_.count() != entry->present_count) return Damaged("validity");
   }
   switch (entry->type) {

@@ -38,10 +38,11 @@ absl::Status Check(const fs::path& path) {
   if (line.starts_with(kPrefix)) version = std::atoi(line.c_str() + sizeof(kPrefix) - 1);
   if (version == kFormatVersion) return absl::OkStatus();
   if (version > kFormatVersion) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{} says that the store has format {}, and this program reads up to {}: it was written by a "
-        "newer Sluice; start that one. Nothing was changed",
-        path.string(), version, kFormatVersion));
+    return absl::FailedPreconditionError(
+        fmt::format("{} says that the store has format {}, and this program reads up to {}: it was "
+                    "written by a "
+                    "newer Sluice; start that one. Nothing was changed",
+                    path.string(), version, kFormatVersion));
   }
   return absl::FailedPreconditionError(
       fmt::format("{} does not name a store's format. Nothing was changed", path.string()));
@@ -55,8 +56,8 @@ absl::Status CheckFormat(const std::string& data_dir) {
   // An empty file is one whose creation a crash cut short: nothing was stored yet.
   if (fs::exists(path, error) && fs::file_size(path, error) > 0) return Check(path);
   if (fs::exists(fs::path(data_dir) / "rocksdb" / "CURRENT", error)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{} holds a store without the file FORMAT. Nothing was changed", data_dir));
+    return absl::FailedPreconditionError(
+        fmt::format("{} holds a store without the file FORMAT. Nothing was changed", data_dir));
   }
   fs::create_directories(data_dir, error);
   if (error) return SystemError("cannot create directory", data_dir, error.value());

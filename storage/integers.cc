@@ -14,9 +14,7 @@ int64_t Minus(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
 }
 
-int64_t Plus(int64_t a, uint64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + b);
-}
+int64_t Plus(int64_t a, uint64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + b); }
 
 // The smallest value and the bits that the largest distance from it takes.
 struct Range {
@@ -30,9 +28,7 @@ struct Range {
   int width() const { return std::bit_width(static_cast<uint64_t>(Minus(max, min))); }
 };
 
-size_t PackedBytes(size_t count, int width) {
-  return (count * static_cast<size_t>(width) + 7) / 8;
-}
+size_t PackedBytes(size_t count, int width) { return (count * static_cast<size_t>(width) + 7) / 8; }
 
 // Appends bits to a string, 64 at a time.
 class BitWriter {
@@ -65,7 +61,9 @@ class BitWriter {
 class BitReader {
  public:
   BitReader(std::string_view packed, int width)
-      : packed_(packed), width_(width), mask_(width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1) {}
+      : packed_(packed),
+        width_(width),
+        mask_(width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1) {}
 
   uint64_t Next() {
     size_t byte = bit_ / 8;

@@ -22,8 +22,8 @@
 // A partition is a stretch of time: its number is floor(timestamp / partition length), stored with
 // its sign bit turned so that keys sort by time. A sequence is a block's place in the order of
 // commits; of two writes of the same point the one in the block with the higher sequence is later,
-// within one block the one in the later row. A merged block takes the highest sequence of the blocks
-// that it replaces, and only neighbours in that order may be merged.
+// within one block the one in the later row. A merged block takes the highest sequence of the
+// blocks that it replaces, and only neighbours in that order may be merged.
 
 namespace sluice::storage {
 

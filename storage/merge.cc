@@ -159,9 +159,8 @@ BlockMerge::BlockMerge(const ScanSpec& spec, std::vector<BlockRef> blocks, Block
   for (size_t i = 0; i < spec_.table->columns().size(); ++i) {
     if (spec_.table->columns()[i].type == ColumnType::kTag) tag_columns_.push_back(i);
   }
-  std::sort(waiting_.begin(), waiting_.end(), [](const BlockRef& a, const BlockRef& b) {
-    return a.min_time_ns > b.min_time_ns;
-  });
+  std::sort(waiting_.begin(), waiting_.end(),
+            [](const BlockRef& a, const BlockRef& b) { return a.min_time_ns > b.min_time_ns; });
 }
 
 BlockMerge::~BlockMerge() = default;

@@ -28,8 +28,8 @@ using BlockLoader = std::function<absl::StatusOr<std::string>(const BlockRef&)>;
 //
 // It sweeps through time: a block is loaded when the sweep reaches its first row and released after
 // its last, and rows leave in slices of time. So memory holds the blocks that overlap the moment of
-// the sweep, not all of them. Within a slice rows are sorted by time and a hash of their tags, which
-// brings the writes of one point together; equal hashes are compared tag by tag.
+// the sweep, not all of them. Within a slice rows are sorted by time and a hash of their tags,
+// which brings the writes of one point together; equal hashes are compared tag by tag.
 class BlockMerge {
  public:
   // `blocks` in any order. `loader` is called once for each.

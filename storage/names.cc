@@ -12,10 +12,10 @@ constexpr size_t kMaxNameBytes = 64;
 bool IsNameByte(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '/'; }
 
 absl::Status Invalid(const char* what) {
-  return absl::InvalidArgumentError(
-      std::string("invalid database name: ") + what +
-      "; a name is 1 to 64 letters, digits, '_' or '-', begins with a letter or digit, and may have "
-      "one '/' within");
+  return absl::InvalidArgumentError(std::string("invalid database name: ") + what +
+                                    "; a name is 1 to 64 letters, digits, '_' or '-', begins with "
+                                    "a letter or digit, and may have "
+                                    "one '/' within");
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ absl::StatusOr<std::optional<int64_t>> ParseRetention(std::string_view text) {
   }
   if (!valid) {
     return absl::InvalidArgumentError(fmt::format(
-        "'{}' is not a retention period; write 30d, 2w3d, 12h, 1y (units y w d h m s) or none", all));
+        "'{}' is not a retention period; write 30d, 2w3d, 12h, 1y (units y w d h m s) or none",
+        all));
   }
   absl::Status checked = CheckRetention(total_ns);
   if (!checked.ok()) return checked;

@@ -25,8 +25,7 @@ RocksDbDatabase::~RocksDbDatabase() { engine_->db().DestroyColumnFamilyHandle(fa
 absl::Status RocksDbDatabase::LoadSchema() {
   std::vector<TablePtr> tables;
   const std::string prefix(1, kSchemaKeyTag);
-  std::unique_ptr<rocksdb::Iterator> it(
-      engine_->db().NewIterator(rocksdb::ReadOptions(), family_));
+  std::unique_ptr<rocksdb::Iterator> it(engine_->db().NewIterator(rocksdb::ReadOptions(), family_));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     absl::StatusOr<TableSchema> table = TableSchema::Decode(it->value().ToStringView());
     if (!table.ok()) return table.status();

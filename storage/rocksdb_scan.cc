@@ -146,9 +146,8 @@ bool RocksDbScan::MayMatch(const Block& block) const {
   if (block.max_time_ns() < spec_.min_time_ns || block.min_time_ns() > spec_.max_time_ns) {
     return false;
   }
-  return std::all_of(spec_.tags.begin(), spec_.tags.end(), [&](const TagEquals& tag) {
-    return block.MayHoldTag(tag.column, tag.value);
-  });
+  return std::all_of(spec_.tags.begin(), spec_.tags.end(),
+                     [&](const TagEquals& tag) { return block.MayHoldTag(tag.column, tag.value); });
 }
 
 absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {
@@ -163,9 +162,9 @@ absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef&
 }
 
 absl::Status RocksDbScan::Damaged(const BlockKey& key, const absl::Status& status) const {
-  return absl::Status(
-      status.code(), fmt::format("table '{}', partition {}, sequence {}: {}", spec_.table->name(),
-                                 key.partition, key.sequence, std::string(status.message())));
+  return absl::Status(status.code(),
+                      fmt::format("table '{}', partition {}, sequence {}: {}", spec_.table->name(),
+                                  key.partition, key.sequence, std::string(status.message())));
 }
 
 }  // namespace

@@ -126,7 +126,8 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
   absl::StatusOr<std::map<std::string, CatalogEntry>> catalog = ReadCatalog();
   absl::Status status = catalog.status();
   for (rocksdb::ColumnFamilyHandle* family : families) {
-    auto entry = status.ok() ? catalog->extract(family->GetName()) : decltype(catalog->extract(""))();
+    auto entry =
+        status.ok() ? catalog->extract(family->GetName()) : decltype(catalog->extract(""))();
     if (!entry.empty()) {
       status = AddDatabase(family, entry.mapped());
       continue;
@@ -137,8 +138,9 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
     engine_->db().DestroyColumnFamilyHandle(family);
   }
   if (!status.ok() || catalog->empty()) return status;
-  return absl::DataLossError(fmt::format("damaged store: the column family of database '{}' is gone",
-                                         catalog->begin()->second.record.name));
+  return absl::DataLossError(
+      fmt::format("damaged store: the column family of database '{}' is gone",
+                  catalog->begin()->second.record.name));
 }
 
 absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
@@ -176,8 +178,8 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& 
   CatalogEntry entry;
   entry.record = {next_id_++, name.text(), NowNs(), retention_ns};
   rocksdb::ColumnFamilyHandle* family = nullptr;
-  rocksdb::Status created = engine_->db().CreateColumnFamily(
-      RocksDbEngine::FamilyOptions(), FamilyName(entry.record.id), &family);
+  rocksdb::Status created = engine_->db().CreateColumnFamily(RocksDbEngine::FamilyOptions(),
+                                                             FamilyName(entry.record.id), &family);
   if (!created.ok()) return FromRocksDb(created, "cannot create a column family");
   absl::Status status = WriteEntry(entry);
   if (!status.ok()) {

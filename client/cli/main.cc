@@ -86,9 +86,10 @@ int Query(Client& client, const Options& options) {
 
 int Print(const absl::StatusOr<Database>& database) {
   if (!database.ok()) return Fail(database.status());
-  fmt::print("{}\tretention {}\tcreated {}\n", database->name,
-             database->retention_period ? absl::FormatDuration(*database->retention_period) : "none",
-             absl::FormatTime(database->create_time, absl::UTCTimeZone()));
+  fmt::print(
+      "{}\tretention {}\tcreated {}\n", database->name,
+      database->retention_period ? absl::FormatDuration(*database->retention_period) : "none",
+      absl::FormatTime(database->create_time, absl::UTCTimeZone()));
   return 0;
 }
 
@@ -170,8 +171,10 @@ class CommandLine {
   }
 
   void AddWrite() {
-    CLI::App* write = Add(app_, "write", "write line protocol from a file or standard input; exit "
-                                         "code 2 where lines were rejected", Write);
+    CLI::App* write = Add(app_, "write",
+                          "write line protocol from a file or standard input; exit "
+                          "code 2 where lines were rejected",
+                          Write);
     AddDatabaseName(*write);
     write->add_option("file", options_.file, "the file; - for standard input")
         ->capture_default_str();
@@ -188,7 +191,8 @@ class CommandLine {
   }
 
   void AddRetention(CLI::App& app) {
-    app.add_option("--retention", options_.retention, "how long to keep points: 30d, 2w3d, 1y, none")
+    app.add_option("--retention", options_.retention,
+                   "how long to keep points: 30d, 2w3d, 1y, none")
         ->capture_default_str();
   }
 

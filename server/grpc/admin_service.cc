@@ -133,9 +133,8 @@ grpc::ServerUnaryReactor* AdminService::DropDatabase(grpc::CallbackServerContext
                                                      const v1::DropDatabaseRequest* request,
                                                      v1::DropDatabaseResponse*) {
   return Answer(context, workers_, [this, request] {
-    return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-      return store_.DropDatabase(name);
-    });
+    return WithName(request->name(), "name",
+                    [&](const storage::DatabaseName& name) { return store_.DropDatabase(name); });
   });
 }
 

@@ -30,7 +30,8 @@ struct ServerParts {
   server::Workers& query_workers;
 };
 
-// A gRPC server of the services in proto/sluice/v1, with reflection and the standard health service.
+// A gRPC server of the services in proto/sluice/v1, with reflection and the standard health
+// service.
 class Server {
  public:
   // Unavailable where the address cannot be had.

@@ -79,9 +79,10 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
 
 grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
   const ingest::Rejection& first = outcome.rejections.front();
-  Details details(grpc::StatusCode::INVALID_ARGUMENT,
-                  fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
-                              outcome.ingested, outcome.rejected, first.line_number, first.message));
+  Details details(
+      grpc::StatusCode::INVALID_ARGUMENT,
+      fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
+                  outcome.ingested, outcome.rejected, first.line_number, first.message));
   google::rpc::ErrorInfo info;
   info.set_reason("LINES_REJECTED");
   info.set_domain(kDomain);

@@ -1,10 +1,6 @@
 #include "server/http/connection.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <limits>
-
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -18,6 +14,9 @@
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <chrono>
+#include <cstring>
+#include <limits>
 
 #include "server/http/error_response.h"
 
@@ -210,7 +209,7 @@ asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response
                   ? co_await Send(parser, std::move(response), keep_alive)
                   : co_await SendStream(parser, std::move(response), *workers, keep_alive);
   if (sent && !body_read && has_body) co_await Drain();
-  co_return sent && keep_alive && !closing_;
+  co_return sent&& keep_alive && !closing_;
 }
 
 asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {
@@ -281,7 +280,7 @@ asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
 }
 
 asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
-                                                                  server::Workers& workers) {
+                                                                   server::Workers& workers) {
   absl::StatusOr<std::string> piece;
   stream_.expires_never();
   co_await http::Run(workers, [&] { piece = source.Next(); });

@@ -13,14 +13,16 @@ namespace {
 Response Create(storage::Store& store, std::string_view body) {
   nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
   if (!json.is_object() || !json.contains("db") || !json["db"].is_string()) {
-    return BadRequest("the body is not a JSON object with the name of the new database: "
-                      "{\"db\":\"NAME\"}");
+    return BadRequest(
+        "the body is not a JSON object with the name of the new database: "
+        "{\"db\":\"NAME\"}");
   }
   auto name = storage::DatabaseName::Parse(json["db"].get<std::string>());
   if (!name.ok()) return ToResponse(name.status());
   std::optional<int64_t> retention_ns;
   if (json.contains("retention_period") && !json["retention_period"].is_null()) {
-    if (!json["retention_period"].is_string()) return BadRequest("'retention_period' is not a string");
+    if (!json["retention_period"].is_string())
+      return BadRequest("'retention_period' is not a string");
     auto retention = storage::ParseRetention(json["retention_period"].get<std::string>());
     if (!retention.ok()) return ToResponse(retention.status());
     retention_ns = *retention;

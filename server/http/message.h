@@ -31,8 +31,8 @@ struct RequestHead {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // The next piece; empty at the end. After an error the connection is cut, so that nobody takes the
-  // body for a whole one.
+  // The next piece; empty at the end. After an error the connection is cut, so that nobody takes
+  // the body for a whole one.
   virtual absl::StatusOr<std::string> Next() = 0;
 };
 

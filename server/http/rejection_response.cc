@@ -51,8 +51,8 @@ Response Rejection(const ingest::Outcome& outcome) {
 }
 
 Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial) {
-  std::string error = accept_partial ? "partial write of line protocol occurred"
-                                     : "line protocol parsing error";
+  std::string error =
+      accept_partial ? "partial write of line protocol occurred" : "line protocol parsing error";
   return ErrorResponse(400, error, Dump({{"error", error}, {"data", DataOf(outcome)}}));
 }
 

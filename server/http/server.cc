@@ -74,8 +74,8 @@ absl::Status AsioServer::Listen() {
   if (!ec) acceptor_.bind(endpoint, ec);
   if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
   if (!ec) return absl::OkStatus();
-  return absl::UnavailableError(
-      fmt::format("cannot listen for HTTP on {}:{}: {}", options_.host, options_.port, ec.message()));
+  return absl::UnavailableError(fmt::format("cannot listen for HTTP on {}:{}: {}", options_.host,
+                                            options_.port, ec.message()));
 }
 
 void AsioServer::Serve() {
@@ -97,8 +97,8 @@ asio::awaitable<void> AsioServer::Accept() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
       continue;
     }
-    auto connection = std::make_shared<Connection>(std::move(socket), handler_,
-                                                   options_.max_body_bytes);
+    auto connection =
+        std::make_shared<Connection>(std::move(socket), handler_, options_.max_body_bytes);
     asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
   }
 }

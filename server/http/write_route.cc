@@ -25,13 +25,18 @@ int64_t NowNs() {
 // Contract W-30.
 absl::StatusOr<Precision> ParsePrecision(std::string_view text, Dialect dialect) {
   static const std::map<std::string, Precision, std::less<>> kUnits = {
-      {"ns", Precision::kNanosecond},   {"n", Precision::kNanosecond},
+      {"ns", Precision::kNanosecond},
+      {"n", Precision::kNanosecond},
       {"nanosecond", Precision::kNanosecond},
-      {"us", Precision::kMicrosecond},  {"u", Precision::kMicrosecond},
+      {"us", Precision::kMicrosecond},
+      {"u", Precision::kMicrosecond},
       {"microsecond", Precision::kMicrosecond},
-      {"ms", Precision::kMillisecond},  {"millisecond", Precision::kMillisecond},
-      {"s", Precision::kSecond},        {"second", Precision::kSecond},
-      {"m", Precision::kMinute},        {"h", Precision::kHour},
+      {"ms", Precision::kMillisecond},
+      {"millisecond", Precision::kMillisecond},
+      {"s", Precision::kSecond},
+      {"second", Precision::kSecond},
+      {"m", Precision::kMinute},
+      {"h", Precision::kHour},
       {"auto", Precision::kAuto},
   };
   const bool v3 = dialect == Dialect::kV3;
@@ -39,10 +44,11 @@ absl::StatusOr<Precision> ParsePrecision(std::string_view text, Dialect dialect)
   auto unit = kUnits.find(text);
   bool known = unit != kUnits.end();
   if (known && unit->second == Precision::kAuto) known = v3;
-  if (known && (unit->second == Precision::kMinute || unit->second == Precision::kHour)) known = !v3;
+  if (known && (unit->second == Precision::kMinute || unit->second == Precision::kHour))
+    known = !v3;
   if (known) return unit->second;
-  return absl::InvalidArgumentError("invalid precision '" + std::string(text) + "'; use ns, us, ms" +
-                                    (v3 ? ", s or auto" : ", s, m or h"));
+  return absl::InvalidArgumentError("invalid precision '" + std::string(text) +
+                                    "'; use ns, us, ms" + (v3 ? ", s or auto" : ", s, m or h"));
 }
 
 // Contract W-34.
@@ -59,8 +65,9 @@ absl::StatusOr<storage::DatabaseName> ParseDatabase(const Parameters& parameters
     return absl::InvalidArgumentError(std::string("the query parameter '") + parameter +
                                       "' is missing: name the database to write to");
   }
-  return storage::DatabaseName::Parse(dialect == Dialect::kV1 ? V1DatabaseName(parameters)
-                                                              : std::string(parameters.Get(parameter)));
+  return storage::DatabaseName::Parse(dialect == Dialect::kV1
+                                          ? V1DatabaseName(parameters)
+                                          : std::string(parameters.Get(parameter)));
 }
 
 absl::StatusOr<WriteRequest> ParseWrite(std::string_view query, Dialect dialect) {

@@ -108,11 +108,12 @@ std::optional<Objection> Draft::Table::Judge(const Line& line) {
   if (objection) return objection;
   size_t columns = 1 + schema_->columns().size() + new_columns_.size();
   if (new_columns_.empty() || columns <= limits_.max_columns) return std::nullopt;
-  return Objection{Reason::kColumnLimit,
-                   fmt::format("table '{}' has {} columns, the line would make it {}; the limit is {} "
-                               "columns a table, time included",
-                               name(), columns - new_columns_.size(), columns, limits_.max_columns),
-                   std::string(new_columns_.front().name)};
+  return Objection{
+      Reason::kColumnLimit,
+      fmt::format("table '{}' has {} columns, the line would make it {}; the limit is {} "
+                  "columns a table, time included",
+                  name(), columns - new_columns_.size(), columns, limits_.max_columns),
+      std::string(new_columns_.front().name)};
 }
 
 std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
@@ -145,10 +146,10 @@ std::optional<Objection> Draft::Table::JudgeFields(const std::vector<Field>& fie
     bool is_tag = TypeAt(column) == ColumnType::kTag;
     std::optional<size_t> earlier = is_tag ? std::nullopt : Claim(column, i);
     if (earlier && !fits) {
-      return Objection{Reason::kDuplicateField,
-                       fmt::format("the field '{}' is specified more than once, with different types",
-                                   key),
-                       std::string(key)};
+      return Objection{
+          Reason::kDuplicateField,
+          fmt::format("the field '{}' is specified more than once, with different types", key),
+          std::string(key)};
     }
     if (!fits) return Conflict(key, column, type);
     // Of two values the last one counts (contract W-62).
@@ -245,7 +246,8 @@ Draft::Table& Draft::FindTable(std::string_view name) {
     bool exists = schema != nullptr;
     // The id is given out when it is known which new tables stay.
     if (!exists) schema = std::make_shared<TableSchema>(0, std::string(name));
-    found = tables_.emplace(name, std::make_unique<Table>(std::move(schema), exists, limits_)).first;
+    found =
+        tables_.emplace(name, std::make_unique<Table>(std::move(schema), exists, limits_)).first;
   }
   return *(last_ = found->second.get());
 }

@@ -69,11 +69,12 @@ class Reading {
                                                : Truncate(request_.arrival_ns, request_.precision);
     if (!time_ns) return Objection{Reason::kTimestampOutOfRange, "timestamp overflows i64", ""};
     if (*time_ns < min_time_ns_) {
-      return Objection{Reason::kBeyondRetention,
-                       fmt::format("points beyond retention policy: timestamp {} is older than the "
-                                   "minimum acceptable {}",
-                                   storage::FormatTimestamp(*time_ns), storage::FormatTimestamp(min_time_ns_)),
-                       ""};
+      return Objection{
+          Reason::kBeyondRetention,
+          fmt::format("points beyond retention policy: timestamp {} is older than the "
+                      "minimum acceptable {}",
+                      storage::FormatTimestamp(*time_ns), storage::FormatTimestamp(min_time_ns_)),
+          ""};
     }
     return draft_.Add(reader_.line(), *time_ns);
   }
@@ -101,8 +102,7 @@ class Reading {
 };
 
 int64_t MinTimeNs(const storage::DatabaseRecord& record, int64_t now_ns) {
-  return record.retention_ns ? now_ns - *record.retention_ns
-                             : std::numeric_limits<int64_t>::min();
+  return record.retention_ns ? now_ns - *record.retention_ns : std::numeric_limits<int64_t>::min();
 }
 
 }  // namespace
@@ -124,9 +124,9 @@ absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
     if (outcome.rejected > 0 && !request.accept_partial) outcome.ingested = 0;
     if (outcome.ingested == 0) return outcome;
 
-    absl::Status committed = (*database)->Commit(
-        draft.Finish(),
-        request.no_sync ? storage::Durability::kUnsynced : storage::Durability::kSynced);
+    absl::Status committed =
+        (*database)->Commit(draft.Finish(), request.no_sync ? storage::Durability::kUnsynced
+                                                            : storage::Durability::kSynced);
     if (committed.ok()) return outcome;
     // Another request changed the schema meanwhile: judge again by the new one.
     if (!absl::IsAborted(committed)) return committed;

@@ -11,7 +11,9 @@ namespace {
 // How many bytes the character at the start of `text` has; 0 where there is none. Unicode 15,
 // table 3-7.
 size_t CharacterBytes(std::string_view text) {
-  auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0}; };
+  auto byte = [&](size_t i) {
+    return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
+  };
   auto within = [](uint8_t b, uint8_t low, uint8_t high) { return b >= low && b <= high; };
   uint8_t lead = byte(0);
   if (lead < 0x80) return 1;

@@ -121,7 +121,8 @@ class Parser {
   }
 
   bool IsStringEscape(size_t i) const {
-    return text_[i] == '\\' && i + 1 < text_.size() && (text_[i + 1] == '"' || text_[i + 1] == '\\');
+    return text_[i] == '\\' && i + 1 < text_.size() &&
+           (text_[i + 1] == '"' || text_[i + 1] == '\\');
   }
 
   std::string_view UnescapeString(size_t begin, size_t end) {

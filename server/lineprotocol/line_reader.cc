@@ -101,8 +101,7 @@ bool LineReader::ReadPlainString(size_t& at, Field& field) const {
   field.type = FieldType::kString;
   field.text = body_.substr(at + 1, close - at - 1);
   at = close + 1;
-  return field.text.size() <= kMaxStringBytes &&
-         field.text.find('\\') == std::string_view::npos;
+  return field.text.size() <= kMaxStringBytes && field.text.find('\\') == std::string_view::npos;
 }
 
 bool LineReader::ReadPlainEnd(size_t& at) {

@@ -54,7 +54,8 @@ bool ParseFloat(std::string_view text, double& value) {
 }
 
 size_t ReadBoolean(std::string_view text, Field& field) {
-  for (std::string_view word : {"true", "True", "TRUE", "t", "T", "false", "False", "FALSE", "f", "F"}) {
+  for (std::string_view word :
+       {"true", "True", "TRUE", "t", "T", "false", "False", "FALSE", "f", "F"}) {
     if (!text.starts_with(word)) continue;
     field.type = FieldType::kBoolean;
     field.bits = word[0] == 't' || word[0] == 'T' ? 1 : 0;

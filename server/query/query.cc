@@ -78,8 +78,8 @@ class SqliteQuery : public Query {
 absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapshot,
                                 const QueryRequest& request) {
   std::optional<int64_t> retention_ns = snapshot->record().retention_ns;
-  source_.min_time_ns = retention_ns ? request.arrival_ns - *retention_ns
-                                     : std::numeric_limits<int64_t>::min();
+  source_.min_time_ns =
+      retention_ns ? request.arrival_ns - *retention_ns : std::numeric_limits<int64_t>::min();
   source_.snapshot = std::move(snapshot);
   sqlite3* connection = nullptr;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;

@@ -21,8 +21,8 @@ struct QueryRequest {
   std::chrono::milliseconds timeout = std::chrono::minutes(5);
 };
 
-// A running SELECT, by SQLite over virtual tables (README.md in this folder). It reads a snapshot of
-// the database, taken when it was opened. For one thread at a time, but for Cancel.
+// A running SELECT, by SQLite over virtual tables (README.md in this folder). It reads a snapshot
+// of the database, taken when it was opened. For one thread at a time, but for Cancel.
 class Query {
  public:
   // Checks and starts the query. InvalidArgument where the SQL is wrong, does anything but read, or

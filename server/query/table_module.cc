@@ -146,8 +146,7 @@ int Disconnect(sqlite3_vtab* table) {
 char PlanOf(const sqlite3_index_info& info, int i, const Table& table) {
   const auto& constraint = info.aConstraint[i];
   if (!constraint.usable || constraint.iColumn < 0) return 0;
-  std::string_view collation =
-      sqlite3_vtab_collation(const_cast<sqlite3_index_info*>(&info), i);
+  std::string_view collation = sqlite3_vtab_collation(const_cast<sqlite3_index_info*>(&info), i);
   if (constraint.iColumn != kTimeColumn) {
     size_t column = static_cast<size_t>(constraint.iColumn - 1);
     bool is_tag = table.schema->columns()[column].type == ColumnType::kTag;
@@ -368,8 +367,8 @@ absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_vie
     std::string create =
         fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(name), i);
     if (sqlite3_exec(connection, create.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-      return absl::InternalError(fmt::format("cannot show table '{}' to SQLite: {}", name,
-                                             sqlite3_errmsg(connection)));
+      return absl::InternalError(
+          fmt::format("cannot show table '{}' to SQLite: {}", name, sqlite3_errmsg(connection)));
     }
   }
   return absl::OkStatus();

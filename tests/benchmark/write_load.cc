@@ -33,17 +33,19 @@ struct Options {
   int server_pid = 0;
 };
 
-constexpr const char* kFields[] = {"usage_user",   "usage_system",  "usage_idle", "usage_nice",
-                                   "usage_iowait", "usage_irq",     "usage_softirq",
-                                   "usage_steal",  "usage_guest",   "usage_guest_nice"};
+constexpr const char* kFields[] = {
+    "usage_user", "usage_system",  "usage_idle",  "usage_nice",  "usage_iowait",
+    "usage_irq",  "usage_softirq", "usage_steal", "usage_guest", "usage_guest_nice"};
 
 // The tags of one host.
 std::string SeriesOf(int host) {
-  static constexpr const char* kRegions[] = {"us-east-1", "us-west-1", "eu-west-1", "eu-central-1",
-                                             "ap-south-1", "ap-northeast-1", "sa-east-1"};
+  static constexpr const char* kRegions[] = {"us-east-1",    "us-west-1",  "eu-west-1",
+                                             "eu-central-1", "ap-south-1", "ap-northeast-1",
+                                             "sa-east-1"};
   const char* region = kRegions[host % 7];
   return fmt::format(
-      "cpu,hostname=host_{},region={},datacenter={}{},rack={},os=Ubuntu{},arch={},team={},service={},"
+      "cpu,hostname=host_{},region={},datacenter={}{},rack={},os=Ubuntu{},arch={},team={},service={"
+      "},"
       "service_version={},service_environment={}",
       host, region, region, "abc"[host % 3], host % 100, host % 2 == 0 ? "16.04LTS" : "15.10",
       host % 3 == 0 ? "x64" : "x86", host % 2 == 0 ? "SF" : "NYC", host % 20, host % 2,
@@ -102,8 +104,9 @@ bool SendAll(int fd, std::string_view data) {
 
 // Sends one write; true if it was answered with 204.
 bool Write(int fd, const Options& options, const std::string& body) {
-  std::string head = fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-                                 options.path, body.size());
+  std::string head =
+      fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", options.path,
+                  body.size());
   if (!SendAll(fd, head) || !SendAll(fd, body)) return false;
   std::string answer;
   char buffer[4096];

@@ -2,10 +2,10 @@
 
 #include "client/client.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fmt/format.h>
 #include <thread>
 
 #include "tests/fixture/running_server.h"
@@ -17,11 +17,12 @@ class ClientTest : public testing::Test {
  protected:
   std::vector<std::string> Select(const std::string& sql) {
     std::vector<std::string> rows;
-    absl::Status status = client_->Query("demo", sql, {.on_columns = {}, .on_row = [&](const auto& row) {
-                                           std::string text;
-                                           for (const Value& v : row) text += ToText(v) + "|";
-                                           rows.push_back(text);
-                                         }});
+    absl::Status status =
+        client_->Query("demo", sql, {.on_columns = {}, .on_row = [&](const auto& row) {
+                                       std::string text;
+                                       for (const Value& v : row) text += ToText(v) + "|";
+                                       rows.push_back(text);
+                                     }});
     if (!status.ok()) rows.push_back("error: " + std::string(status.message()));
     return rows;
   }
@@ -54,8 +55,9 @@ TEST_F(ClientTest, WritesAndQueriesEveryType) {
   WriteResult result =
       client_->Write("demo", "m,t=x f=1.5,i=-2i,u=18446744073709551615u,s=\"y\",b=f 1").value();
   EXPECT_EQ(result.ingested_points, 1);
-  EXPECT_EQ(Select("SELECT *, x'01', NULL FROM m"),
-            Rows{"1970-01-01T00:00:00.000000001Z|x|1.5|-2|18446744073709551615|y|false|x'01'|NULL|"});
+  EXPECT_EQ(
+      Select("SELECT *, x'01', NULL FROM m"),
+      Rows{"1970-01-01T00:00:00.000000001Z|x|1.5|-2|18446744073709551615|y|false|x'01'|NULL|"});
   EXPECT_EQ(Select("SELECT f FROM m WHERE f > 5"), Rows());
   EXPECT_EQ(Select("SELECT CAST(x'ff' AS TEXT)"), Rows{"x'ff'|"});
   EXPECT_EQ(Select("SELEC"), Rows{"error: SQL: near \"SELEC\": syntax error"});
@@ -84,7 +86,8 @@ TEST_F(ClientTest, APartialWriteIsOkOrAnErrorAsAsked) {
   EXPECT_EQ(result.line_errors[0].excerpt, "bad");
   auto failed = client_->Write("demo", "m f=2\nbad", {.partial_as_error = true});
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(failed.status().message()), testing::StartsWith("1 points ingested, 1 lines"));
+  EXPECT_THAT(std::string(failed.status().message()),
+              testing::StartsWith("1 points ingested, 1 lines"));
   EXPECT_EQ(ViolationsOf(failed.status()).size(), 1u);
 }
 
@@ -97,8 +100,11 @@ TEST_F(ClientTest, ABodyOverTheLimitIsRefusedByName) {
 
 TEST_F(ClientTest, LargeResultsArrive) {
   client_->CreateDatabase("demo", {}).value();
-  EXPECT_EQ(Select("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) "
-                   "SELECT x FROM c").size(), 100000u);
+  EXPECT_EQ(
+      Select("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) "
+             "SELECT x FROM c")
+          .size(),
+      100000u);
 }
 
 TEST_F(ClientTest, AnAbandonedQueryEnds) {
@@ -108,8 +114,12 @@ TEST_F(ClientTest, AnAbandonedQueryEnds) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 6; ++i) {
     threads.emplace_back([&] {
-      EXPECT_EQ(hasty->Query("demo", "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
-                                     "SELECT count(*) FROM c", {}).code(),
+      EXPECT_EQ(hasty
+                    ->Query("demo",
+                            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                            "SELECT count(*) FROM c",
+                            {})
+                    .code(),
                 absl::StatusCode::kDeadlineExceeded);
     });
   }

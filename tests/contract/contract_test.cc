@@ -76,11 +76,12 @@ class PipelineDoor : public Door {
   std::string name() const override { return "pipeline"; }
   void Write(const Case& c, const std::string& database) const override {
     std::string body = c.body();
-    auto outcome = Server().pipeline().Write({.database = storage::DatabaseName::Parse(database).value(),
-                                              .body = body,
-                                              .precision = PrecisionOf(c.precision()),
-                                              .arrival_ns = 1'000'000,
-                                              .accept_partial = c.accept_partial()});
+    auto outcome =
+        Server().pipeline().Write({.database = storage::DatabaseName::Parse(database).value(),
+                                   .body = body,
+                                   .precision = PrecisionOf(c.precision()),
+                                   .arrival_ns = 1'000'000,
+                                   .accept_partial = c.accept_partial()});
     if (!c.error().empty()) {
       EXPECT_EQ(outcome.status().message(), c.error());
       return;
@@ -139,7 +140,8 @@ class GrpcDoor : public Door {
     auto violations = client::ViolationsOf(status);
     ASSERT_EQ(violations.size(), std::min<size_t>(20, c.rejected().size()));
     for (size_t i = 0; i < violations.size(); ++i) {
-      EXPECT_EQ(violations[i].first, fmt::format("line_protocol:{}", c.rejected()[i]["line"].get<int>()));
+      EXPECT_EQ(violations[i].first,
+                fmt::format("line_protocol:{}", c.rejected()[i]["line"].get<int>()));
       EXPECT_EQ(violations[i].second, c.rejected()[i]["message"]);
     }
   }
@@ -230,10 +232,10 @@ class HttpDoor : public Door {
 void ExpectRows(const Case& c, const std::string& database) {
   if (!c.expected().contains("rows")) return;
   for (const auto& [sql, rows] : c.expected()["rows"].items()) {
-    auto answer = fixture::Fetch(Server().http_port(), "GET",
-                                 fmt::format("/api/v3/query_sql?db={}&q={}",
-                                             fixture::EncodeParameter(database),
-                                             fixture::EncodeParameter(sql)));
+    auto answer = fixture::Fetch(
+        Server().http_port(), "GET",
+        fmt::format("/api/v3/query_sql?db={}&q={}", fixture::EncodeParameter(database),
+                    fixture::EncodeParameter(sql)));
     ASSERT_TRUE(answer);
     EXPECT_EQ(Json::parse(answer->body), rows) << sql;
   }
@@ -245,8 +247,10 @@ void RunCase(const Case& c, const Door& door) {
   if (c.json.value("create", true)) Server().CreateDatabase(database);
   if (c.json.contains("retention_s")) {
     int64_t retention_ns = c.json["retention_s"].get<int64_t>() * 1'000'000'000;
-    ASSERT_TRUE(Server().store()
-                    .SetRetention(storage::DatabaseName::Parse(database).value(), retention_ns).ok());
+    ASSERT_TRUE(Server()
+                    .store()
+                    .SetRetention(storage::DatabaseName::Parse(database).value(), retention_ns)
+                    .ok());
   }
   for (const auto& body : c.json.value("before", std::vector<std::string>())) {
     auto outcome = Server().pipeline().Write(
@@ -284,7 +288,8 @@ TEST(ContractTest, EveryCaseHoldsAtEveryDoor) {
   for (const Case& c : ReadCases()) {
     for (const Door* door : std::initializer_list<const Door*>{&pipeline, &grpc, &v1, &v2, &v3}) {
       if (!door->Takes(c)) continue;
-      SCOPED_TRACE(fmt::format("{}: {} ({})", c.file, c.json["name"].get<std::string>(), door->name()));
+      SCOPED_TRACE(
+          fmt::format("{}: {} ({})", c.file, c.json["name"].get<std::string>(), door->name()));
       RunCase(c, *door);
       ++runs;
     }

@@ -56,8 +56,10 @@ void WriteOverHttp(uint16_t port, Ledger& ledger) {
   while (true) {
     int64_t request = ledger.NextRequest();
     std::string body = BodyOf(request);
-    connection.Send(fmt::format("POST /api/v2/write?bucket=demo HTTP/1.1\r\nHost: x\r\n"
-                                "Content-Length: {}\r\n\r\n{}", body.size(), body));
+    connection.Send(
+        fmt::format("POST /api/v2/write?bucket=demo HTTP/1.1\r\nHost: x\r\n"
+                    "Content-Length: {}\r\n\r\n{}",
+                    body.size(), body));
     auto answer = connection.Receive();
     if (!answer) return;
     ASSERT_EQ(answer->status, 204) << answer->body;
@@ -79,11 +81,12 @@ void WriteOverGrpc(const std::string& address, Ledger& ledger) {
 // How many points of each request are there.
 std::map<int64_t, int64_t> PointsByRequest(uint16_t port) {
   std::map<int64_t, int64_t> counts;
-  auto answer = fixture::Fetch(
-      port, "GET",
-      "/api/v3/query_sql?db=demo&q=" +
-          fixture::EncodeParameter("SELECT request, count(*) AS n FROM (SELECT request FROM t0 UNION "
-                                   "ALL SELECT request FROM t1) GROUP BY request"));
+  auto answer =
+      fixture::Fetch(port, "GET",
+                     "/api/v3/query_sql?db=demo&q=" +
+                         fixture::EncodeParameter(
+                             "SELECT request, count(*) AS n FROM (SELECT request FROM t0 UNION "
+                             "ALL SELECT request FROM t1) GROUP BY request"));
   if (!answer || answer->status != 200) return counts;
   for (const auto& row : nlohmann::json::parse(answer->body)) {
     counts[row["request"].get<int64_t>()] = row["n"].get<int64_t>();
@@ -111,7 +114,9 @@ TEST(CrashTest, EveryAcknowledgedPointSurvivesKilling) {
     fixture::ServerProcess server(data);
     if (round == 0) {
       ASSERT_EQ(fixture::Fetch(server.http_port(), "POST", "/api/v3/configure/database",
-                               R"({"db":"demo"})")->status, 200);
+                               R"({"db":"demo"})")
+                    ->status,
+                200);
     } else {
       ExpectNothingLost(ledger, server.http_port());
     }
@@ -138,12 +143,14 @@ TEST(StopTest, ASignalEndsTheServerInOrder) {
   {
     fixture::ServerProcess server(data);
     fixture::Fetch(server.http_port(), "POST", "/api/v3/configure/database", R"({"db":"demo"})");
-    EXPECT_EQ(fixture::Fetch(server.http_port(), "POST", "/write?db=demo", "m f=1i 1")->status, 204);
+    EXPECT_EQ(fixture::Fetch(server.http_port(), "POST", "/write?db=demo", "m f=1i 1")->status,
+              204);
     EXPECT_EQ(server.Terminate(), 0);
   }
   fixture::ServerProcess server(data);
-  EXPECT_EQ(fixture::Fetch(server.http_port(), "GET",
-                           "/api/v3/query_sql?db=demo&q=SELECT+f+FROM+m")->body, R"([{"f":1}])");
+  EXPECT_EQ(fixture::Fetch(server.http_port(), "GET", "/api/v3/query_sql?db=demo&q=SELECT+f+FROM+m")
+                ->body,
+            R"([{"f":1}])");
 }
 
 TEST(StartTest, WhatIsWrongIsSaidAndNothingIsTouched) {

@@ -20,7 +20,8 @@ void RunWithVariants(const std::string& input) {
   Run(input);
   for (size_t size = 0; size < input.size(); ++size) Run(input.substr(0, size));
   for (size_t at = 0; at < input.size(); ++at) {
-    for (char byte : {'\0', '\xff', '"', '\\', '\n', ',', '=', ' ', static_cast<char>(input[at] + 1)}) {
+    for (char byte :
+         {'\0', '\xff', '"', '\\', '\n', ',', '=', ' ', static_cast<char>(input[at] + 1)}) {
       std::string changed = input;
       changed[at] = byte;
       Run(changed);

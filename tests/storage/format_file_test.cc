@@ -32,7 +32,8 @@ TEST(FormatFileTest, ANewerFormatIsRefusedAndNothingIsTouched) {
   std::ofstream(dir.path() + "/FORMAT") << "sluice store format 2\n";
   absl::Status status = CheckFormat(dir.path());
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("format 2, and this program reads up to 1"));
+  EXPECT_THAT(std::string(status.message()),
+              testing::HasSubstr("format 2, and this program reads up to 1"));
   EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 2\n");
   EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
 }

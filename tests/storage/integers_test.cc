@@ -50,7 +50,8 @@ TEST(IntegersTest, ReadsBackRandomSequencesOfEveryWidth) {
 
 TEST(IntegersTest, EqualNumbersAndEvenStepsTakeNoBitsEach) {
   std::vector<int64_t> steps;
-  for (int64_t i = 0; i < 5000; ++i) steps.push_back(1'700'000'000'000'000'000 + i * 10'000'000'000);
+  for (int64_t i = 0; i < 5000; ++i)
+    steps.push_back(1'700'000'000'000'000'000 + i * 10'000'000'000);
   EXPECT_LT(Encode(steps).size(), 24u);
   EXPECT_LT(Encode(std::vector<int64_t>(5000, 42)).size(), 8u);
 }
@@ -62,7 +63,8 @@ TEST(IntegersTest, DamagedInputIsRefused) {
     ReadIntegers(reader, 4);
     EXPECT_FALSE(reader.ok()) << size;
   }
-  for (std::string wrong : {std::string("\x02\x01\x00\x00", 4), std::string("\x00\x41\x00\x00", 4)}) {
+  for (std::string wrong :
+       {std::string("\x02\x01\x00\x00", 4), std::string("\x00\x41\x00\x00", 4)}) {
     ByteReader reader(wrong);
     ReadIntegers(reader, 1);
     EXPECT_FALSE(reader.ok());

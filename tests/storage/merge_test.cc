@@ -124,8 +124,9 @@ TEST(BlockMergeTest, AgreesWithAMapOnRandomWrites) {
     auto text = [](std::optional<int64_t> v) { return v ? std::to_string(*v) : "-"; };
     Rows expected;
     for (const auto& [key, point] : model) {
-      expected.push_back(fmt::format("{} {} {} {}", key.first, key.second.empty() ? "-" : key.second,
-                                     text(point.temp), text(point.hum)));
+      expected.push_back(fmt::format("{} {} {} {}", key.first,
+                                     key.second.empty() ? "-" : key.second, text(point.temp),
+                                     text(point.hum)));
     }
     std::sort(expected.begin(), expected.end());
     EXPECT_EQ(blocks.Read(), expected);

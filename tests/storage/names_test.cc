@@ -10,8 +10,8 @@ namespace sluice::storage {
 namespace {
 
 TEST(DatabaseNameTest, TakesLettersDigitsUnderscoreDashAndOneSlashWithin) {
-  const std::vector<std::string> names = {"a",     "7",   "demo", "A-b_9",
-                                          "db/rp", "a/b", std::string(64, 'x')};
+  const std::vector<std::string> names = {
+      "a", "7", "demo", "A-b_9", "db/rp", "a/b", std::string(64, 'x')};
   for (const std::string& name : names) {
     auto parsed = DatabaseName::Parse(name);
     ASSERT_TRUE(parsed.ok()) << name;

@@ -16,8 +16,8 @@ TEST(RetentionTest, ReadsNumbersWithUnits) {
 }
 
 TEST(RetentionTest, RefusesEverythingElse) {
-  for (const char* text : {"", "d", "30", "30x", "-1d", "0d", "1d ", "101y", "99999999999999999999d",
-                           "9223372036854775807y"}) {
+  for (const char* text : {"", "d", "30", "30x", "-1d", "0d", "1d ", "101y",
+                           "99999999999999999999d", "9223372036854775807y"}) {
     EXPECT_EQ(ParseRetention(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }

@@ -42,9 +42,9 @@ TEST(TimestampTest, TimesOutOfRangeBecomeItsEnds) {
 }
 
 TEST(TimestampTest, RefusesWhatIsNoTime) {
-  for (const char* text : {"", "x", "2023-", "2023-13-01", "2023-02-30", "2023-01-01T", "2023-01-01T1",
-                           "2023-01-01T25:00", "2023-01-01T00:00:00.", "2023-01-01T00:00:00Zx",
-                           "2023-01-01T00:00:00+1"}) {
+  for (const char* text : {"", "x", "2023-", "2023-13-01", "2023-02-30", "2023-01-01T",
+                           "2023-01-01T1", "2023-01-01T25:00", "2023-01-01T00:00:00.",
+                           "2023-01-01T00:00:00Zx", "2023-01-01T00:00:00+1"}) {
     EXPECT_EQ(ParseTimestamp(text), std::nullopt) << text;
   }
 }

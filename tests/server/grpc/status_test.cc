@@ -18,9 +18,11 @@ ingest::Outcome OutcomeOf(int rejections, size_t message_bytes) {
   ingest::Outcome outcome;
   outcome.rejected = rejections;
   for (int i = 1; i <= rejections; ++i) {
-    outcome.rejections.push_back(
-        {.line_number = i, .message = std::string(message_bytes, 'x'), .table = "", .column = "",
-         .excerpt = ""});
+    outcome.rejections.push_back({.line_number = i,
+                                  .message = std::string(message_bytes, 'x'),
+                                  .table = "",
+                                  .column = "",
+                                  .excerpt = ""});
   }
   return outcome;
 }
@@ -35,7 +37,8 @@ TEST(GrpcStatusTest, KeepsCodeAndMessage) {
 TEST(GrpcStatusTest, ABadRequestNamesTheField) {
   google::rpc::BadRequest bad_request;
   ASSERT_TRUE(DetailsOf(ToGrpc(absl::InvalidArgumentError("no"), "precision"))
-                  .details(0).UnpackTo(&bad_request));
+                  .details(0)
+                  .UnpackTo(&bad_request));
   EXPECT_EQ(bad_request.field_violations(0).field(), "precision");
   EXPECT_EQ(bad_request.field_violations(0).description(), "no");
 }
@@ -43,7 +46,8 @@ TEST(GrpcStatusTest, ABadRequestNamesTheField) {
 TEST(GrpcStatusTest, NotFoundNamesTheResource) {
   google::rpc::ResourceInfo info;
   ASSERT_TRUE(DetailsOf(ToGrpc(absl::NotFoundError("gone"), "database", "demo"))
-                  .details(0).UnpackTo(&info));
+                  .details(0)
+                  .UnpackTo(&info));
   EXPECT_EQ(info.resource_type(), "database");
   EXPECT_EQ(info.resource_name(), "demo");
 }

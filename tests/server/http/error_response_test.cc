@@ -7,11 +7,11 @@ namespace {
 
 TEST(ErrorResponseTest, EveryCanonicalCodeHasItsHttpStatus) {
   const std::vector<std::pair<absl::StatusCode, int>> expected = {
-      {absl::StatusCode::kInvalidArgument, 400},   {absl::StatusCode::kUnauthenticated, 401},
-      {absl::StatusCode::kPermissionDenied, 401},  {absl::StatusCode::kNotFound, 404},
-      {absl::StatusCode::kAlreadyExists, 409},     {absl::StatusCode::kResourceExhausted, 413},
-      {absl::StatusCode::kInternal, 500},          {absl::StatusCode::kDataLoss, 500},
-      {absl::StatusCode::kUnknown, 500},           {absl::StatusCode::kUnavailable, 503},
+      {absl::StatusCode::kInvalidArgument, 400},  {absl::StatusCode::kUnauthenticated, 401},
+      {absl::StatusCode::kPermissionDenied, 401}, {absl::StatusCode::kNotFound, 404},
+      {absl::StatusCode::kAlreadyExists, 409},    {absl::StatusCode::kResourceExhausted, 413},
+      {absl::StatusCode::kInternal, 500},         {absl::StatusCode::kDataLoss, 500},
+      {absl::StatusCode::kUnknown, 500},          {absl::StatusCode::kUnavailable, 503},
   };
   for (auto [code, status] : expected) EXPECT_EQ(HttpStatusOf(code), status) << code;
 }

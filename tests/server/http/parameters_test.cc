@@ -21,7 +21,8 @@ TEST(ParametersTest, RefusesAParameterGivenTwice) {
 
 TEST(ParametersTest, RefusesMalformedEscapes) {
   for (const char* query : {"a=%", "a=%4", "a=%zz", "%g1=x", "a=%-1"}) {
-    EXPECT_EQ(Parameters::Parse(query).status().code(), absl::StatusCode::kInvalidArgument) << query;
+    EXPECT_EQ(Parameters::Parse(query).status().code(), absl::StatusCode::kInvalidArgument)
+        << query;
   }
 }
 

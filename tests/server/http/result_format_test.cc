@@ -44,7 +44,8 @@ TEST(ResultFormatTest, Csv) {
 }
 
 TEST(ResultFormatTest, PrettyAlignsCharacters) {
-  EXPECT_EQ(Format("pretty", {{std::string_view("日本"), int64_t{1}}, {std::string_view("abcd"), int64_t{10}}}),
+  EXPECT_EQ(Format("pretty", {{std::string_view("日本"), int64_t{1}},
+                              {std::string_view("abcd"), int64_t{10}}}),
             "+------+-------+\n"
             "| a    | b \"c\" |\n"
             "+------+-------+\n"

@@ -45,14 +45,14 @@ class HttpServerTest : public testing::Test {
 
 std::string WriteRequest(const std::string& body, const std::string& version = "1.1",
                          const std::string& headers = "") {
-  return fmt::format("POST /write?db=demo HTTP/{}\r\nHost: x\r\n{}Content-Length: {}\r\n\r\n{}", version,
-                     headers, body.size(), body);
+  return fmt::format("POST /write?db=demo HTTP/{}\r\nHost: x\r\n{}Content-Length: {}\r\n\r\n{}",
+                     version, headers, body.size(), body);
 }
 
 TEST_F(HttpServerTest, AnswersPing) {
   for (const char* method : {"GET", "HEAD"}) {
-    HttpAnswer answer = Fetch(port(), method, "/ping?wait_for_leader=1s", "",
-                              "Content-Encoding: gzip\r\n").value();
+    HttpAnswer answer =
+        Fetch(port(), method, "/ping?wait_for_leader=1s", "", "Content-Encoding: gzip\r\n").value();
     EXPECT_EQ(answer.status, 204);
     EXPECT_EQ(answer.headers["x-influxdb-version"], "test");
     EXPECT_EQ(answer.headers["x-influxdb-build"], "Sluice");
@@ -101,8 +101,9 @@ TEST_F(HttpServerTest, TakesChunkedBodies) {
 
 TEST_F(HttpServerTest, AnswersExpectContinue) {
   HttpConnection connection(port());
-  connection.Send("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
-                  "Content-Length: 7\r\n\r\n");
+  connection.Send(
+      "POST /write?db=demo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+      "Content-Length: 7\r\n\r\n");
   EXPECT_EQ(connection.Receive()->status, 100);
   connection.Send("m f=1 1");
   EXPECT_EQ(connection.Receive()->status, 204);
@@ -117,7 +118,8 @@ TEST_F(HttpServerTest, RefusesBeforeTheBodyIsSent) {
 TEST_F(HttpServerTest, ARefusalCanBeReadWhileTheClientStillSends) {
   HttpConnection connection(port());
   size_t size = size_t{10} << 20;
-  connection.Send(fmt::format("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", size));
+  connection.Send(
+      fmt::format("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", size));
   EXPECT_TRUE(connection.Send(std::string(size, 'x')));
   HttpAnswer answer = connection.Receive().value();
   EXPECT_EQ(answer.status, 413);
@@ -139,7 +141,8 @@ TEST_F(HttpServerTest, TakesGzip) {
   libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
   std::string body(1000, '\0');
   std::string_view text = "m f=1 1";
-  body.resize(libdeflate_gzip_compress(compressor, text.data(), text.size(), body.data(), body.size()));
+  body.resize(
+      libdeflate_gzip_compress(compressor, text.data(), text.size(), body.data(), body.size()));
   libdeflate_free_compressor(compressor);
   EXPECT_EQ(Write(body, "Content-Encoding: gzip\r\n").status, 204);
   EXPECT_EQ(Write(body + "x", "Content-Encoding: gzip\r\n").status, 400);
@@ -149,13 +152,15 @@ TEST_F(HttpServerTest, TakesGzip) {
 TEST_F(HttpServerTest, ABodyThatIsNotUtf8IsRefusedWhole) {
   HttpAnswer answer = Write("m f=1 1\nm f=\"\xff\" 2");
   EXPECT_EQ(answer.status, 400);
-  EXPECT_EQ(answer.body,
-            R"({"code":"invalid","message":"body content is not valid utf8: invalid utf-8 sequence starting at index 13"})");
+  EXPECT_EQ(
+      answer.body,
+      R"({"code":"invalid","message":"body content is not valid utf8: invalid utf-8 sequence starting at index 13"})");
 }
 
 TEST_F(HttpServerTest, NamesTheMissingDatabaseTheWayEachRouteDoes) {
-  EXPECT_EQ(Write("m f=1", "", "/write?db=none").body,
-            R"({"code":"not found","message":"database \"none\" not found","error":"database not found: \"none\""})");
+  EXPECT_EQ(
+      Write("m f=1", "", "/write?db=none").body,
+      R"({"code":"not found","message":"database \"none\" not found","error":"database not found: \"none\""})");
   HttpAnswer v2 = Write("m f=1", "", "/api/v2/write?bucket=none");
   EXPECT_EQ(v2.body, R"({"code":"not found","message":"database \"none\" not found"})");
   EXPECT_EQ(v2.headers["x-influxdb-error"], "database \"none\" not found");
@@ -163,10 +168,11 @@ TEST_F(HttpServerTest, NamesTheMissingDatabaseTheWayEachRouteDoes) {
 
 TEST_F(HttpServerTest, BadParametersAreExplained) {
   for (const char* target :
-       {"/write", "/write?db=", "/write?db=-x", "/write?db=demo&precision=d", "/write?db=demo&db=demo",
-        "/api/v2/write?db=demo", "/api/v2/write?bucket=demo&precision=auto",
-        "/api/v3/write_lp?db=demo&precision=m", "/api/v3/write_lp?db=demo&accept_partial=yes",
-        "/write?db=%zz", "/write?db=demo&precision=S"}) {
+       {"/write", "/write?db=", "/write?db=-x", "/write?db=demo&precision=d",
+        "/write?db=demo&db=demo", "/api/v2/write?db=demo",
+        "/api/v2/write?bucket=demo&precision=auto", "/api/v3/write_lp?db=demo&precision=m",
+        "/api/v3/write_lp?db=demo&accept_partial=yes", "/write?db=%zz",
+        "/write?db=demo&precision=S"}) {
     HttpAnswer answer = Write("m f=1", "", target);
     EXPECT_EQ(answer.status, 400) << target;
     EXPECT_THAT(answer.body, StartsWith(R"({"code":"invalid","message":")")) << target;
@@ -214,20 +220,24 @@ TEST_F(HttpServerTest, QueriesByGetAndPost) {
 }
 
 TEST_F(HttpServerTest, StreamsLargeResults) {
-  std::string sql = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) "
-                    "SELECT x FROM c";
+  std::string sql =
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) "
+      "SELECT x FROM c";
   nlohmann::json rows = nlohmann::json::parse(Query(sql));
   EXPECT_EQ(rows.size(), 50000u);
   EXPECT_EQ(rows.back()["x"], 50000);
   HttpConnection old(port());
-  old.Send(fmt::format("GET /api/v3/query_sql?db=demo&q={} HTTP/1.0\r\n\r\n", fixture::EncodeParameter(sql)));
+  old.Send(fmt::format("GET /api/v3/query_sql?db=demo&q={} HTTP/1.0\r\n\r\n",
+                       fixture::EncodeParameter(sql)));
   EXPECT_EQ(nlohmann::json::parse(old.Receive()->body).size(), 50000u);
 }
 
 TEST_F(HttpServerTest, AnErrorInTheMiddleOfAResultCutsTheConnection) {
-  std::string sql = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) "
-                    "SELECT CASE WHEN x < 40000 THEN x ELSE abs(-9223372036854775807 - 1) END FROM c";
-  EXPECT_FALSE(Fetch(port(), "GET", "/api/v3/query_sql?db=demo&q=" + fixture::EncodeParameter(sql)));
+  std::string sql =
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) "
+      "SELECT CASE WHEN x < 40000 THEN x ELSE abs(-9223372036854775807 - 1) END FROM c";
+  EXPECT_FALSE(
+      Fetch(port(), "GET", "/api/v3/query_sql?db=demo&q=" + fixture::EncodeParameter(sql)));
 }
 
 TEST_F(HttpServerTest, WhatIsNotHttpIsRefusedAndCostsNobodyElse) {
@@ -252,7 +262,8 @@ TEST_F(HttpServerTest, WhatIsNotHttpIsRefusedAndCostsNobodyElse) {
 TEST_F(HttpServerTest, ABodyCutShortIngestsNothing) {
   {
     HttpConnection connection(port());
-    connection.Send("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nm f=1 1\n");
+    connection.Send(
+        "POST /write?db=demo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nm f=1 1\n");
     connection.ShutDownSending();
     EXPECT_FALSE(connection.Receive());
   }
@@ -271,11 +282,11 @@ TEST_F(HttpServerTest, ManyIdleConnectionsDoNotKeepOthersWaiting) {
 
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
   fixture::RunningServer server;
-  auto second = Server::Start({.port = server.http_port()}, [](const RequestHead&) {
-    return Beginning(Response());
-  });
+  auto second = Server::Start({.port = server.http_port()},
+                              [](const RequestHead&) { return Beginning(Response()); });
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(second.status().message()), HasSubstr("cannot listen for HTTP on 127.0.0.1:"));
+  EXPECT_THAT(std::string(second.status().message()),
+              HasSubstr("cannot listen for HTTP on 127.0.0.1:"));
 }
 
 }  // namespace

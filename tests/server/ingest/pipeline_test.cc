@@ -104,15 +104,18 @@ TEST_F(PipelineTest, LinesAfterTheHundredthRejectionAreStillIngested) {
 TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
   constexpr int64_t kSecond = 1'000'000'000;
   ASSERT_TRUE(store_->SetRetention(name_, 10 * kSecond).ok());
-  auto outcome = Pipeline(*store_, limits_).Write(
-      {.database = name_, .body = "m f=1 89999999999\nm f=2 90000000000", .arrival_ns = 100 * kSecond});
+  auto outcome = Pipeline(*store_, limits_)
+                     .Write({.database = name_,
+                             .body = "m f=1 89999999999\nm f=2 90000000000",
+                             .arrival_ns = 100 * kSecond});
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->ingested, 1);
   ASSERT_EQ(outcome->rejections.size(), 1u);
   EXPECT_EQ(outcome->rejections[0].reason, Reason::kBeyondRetention);
-  EXPECT_EQ(outcome->rejections[0].message,
-            "points beyond retention policy: timestamp 1970-01-01T00:01:29.999999999Z is older than "
-            "the minimum acceptable 1970-01-01T00:01:30.000000000Z");
+  EXPECT_EQ(
+      outcome->rejections[0].message,
+      "points beyond retention policy: timestamp 1970-01-01T00:01:29.999999999Z is older than "
+      "the minimum acceptable 1970-01-01T00:01:30.000000000Z");
 }
 
 TEST_F(PipelineTest, ADroppedDatabaseIsNotFound) {

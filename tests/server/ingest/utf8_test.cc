@@ -7,9 +7,7 @@
 namespace sluice::ingest {
 namespace {
 
-std::string MessageOf(const std::string& body) {
-  return std::string(CheckUtf8(body).message());
-}
+std::string MessageOf(const std::string& body) { return std::string(CheckUtf8(body).message()); }
 
 TEST(CheckUtf8Test, TakesUtf8) {
   for (const char* text : {"", "plain", "wärme", "日本", "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF"}) {
@@ -18,7 +16,8 @@ TEST(CheckUtf8Test, TakesUtf8) {
 }
 
 TEST(CheckUtf8Test, NamesTheFirstByteAtFault) {
-  const std::string prefix = "body content is not valid utf8: invalid utf-8 sequence starting at index ";
+  const std::string prefix =
+      "body content is not valid utf8: invalid utf-8 sequence starting at index ";
   EXPECT_EQ(MessageOf("\xff"), prefix + "0");
   EXPECT_EQ(MessageOf("ab\x80"), prefix + "2");
   EXPECT_EQ(MessageOf("日\xe6\x97"), prefix + "3");

@@ -31,7 +31,8 @@ TEST(ParseLineTest, UnescapesNames) {
 }
 
 TEST(ParseLineTest, ANameMayNotEndInABackslashEvenAnEscapedOne) {
-  for (const char* text : {R"(a\)", R"(a\\ f=1)", R"(a,k\\=v f=1)", R"(a,k=v\\ f=1)", R"(a f\\=1)"}) {
+  for (const char* text :
+       {R"(a\)", R"(a\\ f=1)", R"(a,k\\=v f=1)", R"(a,k=v\\ f=1)", R"(a f\\=1)"}) {
     EXPECT_EQ(FaultOf(text), kBackslash) << text;
   }
 }

@@ -48,7 +48,8 @@ class QueryTest : public testing::Test {
       if (!more.ok()) return {"error: " + std::string(more.status().message())};
       if (!*more) return rows;
       std::string text;
-      for (const Value& value : row) text += (text.empty() ? "" : "|") + std::visit(ToText(), value);
+      for (const Value& value : row)
+        text += (text.empty() ? "" : "|") + std::visit(ToText(), value);
       rows.push_back(text);
     }
   }
@@ -169,15 +170,19 @@ TEST_F(QueryTest, ExpiredPointsAreNotSeen) {
 
 TEST_F(QueryTest, AnEndlessQueryEndsAtItsTimeout) {
   timeout_ = std::chrono::milliseconds(50);
-  auto query = Open("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
-                    "SELECT count(*) FROM c").value();
+  auto query = Open(
+                   "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                   "SELECT count(*) FROM c")
+                   .value();
   Row row;
   EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(QueryTest, AQueryCanBeCancelled) {
-  auto query = Open("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
-                    "SELECT count(*) FROM c").value();
+  auto query = Open(
+                   "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                   "SELECT count(*) FROM c")
+                   .value();
   std::thread cancel([&] { query->Cancel(); });
   Row row;
   EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kCancelled);
