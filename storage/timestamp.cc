@@ -12,6 +12,7 @@ namespace {
 namespace chrono = std::chrono;
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr int64_t kNsPerDay = 86400 * kNsPerSecond;
 
 // Reads a text from left to right; the first thing that is missing makes it fail for good.
 class Reader {
@@ -92,10 +93,10 @@ int64_t ToNanoseconds(int64_t seconds, int64_t fraction_ns) {
 }  // namespace
 
 std::string FormatTimestamp(int64_t time_ns) {
-  chrono::sys_time<chrono::nanoseconds> time{chrono::nanoseconds(time_ns)};
-  auto day = chrono::floor<chrono::days>(time);
-  chrono::year_month_day date(day);
-  chrono::hh_mm_ss clock(time - day);
+  int64_t days = time_ns / kNsPerDay - (time_ns % kNsPerDay < 0 ? 1 : 0);
+  int64_t rest = time_ns % kNsPerDay + (time_ns % kNsPerDay < 0 ? kNsPerDay : 0);
+  chrono::year_month_day date{chrono::sys_days(chrono::days(days))};
+  chrono::hh_mm_ss clock{chrono::nanoseconds(rest)};
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                      clock.hours().count(), clock.minutes().count(), clock.seconds().count(),

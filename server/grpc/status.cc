@@ -13,10 +13,10 @@ namespace {
 
 constexpr char kDomain[] = "sluice";
 constexpr size_t kMaxViolations = 20;
-constexpr size_t kMaxMessageBytes = 1024;
-// Leaves room for the envelope around a BadRequest.
-constexpr size_t kMaxBadRequestBytes = 2048;
+constexpr size_t kMaxMessageBytes = 512;
 constexpr size_t kMaxDescriptionBytes = 256;
+// Leaves room for the message and the other details.
+constexpr size_t kMaxBadRequestBytes = 3072;
 
 std::string Cut(std::string_view text, size_t max_bytes) {
   return std::string(lineprotocol::CutUtf8(text, max_bytes));
@@ -44,10 +44,26 @@ grpc::StatusCode CodeOf(const absl::Status& status) {
 }
 
 void AddViolation(google::rpc::BadRequest& bad_request, std::string_view field,
-                  std::string_view description) {
+                  std::string_view description, size_t max_bytes = kMaxDescriptionBytes) {
   auto* violation = bad_request.add_field_violations();
   violation->set_field(std::string(field));
-  violation->set_description(Cut(description, kMaxDescriptionBytes));
+  violation->set_description(Cut(description, max_bytes));
+}
+
+// The first lines, all of them cut shorter where they would take too much.
+google::rpc::BadRequest DescribeLines(const std::vector<ingest::Rejection>& rejections) {
+  google::rpc::BadRequest bad_request;
+  size_t count = std::min(rejections.size(), kMaxViolations);
+  size_t max_bytes = kMaxDescriptionBytes;
+  do {
+    bad_request.Clear();
+    for (size_t i = 0; i < count; ++i) {
+      AddViolation(bad_request, fmt::format("line_protocol:{}", rejections[i].line_number),
+                   rejections[i].message, max_bytes);
+    }
+    max_bytes /= 2;
+  } while (bad_request.ByteSizeLong() > kMaxBadRequestBytes);
+  return bad_request;
 }
 
 }  // namespace
@@ -89,16 +105,7 @@ grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
   (*info.mutable_metadata())["ingested_points"] = std::to_string(outcome.ingested);
   (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
   details.Add(info);
-  google::rpc::BadRequest bad_request;
-  for (const ingest::Rejection& rejection : outcome.rejections) {
-    if (bad_request.field_violations_size() == kMaxViolations) break;
-    AddViolation(bad_request, fmt::format("line_protocol:{}", rejection.line_number),
-                 rejection.message);
-    if (bad_request.ByteSizeLong() <= kMaxBadRequestBytes) continue;
-    bad_request.mutable_field_violations()->RemoveLast();
-    break;
-  }
-  details.Add(bad_request);
+  details.Add(DescribeLines(outcome.rejections));
   return details.Finish();
 }
 

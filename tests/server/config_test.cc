@@ -36,7 +36,8 @@ TEST(ConfigTest, AFlagGoesBeforeTheEnvironment) {
 }
 
 TEST(ConfigTest, ABadFlagEndsWithItsReason) {
-  for (const char* flag : {"--http-listen=x", "--max-body-bytes=1", "--nonsense", "--grpc-listen=h:99999"}) {
+  for (const char* flag :
+       {"--http-listen=x", "--max-body-bytes=1", "--nonsense", "--grpc-listen=h:99999"}) {
     auto parsed = Parse({flag});
     ASSERT_TRUE(std::holds_alternative<Exit>(parsed)) << flag;
     EXPECT_NE(std::get<Exit>(parsed).code, 0);

@@ -67,7 +67,10 @@ TEST(GrpcStatusTest, DetailsStayUnderFourKibibytesWhateverTheMessages) {
     for (int rejections : {1, 20, 100}) {
       grpc::Status status = RejectionStatus(OutcomeOf(rejections, bytes));
       EXPECT_LT(status.error_details().size(), kMaxDetailBytes);
-      EXPECT_LT(status.error_message().size(), 1100u);
+      EXPECT_LE(status.error_message().size(), 512u);
+      google::rpc::BadRequest bad_request;
+      ASSERT_TRUE(DetailsOf(status).details(1).UnpackTo(&bad_request));
+      EXPECT_EQ(bad_request.field_violations_size(), std::min(rejections, 20));
     }
   }
 }
