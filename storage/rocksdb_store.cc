@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "storage/rocksdb_database.h"
 #include "storage/rocksdb_engine.h"
 #include "storage/rocksdb_status.h"
+#include "storage/timestamp.h"
 
 // A database in the catalog:
 //
@@ -60,10 +60,6 @@ std::string FamilyName(uint32_t id) { return fmt::format("db-{}", id); }
 
 absl::Status NoSuchDatabase(const DatabaseName& name) {
   return absl::NotFoundError(fmt::format("database \"{}\" not found", name.text()));
-}
-
-int64_t NowNs() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 class RocksDbStore : public Store {

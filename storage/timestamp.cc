@@ -92,6 +92,10 @@ int64_t ToNanoseconds(int64_t seconds, int64_t fraction_ns) {
 
 }  // namespace
 
+int64_t NowNs() {
+  return chrono::nanoseconds(chrono::system_clock::now().time_since_epoch()).count();
+}
+
 std::string FormatTimestamp(int64_t time_ns) {
   int64_t days = time_ns / kNsPerDay - (time_ns % kNsPerDay < 0 ? 1 : 0);
   int64_t rest = time_ns % kNsPerDay + (time_ns % kNsPerDay < 0 ? kNsPerDay : 0);

@@ -8,6 +8,9 @@
 
 namespace sluice::storage {
 
+// The system's clock: nanoseconds since the epoch.
+int64_t NowNs();
+
 // `time_ns`, nanoseconds since the epoch, as RFC 3339 in UTC with nine digits of fraction:
 // 2026-01-31T07:08:09.000000001Z. Always 30 bytes, so that texts sort as times do.
 std::string FormatTimestamp(int64_t time_ns);

@@ -8,16 +8,13 @@
 
 #include "server/grpc/status.h"
 #include "server/query/query.h"
+#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 namespace {
 
 // A message with rows is sent when it has about so many bytes.
 constexpr size_t kBatchBytes = 64 << 10;
-
-int64_t NowNs() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 struct SetValue {
   v1::Value& to;
@@ -105,7 +102,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   server::Workers& workers_;
   const std::chrono::milliseconds timeout_;
   const v1::QueryRequest& request_;
-  const int64_t arrival_ns_ = NowNs();
+  const int64_t arrival_ns_ = storage::NowNs();
   v1::QueryResponse message_;
   query::Row row_;
 

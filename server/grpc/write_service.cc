@@ -2,18 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "server/grpc/status.h"
+#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 namespace {
 
 using ingest::Precision;
-
-int64_t NowNs() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 absl::StatusOr<Precision> FromProto(v1::Precision precision) {
   switch (precision) {
@@ -56,7 +51,7 @@ grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* conte
                                               const v1::WriteRequest* request,
                                               v1::WriteResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  workers_.Post([this, request, response, reactor, arrival_ns = NowNs()] {
+  workers_.Post([this, request, response, reactor, arrival_ns = storage::NowNs()] {
     reactor->Finish(Handle(*request, arrival_ns, *response));
   });
   return reactor;

@@ -8,16 +8,13 @@
 #include "server/http/parameters.h"
 #include "server/http/result_format.h"
 #include "server/query/query.h"
+#include "storage/timestamp.h"
 
 namespace sluice::http {
 namespace {
 
 // A piece of a result is sent when it has this many bytes.
 constexpr size_t kPieceBytes = 64 << 10;
-
-int64_t NowNs() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 struct Asked {
   std::string db;
@@ -110,7 +107,7 @@ void AddQueryRoutes(Router& router, const storage::Store& store, server::Workers
   auto add = [&](const char* method, auto parse) {
     router.Add(method, "/api/v3/query_sql", [=, &store, &workers](const RequestHead& head) {
       std::string query(QueryOf(head.target));
-      int64_t arrival_ns = NowNs();
+      int64_t arrival_ns = storage::NowNs();
       return Deferred{&workers, [=, &store](std::string_view body) {
                         absl::StatusOr<Asked> asked = parse(query, body);
                         return asked.ok() ? Answer(store, *asked, arrival_ns, timeout)

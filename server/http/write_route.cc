@@ -1,6 +1,5 @@
 #include "server/http/write_route.h"
 
-#include <chrono>
 #include <map>
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "server/http/error_response.h"
 #include "server/http/parameters.h"
 #include "server/http/rejection_response.h"
+#include "storage/timestamp.h"
 
 namespace sluice::http {
 namespace {
@@ -17,10 +17,6 @@ using ingest::Precision;
 using ingest::WriteRequest;
 
 enum class Dialect { kV1, kV2, kV3 };
-
-int64_t NowNs() {
-  return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 // Contract W-30.
 absl::StatusOr<Precision> ParsePrecision(std::string_view text, Dialect dialect) {
@@ -102,7 +98,7 @@ class WriteRoute {
   Beginning Begin(const RequestHead& head) const {
     absl::StatusOr<WriteRequest> write = ParseWrite(QueryOf(head.target), dialect_);
     if (!write.ok()) return ToResponse(write.status());
-    write->arrival_ns = NowNs();
+    write->arrival_ns = storage::NowNs();
     absl::Status found = store_.FindDatabase(write->database).status();
     if (!found.ok()) return Refuse(*write, found);
     std::string encoding(head.HeaderNamed("Content-Encoding"));

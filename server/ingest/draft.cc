@@ -62,12 +62,14 @@ class Draft::Table {
 
   std::optional<Objection> JudgeTags(const std::vector<Tag>& tags);
   std::optional<Objection> JudgeFields(const std::vector<Field>& fields);
-  // The column for a value. Columns that the line adds count on after those of the schema.
+  // The column for a value. Columns that the line adds count on after those of the schema. kTooMany
+  // where it would be one over the limit, so that a line of very many names is soon refused.
   size_t Locate(std::string_view name, ColumnType type, const Places& before, size_t place);
   ColumnType TypeAt(size_t column) const;
   // Which value of the line has the column; nothing if none had it before. Remembers `value`.
   std::optional<size_t> Claim(size_t column, size_t value);
   std::optional<Objection> Conflict(std::string_view name, size_t column, ColumnType type) const;
+  std::optional<Objection> TooManyColumns(std::string_view column_name) const;
   void AddNewColumns();
 
   const bool exists_;
@@ -80,6 +82,7 @@ class Draft::Table {
   // About the line being judged: the column of each tag and each field, kDropped for a field that
   // is left out; the columns it adds.
   static constexpr size_t kDropped = ~size_t{0};
+  static constexpr size_t kTooMany = kDropped;
   Places tag_columns_;
   Places field_columns_;
   std::vector<NewColumn> new_columns_;
@@ -104,16 +107,7 @@ std::optional<Objection> Draft::Table::Judge(const Line& line) {
   field_columns_.clear();
   new_columns_.clear();
   std::optional<Objection> objection = JudgeTags(line.tags);
-  if (!objection) objection = JudgeFields(line.fields);
-  if (objection) return objection;
-  size_t columns = 1 + schema_->columns().size() + new_columns_.size();
-  if (new_columns_.empty() || columns <= limits_.max_columns) return std::nullopt;
-  return Objection{
-      Reason::kColumnLimit,
-      fmt::format("table '{}' has {} columns, the line would make it {}; the limit is {} "
-                  "columns a table, time included",
-                  name(), columns - new_columns_.size(), columns, limits_.max_columns),
-      std::string(new_columns_.front().name)};
+  return objection ? objection : JudgeFields(line.fields);
 }
 
 std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
@@ -123,6 +117,7 @@ std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
       return Objection{Reason::kReservedName, "a tag cannot be named 'time'", std::string(key)};
     }
     size_t column = Locate(key, ColumnType::kTag, last_tag_columns_, i);
+    if (column == kTooMany) return TooManyColumns(key);
     if (TypeAt(column) != ColumnType::kTag) return Conflict(key, column, ColumnType::kTag);
     if (Claim(column, i)) {
       return Objection{Reason::kDuplicateTag,
@@ -142,6 +137,7 @@ std::optional<Objection> Draft::Table::JudgeFields(const std::vector<Field>& fie
     if (key == kTimeColumn) continue;
     ColumnType type = TypeOf(fields[i]);
     size_t column = Locate(key, type, last_field_columns_, i);
+    if (column == kTooMany) return TooManyColumns(key);
     bool fits = TypeAt(column) == type;
     bool is_tag = TypeAt(column) == ColumnType::kTag;
     std::optional<size_t> earlier = is_tag ? std::nullopt : Claim(column, i);
@@ -173,8 +169,21 @@ size_t Draft::Table::Locate(std::string_view name, ColumnType type, const Places
   auto added = std::find_if(new_columns_.begin(), new_columns_.end(),
                             [&](const NewColumn& column) { return column.name == name; });
   size_t column = columns.size() + static_cast<size_t>(added - new_columns_.begin());
-  if (added == new_columns_.end()) new_columns_.push_back({name, type});
+  if (added != new_columns_.end()) return column;
+  // Counted from the timestamp.
+  if (1 + column >= limits_.max_columns) return kTooMany;
+  new_columns_.push_back({name, type});
   return column;
+}
+
+std::optional<Objection> Draft::Table::TooManyColumns(std::string_view column_name) const {
+  size_t count = 1 + schema_->columns().size() + new_columns_.size();
+  return Objection{
+      Reason::kColumnLimit,
+      fmt::format("column '{}' would be one too many: table '{}' has {} columns, the limit is {}, "
+                  "time included",
+                  column_name, name(), count, limits_.max_columns),
+      std::string(column_name)};
 }
 
 ColumnType Draft::Table::TypeAt(size_t column) const {
@@ -229,37 +238,42 @@ Draft::Draft(std::shared_ptr<const storage::DatabaseSchema> schema, const Limits
 Draft::~Draft() = default;
 
 std::optional<Objection> Draft::Add(const Line& line, int64_t time_ns) {
-  Table& table = FindTable(line.measurement);
-  std::optional<Objection> objection = CheckTableLimit(table);
-  if (!objection) objection = table.Judge(line);
-  if (objection) return objection;
-  if (table.empty() && !table.exists()) ++new_tables_;
-  table.Append(line, time_ns);
-  return std::nullopt;
+  Table* table = FindTable(line.measurement);
+  if (table == nullptr) return AddToNewTable(line, time_ns);
+  std::optional<Objection> objection = table->Judge(line);
+  if (!objection) table->Append(line, time_ns);
+  return objection;
 }
 
-Draft::Table& Draft::FindTable(std::string_view name) {
-  if (last_ != nullptr && last_->name() == name) return *last_;
+// Null for a table that is neither the database's nor made by an accepted line of the request.
+Draft::Table* Draft::FindTable(std::string_view name) {
+  if (last_ != nullptr && last_->name() == name) return last_;
   auto found = tables_.find(absl::string_view(name.data(), name.size()));
-  if (found == tables_.end()) {
-    storage::TablePtr schema = schema_->Find(name);
-    bool exists = schema != nullptr;
-    // The id is given out when it is known which new tables stay.
-    if (!exists) schema = std::make_shared<TableSchema>(0, std::string(name));
-    found =
-        tables_.emplace(name, std::make_unique<Table>(std::move(schema), exists, limits_)).first;
-  }
-  return *(last_ = found->second.get());
+  if (found != tables_.end()) return last_ = found->second.get();
+  storage::TablePtr schema = schema_->Find(name);
+  if (schema == nullptr) return nullptr;
+  auto table = std::make_unique<Table>(std::move(schema), true, limits_);
+  return last_ = tables_.emplace(name, std::move(table)).first->second.get();
 }
 
-std::optional<Objection> Draft::CheckTableLimit(const Table& table) const {
+std::optional<Objection> Draft::AddToNewTable(const Line& line, int64_t time_ns) {
   size_t count = schema_->table_count() + new_tables_;
-  if (table.exists() || !table.empty() || count < limits_.max_tables) return std::nullopt;
-  return Objection{Reason::kTableLimit,
-                   fmt::format("table '{}' would be one too many: the database has {} tables, the "
-                               "limit is {}",
-                               table.name(), count, limits_.max_tables),
-                   ""};
+  if (count >= limits_.max_tables) {
+    return Objection{
+        Reason::kTableLimit,
+        fmt::format("table '{}' would be one too many: the database has {} tables, the limit is {}",
+                    line.measurement, count, limits_.max_tables),
+        ""};
+  }
+  // The id is given out when all new tables are known.
+  auto schema = std::make_shared<TableSchema>(0, std::string(line.measurement));
+  auto table = std::make_unique<Table>(std::move(schema), false, limits_);
+  std::optional<Objection> objection = table->Judge(line);
+  if (objection) return objection;
+  table->Append(line, time_ns);
+  last_ = tables_.emplace(line.measurement, std::move(table)).first->second.get();
+  ++new_tables_;
+  return std::nullopt;
 }
 
 storage::WriteSet Draft::Finish() {

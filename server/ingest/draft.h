@@ -48,12 +48,12 @@ class Draft {
  private:
   class Table;
 
-  Table& FindTable(std::string_view name);
-  std::optional<Objection> CheckTableLimit(const Table& table) const;
+  Table* FindTable(std::string_view name);
+  std::optional<Objection> AddToNewTable(const lineprotocol::Line& line, int64_t time_ns);
 
   const std::shared_ptr<const storage::DatabaseSchema> schema_;
   const Limits limits_;
-  // By name; the tables that any line has named, taken or not.
+  // By name: the database's own tables that lines have named, and the new ones with points.
   absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;
   size_t new_tables_ = 0;
   // The table of the line before.

@@ -25,9 +25,9 @@ std::string Quote(std::string_view text) {
   return fmt::format("`{}...`", CutUtf8(text, kMaxQuotedBytes));
 }
 
-std::string Expected(const char* what, std::string_view got, bool shorten) {
+std::string Expected(const char* what, std::string_view got, const std::string& quoted) {
   if (got.empty()) return fmt::format("Expected {}, got end of input", what);
-  return fmt::format("Expected {}, got {}", what, Quote(shorten ? Shorten(got) : std::string(got)));
+  return fmt::format("Expected {}, got {}", what, quoted);
 }
 
 }  // namespace
@@ -43,14 +43,14 @@ std::string Text(const SyntaxFault& fault) {
     case SyntaxError::kInvalidMeasurement:
       return "Invalid measurement was provided";
     case SyntaxError::kExpectedTagKey:
-      return Expected("tag key", fault.context, true);
+      return Expected("tag key", fault.context, Quote(Shorten(fault.context)));
     case SyntaxError::kExpectedTagValue:
-      return Expected("tag value", fault.context, true);
+      return Expected("tag value", fault.context, Quote(Shorten(fault.context)));
     case SyntaxError::kNoEqualsSign:
       return fmt::format("Tag set malformed: could not find equals sign in `{}`",
                          Shorten(fault.context));
     case SyntaxError::kExpectedSpace:
-      return Expected("at least one space character", fault.context, false);
+      return Expected("at least one space character", fault.context, Quote(fault.context));
     case SyntaxError::kNoFields:
       return "No fields were provided";
     case SyntaxError::kTrailingContent:

@@ -18,6 +18,8 @@ using Clock = std::chrono::steady_clock;
 // What one value, and one statement's text, may take.
 constexpr int kMaxValueBytes = 64 << 20;
 constexpr int kMaxSqlBytes = 1 << 20;
+// What all queries together may take of memory; sorting and grouping spill to files before that.
+constexpr sqlite3_int64 kMaxHeapBytes = sqlite3_int64{512} << 20;
 // How many steps of SQLite's machine lie between two looks at the clock.
 constexpr int kStepsBetweenLooks = 10000;
 
@@ -81,16 +83,18 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   source_.min_time_ns =
       retention_ns ? request.arrival_ns - *retention_ns : std::numeric_limits<int64_t>::min();
   source_.snapshot = std::move(snapshot);
+  static const sqlite3_int64 kHeapLimit = sqlite3_hard_heap_limit64(kMaxHeapBytes);
+  (void)kHeapLimit;
   sqlite3* connection = nullptr;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   int opened = sqlite3_open_v2(":memory:", &connection, flags, nullptr);
   connection_.reset(connection);
   if (opened != SQLITE_OK) return absl::InternalError("cannot open an SQLite connection");
-  sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
-  sqlite3_limit(connection, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
   RegisterTimeCollation(connection);
   absl::Status added = AddTables(connection, source_, request.sql);
   if (!added.ok()) return added;
+  sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
+  sqlite3_limit(connection, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
   sqlite3_set_authorizer(connection, Authorize, nullptr);
   sqlite3_progress_handler(connection, kStepsBetweenLooks, ShouldStop, this);
   absl::Status prepared = Prepare(request.sql);
@@ -124,7 +128,7 @@ absl::Status SqliteQuery::Error() {
     case SQLITE_AUTH:
       return absl::InvalidArgumentError("a query may only read: " + text);
     case SQLITE_NOMEM:
-      return absl::ResourceExhaustedError("the query needs more memory than it may have");
+      return absl::InvalidArgumentError("the query needs more memory than it may have");
     case SQLITE_FULL:
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
