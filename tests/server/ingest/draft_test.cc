@@ -90,10 +90,9 @@ TEST_F(DraftTest, TimeIsNoTagAndAFieldOfThatNameIsDropped) {
 TEST_F(DraftTest, TheColumnLimitCountsTimeAndNamesTableCountAndLimit) {
   limits_.max_columns = 3;
   EXPECT_EQ(Add("home,room=a temp=1"), "");
-  EXPECT_EQ(
-      Add("home,room=a temp=1,hum=2"),
-      "column 'hum' would be one too many for table 'home': it has 3 columns, the line adds 0 "
-      "more before this one, the limit is 3, time included");
+  EXPECT_EQ(Add("home,room=a temp=1,hum=2"),
+            "column 'hum' would be one too many: table 'home' has 3 columns, the limit is 3, time "
+            "included");
   EXPECT_EQ(Add("home,room=b temp=1"), "");
 }
 
@@ -117,10 +116,9 @@ TEST_F(DraftTest, ALineOfVeryManyColumnsIsRefusedSoon) {
   std::string line = "home ";
   for (int i = 0; i < 200000; ++i) line += "f" + std::to_string(i) + "=1,";
   line += "last=1";
-  EXPECT_EQ(
-      Add(line),
-      "column 'f249' would be one too many for table 'home': it has 1 columns, the line adds 249 "
-      "more before this one, the limit is 250, time included");
+  EXPECT_EQ(Add(line),
+            "column 'f249' would be one too many: table 'home' has 250 columns, the limit is 250, "
+            "time included");
 }
 
 TEST_F(DraftTest, NewTablesGetTheNextIds) {
