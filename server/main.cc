@@ -19,6 +19,7 @@
 #include "server/http/server.h"
 #include "server/http/write_route.h"
 #include "server/ingest/pipeline.h"
+#include "server/query/query.h"
 #include "server/version.h"
 #include "server/workers.h"
 #include "storage/rocksdb_store.h"
@@ -31,12 +32,18 @@ constexpr size_t kWriteWorkers = 32;
 constexpr size_t kQueryWorkers = 4;
 constexpr std::chrono::seconds kGrace(10);
 
-// A connection is a file descriptor, and the default limit is low.
-void AllowManyFiles() {
+// Descriptors that are not for HTTP connections: the store's files, gRPC, SQLite's temporary files.
+constexpr size_t kReservedFiles = 2048;
+
+// A connection is a file descriptor, and the default limit is low. Returns how many connections the
+// limit leaves room for.
+size_t AllowManyFiles() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kReservedFiles;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  size_t files = limit.rlim_cur;
+  return files > 2 * kReservedFiles ? files - kReservedFiles : files / 2;
 }
 
 // Signals that end the server wait for WaitForSignal; threads started later inherit this.
@@ -64,7 +71,7 @@ std::string Join(const Address& address) {
 
 absl::Status Run(const Config& config) {
   sigset_t signals = BlockSignals();
-  AllowManyFiles();
+  const size_t max_connections = AllowManyFiles();
   auto store = storage::OpenRocksDbStore(config.data_dir);
   if (!store.ok()) return store.status();
   ingest::Pipeline pipeline(**store,
@@ -77,10 +84,11 @@ absl::Status Run(const Config& config) {
   http::AddHealthRoutes(router, kVersion);
   http::AddWriteRoutes(router, pipeline, **store, write_workers, config.max_body_bytes);
   http::AddQueryRoutes(router, **store, query_workers, query_timeout);
-  http::AddDatabaseRoutes(router, **store, query_workers);
+  http::AddDatabaseRoutes(router, **store, write_workers);
   auto http_server =
       http::Server::Start({.host = config.http_listen.host,
                            .port = config.http_listen.port,
+                           .max_connections = max_connections,
                            .max_body_bytes = config.max_body_bytes},
                           [&router](const http::RequestHead& head) { return router.Begin(head); });
   if (!http_server.ok()) return http_server.status();
@@ -97,6 +105,7 @@ absl::Status Run(const Config& config) {
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.data_dir);
   WaitForSignal(signals);
+  query::StopQueries();
   (*http_server)->Stop(kGrace);
   (*grpc_server)->Stop(kGrace);
   return absl::OkStatus();

@@ -4,6 +4,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <bit>
+#include <numeric>
 
 namespace sluice::storage {
 namespace {
@@ -40,6 +42,7 @@ void Dictionary::Grow() {
 }
 
 void Dictionary::Clear() {
+  if (strings_.size() == 0) return;
   strings_.Clear();
   slots_.assign(slots_.size(), Slot());
 }
@@ -63,31 +66,48 @@ BatchColumn& TableBatch::At(size_t column) {
   return columns_[column];
 }
 
-void TableBatch::CopyRowsTo(std::span<const uint32_t> rows, TableBatch& out) const {
-  size_t first = out.row_count();
-  for (uint32_t from : rows) out.AddRow(timestamps_[from]);
-  for (size_t c = 0; c < columns_.size(); ++c) {
-    const BatchColumn& column = columns_[c];
-    if (column.present_count() == 0) continue;
-    BitmapRank rank(column.present());
-    for (size_t i = 0; i < rows.size(); ++i) {
-      if (!column.present().Get(rows[i])) continue;
-      size_t value = rank.Of(column.present(), rows[i]);
-      if (column.type() == ColumnType::kString) {
-        out.At(c).AddString(first + i, column.strings()[value]);
-      } else if (column.type() == ColumnType::kTag) {
-        out.At(c).AddTag(
-            first + i, column.dictionary().strings()[static_cast<size_t>(column.numbers()[value])]);
-      } else {
-        out.At(c).AddNumber(first + i, column.numbers()[value]);
-      }
-    }
-  }
-}
-
 void TableBatch::Clear() {
   timestamps_.clear();
   for (BatchColumn& column : columns_) column.Clear();
+}
+
+RowIndex::RowIndex(const TableBatch& batch) : batch_(batch) {
+  // A counting sort of all values by row.
+  std::vector<uint32_t> counts(batch.row_count() + 1);
+  auto for_each_value = [&batch](auto visit) {
+    for (uint32_t c = 0; c < batch.columns().size(); ++c) {
+      const std::vector<uint64_t>& words = batch.columns()[c].present().words();
+      uint32_t position = 0;
+      for (size_t w = 0; w < words.size(); ++w) {
+        for (uint64_t word = words[w]; word != 0; word &= word - 1) {
+          visit(w * 64 + static_cast<size_t>(std::countr_zero(word)), ValueRef{c, position++});
+        }
+      }
+    }
+  };
+  for_each_value([&counts](size_t row, ValueRef) { ++counts[row + 1]; });
+  std::partial_sum(counts.begin(), counts.end(), counts.begin());
+  begins_ = counts;
+  values_.resize(counts.back());
+  for_each_value([&](size_t row, ValueRef value) { values_[counts[row]++] = value; });
+}
+
+void RowIndex::CopyRows(std::span<const uint32_t> rows, TableBatch& out) const {
+  for (uint32_t row : rows) {
+    out.AddRow(batch_.timestamps()[row]);
+    for (uint32_t i = begins_[row]; i < begins_[row + 1]; ++i) {
+      auto [c, position] = values_[i];
+      const BatchColumn& column = batch_.columns()[c];
+      if (column.type() == ColumnType::kString) {
+        out.AddString(c, column.strings()[position]);
+      } else if (column.type() == ColumnType::kTag) {
+        size_t code = static_cast<size_t>(column.numbers()[position]);
+        out.AddTag(c, column.dictionary().strings()[code]);
+      } else {
+        out.AddNumber(c, column.numbers()[position]);
+      }
+    }
+  }
 }
 
 }  // namespace sluice::storage

@@ -122,8 +122,6 @@ class TableBatch {
   void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
   void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
 
-  // Copies of the rows given by position, in that order; `rows` ascends within any one call.
-  void CopyRowsTo(std::span<const uint32_t> rows, TableBatch& out) const;
   // Removes all rows and keeps the memory.
   void Clear();
 
@@ -134,6 +132,27 @@ class TableBatch {
   TablePtr table_;
   std::vector<int64_t> timestamps_;
   std::vector<BatchColumn> columns_;
+};
+
+// Finds the values of a batch's rows, so that a batch can be taken apart row by row at a cost that
+// only depends on the values there are. Refers to the batch, which must not change.
+class RowIndex {
+ public:
+  explicit RowIndex(const TableBatch& batch);
+
+  // Appends the rows given by position, in that order.
+  void CopyRows(std::span<const uint32_t> rows, TableBatch& out) const;
+
+ private:
+  struct ValueRef {
+    uint32_t column;
+    uint32_t position;
+  };
+
+  const TableBatch& batch_;
+  // The values of all rows, row by row; row r's begin at begins_[r].
+  std::vector<ValueRef> values_;
+  std::vector<uint32_t> begins_;
 };
 
 }  // namespace sluice::storage

@@ -42,6 +42,11 @@ class BlockMerge::OpenBlock {
   int64_t TimeAhead(size_t ahead) const {
     return times_[order_[std::min(next_ + ahead, order_.size() - 1)]];
   }
+  // Every scan of a snapshot that meets a point meets all its writes, so the latest one names it.
+  int64_t RowId(uint32_t row) const {
+    static_assert(kMaxBlockRows == 1 << 16);
+    return static_cast<int64_t>(sequence_ << 16 | row);
+  }
   uint32_t TakeRow() { return order_[next_++]; }
 
   uint64_t SeriesHash(uint32_t row) const {
@@ -169,6 +174,8 @@ absl::Status BlockMerge::Next(ScanRows& rows) {
   rows.Clear();
   rows.columns.resize(spec_.columns.size());
   while (rows.timestamps.empty()) {
+    if (spec_.should_stop && spec_.should_stop())
+      return absl::CancelledError("the scan was stopped");
     absl::Status status = OpenBlocks();
     if (!status.ok()) return status;
     if (open_.empty()) return absl::OkStatus();
@@ -247,7 +254,9 @@ void BlockMerge::EmitPoints(std::vector<RowRef>& slice, ScanRows& rows) const {
 }
 
 void BlockMerge::EmitPoint(const RowRef* writes, size_t count, ScanRows& rows) const {
-  rows.timestamps.push_back(writes->time_ns);
+  const RowRef& latest = writes[count - 1];
+  rows.timestamps.push_back(latest.time_ns);
+  rows.row_ids.push_back(open_[latest.block]->RowId(latest.row));
   for (size_t i = 0; i < spec_.columns.size(); ++i) {
     Value value;
     for (size_t w = count; w > 0 && std::holds_alternative<std::monostate>(value); --w) {

@@ -1,5 +1,6 @@
 #include "storage/rocksdb_database.h"
 
+#include <fmt/format.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -46,6 +47,15 @@ std::shared_ptr<const DatabaseSchema> RocksDbDatabase::schema() const {
   return schema_;
 }
 
+std::shared_ptr<const DatabaseSchema> RocksDbDatabase::SchemaToRead() const {
+  std::lock_guard lock(mutex_);
+  return next_schema_ != nullptr ? next_schema_ : schema_;
+}
+
+absl::Status RocksDbDatabase::NotFound() const {
+  return absl::NotFoundError(fmt::format("database \"{}\" not found", record().name));
+}
+
 void RocksDbDatabase::SetRecord(DatabaseRecord record) {
   std::lock_guard lock(mutex_);
   record_ = std::move(record);
@@ -53,7 +63,7 @@ void RocksDbDatabase::SetRecord(DatabaseRecord record) {
 
 absl::Status RocksDbDatabase::Commit(const WriteSet& write, Durability durability) {
   std::shared_lock not_dropped(drop_mutex_);
-  if (dropped_) return absl::NotFoundError("the database was dropped");
+  if (dropped_) return NotFound();
   std::unique_lock schema_change(schema_change_mutex_, std::defer_lock);
   if (!write.changed_tables.empty()) {
     schema_change.lock();
@@ -69,12 +79,24 @@ absl::Status RocksDbDatabase::Commit(const WriteSet& write, Durability durabilit
     absl::Status added = AddBlocks(rows, batch);
     if (!added.ok()) return added;
   }
+  if (write.changed_tables.empty()) return engine_->Write(batch, durability);
+  return WriteWithSchema(write, batch, durability);
+}
+
+// Readers know the new columns before the first block that has them can be seen; writers only when
+// the write has succeeded.
+absl::Status RocksDbDatabase::WriteWithSchema(const WriteSet& write, rocksdb::WriteBatch& batch,
+                                              Durability durability) {
+  auto next = std::make_shared<const DatabaseSchema>(schema()->With(write.changed_tables));
+  {
+    std::lock_guard lock(mutex_);
+    next_schema_ = next;
+  }
   absl::Status written = engine_->Write(batch, durability);
-  if (!written.ok() || write.changed_tables.empty()) return written;
-  auto next = std::make_shared<DatabaseSchema>(schema()->With(write.changed_tables));
   std::lock_guard lock(mutex_);
-  schema_ = std::move(next);
-  return absl::OkStatus();
+  next_schema_.reset();
+  if (written.ok()) schema_ = std::move(next);
+  return written;
 }
 
 // One block for each partition that the rows fall into, several where they are too many for one.
@@ -91,6 +113,7 @@ absl::Status RocksDbDatabase::AddBlocks(const TableBatch& rows, rocksdb::WriteBa
   auto partition = [&](uint32_t row) { return PartitionOf(times[row], partition_ns_); };
   std::stable_sort(order.begin(), order.end(),
                    [&](uint32_t a, uint32_t b) { return partition(a) < partition(b); });
+  RowIndex index(rows);
   TableBatch part(rows.table());
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin + 1;
@@ -99,7 +122,7 @@ absl::Status RocksDbDatabase::AddBlocks(const TableBatch& rows, rocksdb::WriteBa
       ++end;
     }
     part.Clear();
-    rows.CopyRowsTo(std::span(order).subspan(begin, end - begin), part);
+    index.CopyRows(std::span(order).subspan(begin, end - begin), part);
     absl::Status added = AddBlock(part, partition(order[begin]), batch);
     if (!added.ok()) return added;
     begin = end;
@@ -118,7 +141,7 @@ absl::Status RocksDbDatabase::AddBlock(const TableBatch& rows, int64_t partition
 absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() const {
   {
     std::shared_lock lock(drop_mutex_);
-    if (dropped_) return absl::NotFoundError("the database was dropped");
+    if (dropped_) return NotFound();
   }
   return MakeSnapshot(shared_from_this());
 }

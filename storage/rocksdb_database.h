@@ -32,6 +32,9 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const override;
 
   void SetRecord(DatabaseRecord record);
+  // The schema together with what a commit under way is about to add: all that a block has that a
+  // snapshot taken before this call may see.
+  std::shared_ptr<const DatabaseSchema> SchemaToRead() const;
   int64_t partition_ns() const { return partition_ns_; }
   RocksDbEngine& engine() const { return *engine_; }
   rocksdb::ColumnFamilyHandle* family() const { return family_; }
@@ -40,6 +43,9 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   absl::Status Drop();
 
  private:
+  absl::Status NotFound() const;
+  absl::Status WriteWithSchema(const WriteSet& write, rocksdb::WriteBatch& batch,
+                               Durability durability);
   absl::Status AddBlocks(const TableBatch& rows, rocksdb::WriteBatch& batch) const;
   absl::Status AddBlock(const TableBatch& rows, int64_t partition,
                         rocksdb::WriteBatch& batch) const;
@@ -54,10 +60,12 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
 
   // Held by a commit that changes the schema, from its check to its publication.
   std::mutex schema_change_mutex_;
-  // Guards the two below.
+  // Guards what is below.
   mutable std::mutex mutex_;
   DatabaseRecord record_;
   std::shared_ptr<const DatabaseSchema> schema_ = std::make_shared<DatabaseSchema>();
+  // While a commit that changes the schema is being written, the schema that it makes.
+  std::shared_ptr<const DatabaseSchema> next_schema_;
 };
 
 }  // namespace sluice::storage

@@ -17,6 +17,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kBlockCacheBytes = 256 * kMiB;
 // Over all databases.
 constexpr size_t kWriteBufferBytes = 256 * kMiB;
+constexpr int kMaxOpenFiles = 1024;
 constexpr uint64_t kMaxWalBytes = 512 * kMiB;
 // How many sequences one write of the ceiling reserves.
 constexpr uint64_t kSequencesAtOnce = uint64_t{1} << 20;
@@ -33,6 +34,7 @@ rocksdb::DBOptions DbOptions() {
   options.max_background_jobs = 2;
   options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kWriteBufferBytes);
   options.max_total_wal_size = kMaxWalBytes;
+  options.max_open_files = kMaxOpenFiles;
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -111,7 +113,10 @@ absl::StatusOr<uint64_t> RocksDbEngine::ReserveSequences(uint64_t count) {
 absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durability) {
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kSynced;
-  absl::Status written = FromRocksDb(db_->Write(options, &batch), "cannot write to the store");
+  rocksdb::Status status = db_->Write(options, &batch);
+  // After some faults RocksDB refuses all writes until it is told that the cause may be gone.
+  if (status.IsIOError() && db_->Resume().ok()) status = db_->Write(options, &batch);
+  absl::Status written = FromRocksDb(status, "cannot write to the store");
   if (written.ok() && !options.sync) unsynced_ = true;
   return written;
 }

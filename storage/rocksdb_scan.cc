@@ -54,7 +54,7 @@ class RocksDbSnapshot : public Snapshot {
         record_(database_->record()),
         snapshot_(database_->engine().db().GetSnapshot()),
         // After the snapshot: every column of a visible block is in the schema.
-        schema_(database_->schema()) {}
+        schema_(database_->SchemaToRead()) {}
   ~RocksDbSnapshot() override { database_->engine().db().ReleaseSnapshot(snapshot_); }
 
   const DatabaseRecord& record() const override { return record_; }
@@ -118,6 +118,9 @@ absl::Status RocksDbScan::OpenPartition() {
   kept_bytes_ = 0;
   std::vector<BlockRef> blocks;
   while (key && key->table == spec_.table->id() && key->partition == partition) {
+    if (spec_.should_stop && spec_.should_stop()) {
+      return absl::CancelledError("the scan was stopped");
+    }
     absl::Status considered = Consider(*key, blocks);
     if (!considered.ok()) return considered;
     it_->Next();

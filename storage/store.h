@@ -2,6 +2,7 @@
 #define SLUICE_STORAGE_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -63,17 +64,23 @@ struct ScanSpec {
   int64_t max_time_ns = std::numeric_limits<int64_t>::max();
   // All must hold.
   std::vector<TagEquals> tags;
+  // Asked now and then; true ends the scan with Cancelled. None means never.
+  std::function<bool()> should_stop;
 };
 
 // Some rows of a scan. Texts belong to `owners`.
 struct ScanRows {
   std::vector<int64_t> timestamps;
+  // A number for each row that no other row of the table has, and that every scan of one snapshot
+  // gives it again.
+  std::vector<int64_t> row_ids;
   // One vector for each column wanted, each as long as `timestamps`.
   std::vector<std::vector<Value>> columns;
   std::vector<std::shared_ptr<const void>> owners;
 
   void Clear() {
     timestamps.clear();
+    row_ids.clear();
     for (auto& column : columns) column.clear();
     owners.clear();
   }

@@ -70,9 +70,9 @@ int Write(Client& client, const Options& options) {
 // Tab-separated, for people and for cut(1).
 int Query(Client& client, const Options& options) {
   auto print = [](const auto& items, auto text) {
-    std::string line;
-    for (const auto& item : items) line += (line.empty() ? "" : "\t") + text(item);
-    fmt::print("{}\n", line);
+    std::vector<std::string> texts;
+    for (const auto& item : items) texts.push_back(text(item));
+    fmt::print("{}\n", fmt::join(texts, "\t"));
   };
   absl::Status status =
       client.Query(options.database, options.sql,

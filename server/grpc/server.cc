@@ -18,9 +18,9 @@ constexpr size_t kMessageSlackBytes = 64 << 10;
 class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const ServerParts& parts)
-      : write_(parts.pipeline, parts.write_workers, options.max_body_bytes),
+      : write_(parts.store, parts.pipeline, parts.write_workers, options.max_body_bytes),
         query_(parts.store, parts.query_workers, options.query_timeout),
-        admin_(parts.store, parts.query_workers) {}
+        admin_(parts.store, parts.write_workers) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);

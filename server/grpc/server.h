@@ -25,7 +25,7 @@ struct ServerOptions {
 struct ServerParts {
   storage::Store& store;
   const ingest::Pipeline& pipeline;
-  // Apart, so that slow queries never keep writes waiting.
+  // Apart, so that slow queries never keep writes, or the management of databases, waiting.
   server::Workers& write_workers;
   server::Workers& query_workers;
 };

@@ -38,8 +38,10 @@ class Details {
   google::rpc::Status status_;
 };
 
-// The numbers of the codes are the same in Abseil and gRPC, by the design of both.
+// The numbers of the codes are the same in Abseil and gRPC, by the design of both. Damaged data is
+// a fault of ours (W-8).
 grpc::StatusCode CodeOf(const absl::Status& status) {
+  if (absl::IsDataLoss(status)) return grpc::StatusCode::INTERNAL;
   return static_cast<grpc::StatusCode>(status.raw_code());
 }
 

@@ -63,6 +63,8 @@ grpc::Status WriteService::Handle(const v1::WriteRequest& request, int64_t arriv
   if (!database.ok()) return ToGrpc(database.status(), "database");
   auto precision = FromProto(request.precision());
   if (!precision.ok()) return ToGrpc(precision.status(), "precision");
+  absl::Status found = store_.FindDatabase(*database).status();
+  if (!found.ok()) return ToGrpc(found, "database", request.database());
   if (request.line_protocol().size() > max_body_bytes_) {
     return ToGrpc(absl::ResourceExhaustedError(
         fmt::format("max request size ({} bytes) exceeded", max_body_bytes_)));

@@ -41,6 +41,11 @@ constexpr seconds kSilenceTime(30);
 // Completes an operation with an error code in `ec` instead of an exception.
 auto Await(beast::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
 
+// Whether what was received is at fault, rather than the connection.
+bool IsHttpError(const beast::error_code& ec) {
+  return ec.category() == beast::http::make_error_code(beast::http::error::bad_method).category();
+}
+
 RequestHead ToHead(const beast::http::request<beast::http::buffer_body>& request) {
   RequestHead head;
   head.method = std::string(request.method_string());
@@ -96,6 +101,10 @@ asio::awaitable<void> Connection::Run() {
 
 void Connection::CloseWhenIdle() {
   closing_ = true;
+  CloseIfIdle();
+}
+
+void Connection::CloseIfIdle() {
   if (idle_) Cut();
 }
 
@@ -124,6 +133,9 @@ asio::awaitable<bool> Connection::ServeOne() {
       co_return false;
     case BodyEnd::kTooLarge:
       co_return co_await Answer(parser, TooLarge(max_body_bytes_), false);
+    case BodyEnd::kMalformed:
+      co_return co_await Answer(parser, BadRequest("the body is not encoded as its headers say"),
+                                false);
     case BodyEnd::kComplete:
       break;
   }
@@ -138,8 +150,8 @@ asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
   stream_.expires_after(kIdleTime);
   co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
   if (!ec) co_return true;
-  if (ec.category() == beast::http::make_error_code(beast::http::error::bad_method).category() &&
-      ec != beast::http::error::end_of_stream && ec != beast::http::error::partial_message) {
+  if (IsHttpError(ec) && ec != beast::http::error::end_of_stream &&
+      ec != beast::http::error::partial_message) {
     co_await Send(parser, BadRequest("not an HTTP request: " + ec.message()), false);
     co_await Drain();
   }
@@ -147,6 +159,12 @@ asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
 }
 
 asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
+  // With any other coding it could not be told where the body ends.
+  constexpr auto kField = beast::http::field::transfer_encoding;
+  size_t codings = parser.get().count(kField);
+  if (codings > 1 || (codings == 1 && !beast::iequals(parser.get()[kField], "chunked"))) {
+    co_return BodyEnd::kMalformed;
+  }
   boost::optional<uint64_t> size = parser.content_length();
   if (size && *size > max_body_bytes_) co_return BodyEnd::kTooLarge;
   if (!co_await Continue(parser)) co_return BodyEnd::kCut;
@@ -182,16 +200,20 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
     parser.get().body().size = room;
     beast::error_code ec;
     stream_.expires_after(kSilenceTime);
-    co_await beast::http::async_read(stream_, buffer_, parser, Await(ec));
+    co_await beast::http::async_read_some(stream_, buffer_, parser, Await(ec));
     body_.Commit(room - parser.get().body().size);
-    if (ec && ec != beast::http::error::need_buffer) co_return BodyEnd::kCut;
+    if (ec == beast::http::error::partial_message) co_return BodyEnd::kCut;
+    if (ec && ec != beast::http::error::need_buffer) {
+      co_return IsHttpError(ec) ? BodyEnd::kMalformed : BodyEnd::kCut;
+    }
   }
   co_return body_.size() > max_body_bytes_ ? BodyEnd::kTooLarge : BodyEnd::kComplete;
 }
 
 // Tells a client that asked first to send its body.
 asio::awaitable<bool> Connection::Continue(const Parser& parser) {
-  if (!beast::iequals(parser.get()[beast::http::field::expect], "100-continue")) co_return true;
+  bool asked = beast::iequals(parser.get()[beast::http::field::expect], "100-continue");
+  if (!asked || parser.get().version() < 11) co_return true;
   static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   beast::error_code ec;
   co_await asio::async_write(stream_, asio::buffer(kContinue), Await(ec));
@@ -202,7 +224,8 @@ asio::awaitable<bool> Connection::Continue(const Parser& parser) {
 asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
                                          server::Workers* workers) {
   const auto& request = parser.get();
-  bool has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
+  bool has_body = parser.chunked() || parser.content_length().value_or(0) > 0 ||
+                  request.count(beast::http::field::transfer_encoding) > 0;
   // After an unread body the next request could not be found.
   bool keep_alive = request.keep_alive() && (body_read || !has_body) && !closing_;
   bool sent = response.rest == nullptr

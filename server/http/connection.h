@@ -45,15 +45,19 @@ class Connection {
 
   // Ends the connection when the request under way, if any, is answered.
   void CloseWhenIdle();
+  // Ends the connection if no request is under way.
+  void CloseIfIdle();
   void Cut();
 
  private:
+  static constexpr size_t kMaxBufferedBytes = size_t{128} << 10;
+
   using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;
 
   // What reading a body came to.
-  enum class BodyEnd { kComplete, kTooLarge, kCut };
+  enum class BodyEnd { kComplete, kTooLarge, kMalformed, kCut };
 
   Awaitable<bool> ServeOne();
   Awaitable<bool> ReadHead(Parser& parser);
@@ -73,7 +77,8 @@ class Connection {
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
   const size_t max_body_bytes_;
-  boost::beast::flat_buffer buffer_;
+  // Bounds what a head, a chunk's extensions or trailers may take.
+  boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;
   bool idle_ = true;
   bool closing_ = false;

@@ -130,8 +130,9 @@ class PrettyFormat : public ResultFormat {
     std::vector<std::string> cells;
     for (const Value& value : row) cells.push_back(std::visit(PlainText(), value));
     if (!widths_.empty()) return PutLine(cells, out);
+    for (const std::string& cell : cells) waiting_bytes_ += cell.size();
     waiting_.push_back(std::move(cells));
-    if (waiting_.size() > kRowsToMeasure) Measure(out);
+    if (waiting_.size() > kRowsToMeasure || waiting_bytes_ > kBytesToMeasure) Measure(out);
   }
   void PutEnd(std::string& out) override {
     if (widths_.empty()) Measure(out);
@@ -140,6 +141,7 @@ class PrettyFormat : public ResultFormat {
 
  private:
   static constexpr size_t kRowsToMeasure = 1000;
+  static constexpr size_t kBytesToMeasure = size_t{1} << 20;
 
   // Characters, not bytes.
   static size_t Width(std::string_view text) {
@@ -172,6 +174,7 @@ class PrettyFormat : public ResultFormat {
   }
 
   std::vector<std::vector<std::string>> waiting_;
+  size_t waiting_bytes_ = 0;
   std::vector<size_t> widths_;
 };
 

@@ -16,7 +16,8 @@ namespace sluice::http {
 //   json    an array of objects
 //   jsonl   an object a line
 //   csv     RFC 4180, with a header; NULL is an empty field
-//   pretty  a table for a person; columns are as wide as the first 1,000 rows need
+//   pretty  a table for a person; columns are as wide as the first 1,000 rows, or the
+//           first MiB, need
 class ResultFormat {
  public:
   // InvalidArgument for any other name; an empty one means json.

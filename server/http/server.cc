@@ -48,7 +48,7 @@ class AsioServer : public Server {
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(std::shared_ptr<Connection> connection);
   void ForEachConnection(void (Connection::*act)());
-  bool WaitUntilIdle(std::chrono::milliseconds grace);
+  void MakeRoom();
 
   const ServerOptions options_;
   const Handler handler_;
@@ -92,6 +92,7 @@ asio::awaitable<void> AsioServer::Accept() {
     tcp::socket socket(strand);
     co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
     if (stopping_) break;
+    if (!ec) MakeRoom();
     if (ec) {
       asio::steady_timer pause(context_, kAcceptPause);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
@@ -125,9 +126,16 @@ void AsioServer::ForEachConnection(void (Connection::*act)()) {
   }
 }
 
-bool AsioServer::WaitUntilIdle(std::chrono::milliseconds grace) {
-  std::unique_lock lock(mutex_);
-  return left_.wait_for(lock, grace, [this] { return entries_.empty(); });
+// Where there are too many connections, closes the oldest that are idle, a tenth of all at once.
+void AsioServer::MakeRoom() {
+  std::lock_guard lock(mutex_);
+  if (entries_.size() < options_.max_connections) return;
+  size_t closing = entries_.size() - options_.max_connections + options_.max_connections / 10 + 1;
+  for (auto entry = entries_.begin(); entry != entries_.end() && closing > 0; ++entry, --closing) {
+    asio::post(entry->executor, [weak = entry->connection] {
+      if (auto connection = weak.lock()) connection->CloseIfIdle();
+    });
+  }
 }
 
 void AsioServer::Stop(std::chrono::milliseconds grace) {
@@ -137,11 +145,16 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
     acceptor_.close(ignored);
   });
   ForEachConnection(&Connection::CloseWhenIdle);
-  if (!WaitUntilIdle(grace)) {
+  auto all_left = [this] { return entries_.empty(); };
+  std::unique_lock lock(mutex_);
+  if (!left_.wait_for(lock, grace, all_left)) {
+    lock.unlock();
     ForEachConnection(&Connection::Cut);
-    // What is left waits for a worker; workers end by themselves.
-    WaitUntilIdle(std::chrono::minutes(10));
+    lock.lock();
+    // What is left waits for a worker, which refers to it.
+    left_.wait(lock, all_left);
   }
+  lock.unlock();
   context_.stop();
   for (std::thread& thread : threads_) thread.join();
 }

@@ -17,6 +17,9 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8181;
   size_t threads = 2;
+  // At most so many connections; beyond, those that have been there longest and are idle are
+  // closed.
+  size_t max_connections = 10000;
   // Of a body as sent; a longer one gets 413 (contract W-38).
   size_t max_body_bytes = size_t{10} << 20;
 };
@@ -34,6 +37,7 @@ class Server {
   virtual uint16_t port() const = 0;
 
   // Takes no more connections and requests, gives those under way `grace` to end, cuts the rest.
+  // Returns when the last worker is done with them.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
 };
 

@@ -32,6 +32,11 @@ ColumnType TypeOf(const Field& field) {
   return ColumnType::kFloat;
 }
 
+// A name as a message shows it.
+std::string_view Shown(std::string_view name) {
+  return lineprotocol::CutUtf8(name, kMaxShownNameBytes);
+}
+
 }  // namespace
 
 // The request's points of one table. A line is judged first, which finds a column for each of its
@@ -114,15 +119,16 @@ std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
   for (size_t i = 0; i < tags.size(); ++i) {
     std::string_view key = tags[i].key;
     if (key == kTimeColumn) {
-      return Objection{Reason::kReservedName, "a tag cannot be named 'time'", std::string(key)};
+      return Objection{Reason::kReservedName, "a tag cannot be named 'time'",
+                       std::string(Shown(key))};
     }
     size_t column = Locate(key, ColumnType::kTag, last_tag_columns_, i);
     if (column == kTooMany) return TooManyColumns(key);
     if (TypeAt(column) != ColumnType::kTag) return Conflict(key, column, ColumnType::kTag);
     if (Claim(column, i)) {
       return Objection{Reason::kDuplicateTag,
-                       fmt::format("the tag '{}' is specified more than once", key),
-                       std::string(key)};
+                       fmt::format("the tag '{}' is specified more than once", Shown(key)),
+                       std::string(Shown(key))};
     }
     tag_columns_.push_back(column);
   }
@@ -144,8 +150,9 @@ std::optional<Objection> Draft::Table::JudgeFields(const std::vector<Field>& fie
     if (earlier && !fits) {
       return Objection{
           Reason::kDuplicateField,
-          fmt::format("the field '{}' is specified more than once, with different types", key),
-          std::string(key)};
+          fmt::format("the field '{}' is specified more than once, with different types",
+                      Shown(key)),
+          std::string(Shown(key))};
     }
     if (!fits) return Conflict(key, column, type);
     // Of two values the last one counts (contract W-62).
@@ -182,8 +189,8 @@ std::optional<Objection> Draft::Table::TooManyColumns(std::string_view column_na
       Reason::kColumnLimit,
       fmt::format("column '{}' would be one too many: table '{}' has {} columns, the limit is {}, "
                   "time included",
-                  column_name, name(), count, limits_.max_columns),
-      std::string(column_name)};
+                  Shown(column_name), Shown(name()), count, limits_.max_columns),
+      std::string(Shown(column_name))};
 }
 
 ColumnType Draft::Table::TypeAt(size_t column) const {
@@ -202,8 +209,9 @@ std::optional<Objection> Draft::Table::Conflict(std::string_view column_name, si
   return Objection{
       Reason::kTypeConflict,
       fmt::format("field type conflict: column '{}' of table '{}' is {}, the line has {}",
-                  column_name, name(), storage::Name(TypeAt(column)), storage::Name(type)),
-      std::string(column_name)};
+                  Shown(column_name), Shown(name()), storage::Name(TypeAt(column)),
+                  storage::Name(type)),
+      std::string(Shown(column_name))};
 }
 
 void Draft::Table::Append(const Line& line, int64_t time_ns) {
@@ -262,7 +270,7 @@ std::optional<Objection> Draft::AddToNewTable(const Line& line, int64_t time_ns)
     return Objection{
         Reason::kTableLimit,
         fmt::format("table '{}' would be one too many: the database has {} tables, the limit is {}",
-                    line.measurement, count, limits_.max_tables),
+                    Shown(line.measurement), count, limits_.max_tables),
         ""};
   }
   // The id is given out when all new tables are known.

@@ -29,6 +29,9 @@ inline constexpr size_t kMaxRejections = 100;
 // How much of a rejected line is quoted, in bytes (contract W-23).
 inline constexpr size_t kMaxExcerptBytes = 200;
 
+// How much of a table's or column's name is told, in bytes.
+inline constexpr size_t kMaxShownNameBytes = 256;
+
 // One rejected line.
 struct Rejection {
   // The physical line of the body at which it starts, counted from 1 (contract W-22).
@@ -41,7 +44,7 @@ struct Rejection {
   bool unreadable = false;
   // What is wrong, for a person.
   std::string message;
-  // What could be told of where; empty otherwise.
+  // What could be told of where, cut at kMaxShownNameBytes; empty otherwise.
   std::string table;
   std::string column;
   // The line as sent, cut at kMaxExcerptBytes on a UTF-8 boundary.

@@ -88,7 +88,7 @@ class Reading {
     rejection.reason = objection.reason;
     rejection.unreadable = reader_.fault().has_value();
     rejection.message = std::move(objection.message);
-    rejection.table = reader_.line().measurement;
+    rejection.table = lineprotocol::CutUtf8(reader_.line().measurement, kMaxShownNameBytes);
     rejection.column = std::move(objection.column);
     rejection.excerpt = lineprotocol::CutUtf8(reader_.text(), kMaxExcerptBytes);
     outcome_.rejections.push_back(std::move(rejection));

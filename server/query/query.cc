@@ -15,9 +15,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// What one value, and one statement's text, may take.
-constexpr int kMaxValueBytes = 64 << 20;
+// What one value, one row and one statement's text may take. SQLite looks at the clock between the
+// steps of its machine only, so a function of one value must not take long: hence also the limit
+// for the patterns of LIKE.
+constexpr int kMaxValueBytes = 2 << 20;
+constexpr size_t kMaxRowBytes = size_t{16} << 20;
 constexpr int kMaxSqlBytes = 1 << 20;
+constexpr int kMaxPatternBytes = 1000;
 // What all queries together may take of memory; sorting and grouping spill to files before that.
 constexpr sqlite3_int64 kMaxHeapBytes = sqlite3_int64{512} << 20;
 // How many steps of SQLite's machine lie between two looks at the clock.
@@ -40,11 +44,18 @@ int Authorize(void*, int action, const char*, const char* function, const char*,
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
     case SQLITE_FUNCTION:
-      return std::string_view(function) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+      // The latter hands out addresses.
+      return std::string_view(function) == "load_extension" ||
+                     std::string_view(function) == "fts3_tokenizer"
+                 ? SQLITE_DENY
+                 : SQLITE_OK;
     default:
       return SQLITE_DENY;
   }
 }
+
+// Set once, when the server stops.
+std::atomic<bool> stopping = false;
 
 absl::Status NotOneSelect() {
   return absl::InvalidArgumentError("a query is one SELECT statement, and nothing else");
@@ -66,7 +77,8 @@ class SqliteQuery : public Query {
   absl::Status Error();
   void ReadColumns();
   Value At(int column) const;
-  static int ShouldStop(void* self);
+  size_t RowBytes() const;
+  bool ShouldStop() const;
 
   const Clock::time_point deadline_;
   std::atomic<bool> cancelled_ = false;
@@ -83,6 +95,7 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   source_.min_time_ns =
       retention_ns ? request.arrival_ns - *retention_ns : std::numeric_limits<int64_t>::min();
   source_.snapshot = std::move(snapshot);
+  source_.should_stop = [this] { return ShouldStop(); };
   static const sqlite3_int64 kHeapLimit = sqlite3_hard_heap_limit64(kMaxHeapBytes);
   (void)kHeapLimit;
   sqlite3* connection = nullptr;
@@ -93,10 +106,16 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   RegisterTimeCollation(connection);
   absl::Status added = AddTables(connection, source_, request.sql);
   if (!added.ok()) return added;
+  // SQLite sets these up at their first use, which the authorizer would not let it do.
+  sqlite3_exec(connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", nullptr, nullptr,
+               nullptr);
   sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
+  sqlite3_limit(connection, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kMaxPatternBytes);
   sqlite3_limit(connection, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);
   sqlite3_set_authorizer(connection, Authorize, nullptr);
-  sqlite3_progress_handler(connection, kStepsBetweenLooks, ShouldStop, this);
+  sqlite3_progress_handler(
+      connection, kStepsBetweenLooks,
+      [](void* self) { return static_cast<SqliteQuery*>(self)->ShouldStop() ? 1 : 0; }, this);
   absl::Status prepared = Prepare(request.sql);
   if (prepared.ok()) ReadColumns();
   return prepared;
@@ -119,12 +138,15 @@ absl::Status SqliteQuery::Prepare(const std::string& sql) {
 }
 
 absl::Status SqliteQuery::Error() {
+  int code = sqlite3_errcode(connection_.get());
+  if (code == SQLITE_INTERRUPT || absl::IsCancelled(source_.status)) {
+    if (stopping) return absl::UnavailableError("the server is stopping");
+    if (cancelled_) return absl::CancelledError("the query was cancelled");
+    return absl::DeadlineExceededError("the query took longer than it may");
+  }
   if (!source_.status.ok()) return source_.status;
   std::string text = sqlite3_errmsg(connection_.get());
-  switch (sqlite3_errcode(connection_.get())) {
-    case SQLITE_INTERRUPT:
-      if (cancelled_) return absl::CancelledError("the query was cancelled");
-      return absl::DeadlineExceededError("the query took longer than it may");
+  switch (code) {
     case SQLITE_AUTH:
       return absl::InvalidArgumentError("a query may only read: " + text);
     case SQLITE_NOMEM:
@@ -151,12 +173,26 @@ absl::StatusOr<bool> SqliteQuery::Next(Row& row) {
     case SQLITE_DONE:
       return false;
     case SQLITE_ROW:
+      if (RowBytes() > kMaxRowBytes) {
+        return absl::InvalidArgumentError("a row of the result takes more than 16 MiB");
+      }
       row.clear();
       for (size_t i = 0; i < columns_.size(); ++i) row.push_back(At(static_cast<int>(i)));
       return true;
     default:
       return Error();
   }
+}
+
+// Of texts and blobs.
+size_t SqliteQuery::RowBytes() const {
+  size_t bytes = 0;
+  for (int i = 0; i < static_cast<int>(columns_.size()); ++i) {
+    int type = sqlite3_column_type(statement_.get(), i);
+    if (type != SQLITE_TEXT && type != SQLITE_BLOB) continue;
+    bytes += static_cast<size_t>(sqlite3_column_bytes(statement_.get(), i));
+  }
+  return bytes;
 }
 
 Value SqliteQuery::At(int column) const {
@@ -193,12 +229,11 @@ Value SqliteQuery::At(int column) const {
   }
 }
 
-int SqliteQuery::ShouldStop(void* self) {
-  const auto& query = *static_cast<SqliteQuery*>(self);
-  return query.cancelled_ || Clock::now() > query.deadline_ ? 1 : 0;
-}
+bool SqliteQuery::ShouldStop() const { return stopping || cancelled_ || Clock::now() > deadline_; }
 
 }  // namespace
+
+void StopQueries() { stopping = true; }
 
 absl::StatusOr<std::unique_ptr<Query>> Query::Open(const storage::Store& store,
                                                    const QueryRequest& request) {

@@ -33,13 +33,17 @@ class Query {
 
   virtual const std::vector<Column>& columns() const = 0;
 
-  // Fills `row`; false at the end. InvalidArgument for what goes wrong in an expression,
-  // DeadlineExceeded after the timeout, Cancelled after Cancel, DataLoss for damaged data.
+  // Fills `row`; false at the end. InvalidArgument for what goes wrong in an expression, and for a
+  // row of more than 16 MiB, DeadlineExceeded after the timeout, Cancelled after Cancel, DataLoss
+  // for damaged data.
   virtual absl::StatusOr<bool> Next(Row& row) = 0;
 
   // Makes the query end soon. For any thread.
   virtual void Cancel() = 0;
 };
+
+// Makes all queries of the process end soon, those to come too, with Unavailable: the server stops.
+void StopQueries();
 
 }  // namespace sluice::query
 

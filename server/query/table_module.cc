@@ -63,21 +63,29 @@ std::string QuoteName(std::string_view name) {
   return quoted;
 }
 
-// Makes names unique to who ignores their case. SQLite reads a name up to the first NUL.
-class UniqueNames {
- public:
-  std::string Add(std::string_view name) {
-    std::string base(name.substr(0, name.find('\0')));
-    std::string unique = base;
-    for (int i = 2; !taken_.insert(absl::AsciiStrToLower(unique)).second; ++i) {
-      unique = fmt::format("{}_{}", base, i);
-    }
-    return unique;
+// The names as SQLite, which ignores their case and reads up to the first NUL, can tell them apart:
+// the first of several that are one to it keeps its name, the others get a suffix that makes them
+// differ from all.
+std::vector<std::string> UniqueNames(const std::vector<std::string>& names) {
+  std::vector<std::string> bases;
+  std::set<std::string> all;
+  for (const std::string& name : names) {
+    bases.push_back(name.substr(0, name.find('\0')));
+    all.insert(absl::AsciiStrToLower(bases.back()));
   }
-
- private:
-  std::set<std::string> taken_;
-};
+  std::set<std::string> taken;
+  std::vector<std::string> unique;
+  for (const std::string& base : bases) {
+    std::string name = base;
+    bool first = taken.insert(absl::AsciiStrToLower(name)).second;
+    for (int i = 2; !first; ++i) {
+      name = fmt::format("{}_{}", base, i);
+      first = all.insert(absl::AsciiStrToLower(name)).second;
+    }
+    unique.push_back(name);
+  }
+  return unique;
+}
 
 struct Table : sqlite3_vtab {
   Table(TableSource& from, storage::TablePtr table)
@@ -108,17 +116,18 @@ struct Cursor : sqlite3_vtab_cursor {
   std::unique_ptr<storage::Scan> scan;
   storage::ScanRows rows;
   size_t row = 0;
-  int64_t row_id = 0;
   // Where each column of the table is in `rows`.
   std::vector<std::optional<size_t>> place;
 };
 
 std::string DeclareTable(const storage::TableSchema& schema) {
-  UniqueNames names;
-  std::string sql = fmt::format("CREATE TABLE t({} {} COLLATE {}", QuoteName(names.Add("time")),
-                                kTimeDeclaration, kTimeCollation);
-  for (const storage::Column& column : schema.columns()) {
-    sql += fmt::format(", {} {}", QuoteName(names.Add(column.name)), Declaration(column.type));
+  std::vector<std::string> names = {"time"};
+  for (const storage::Column& column : schema.columns()) names.push_back(column.name);
+  names = UniqueNames(names);
+  std::string sql =
+      fmt::format("CREATE TABLE t(\"time\" {} COLLATE {}", kTimeDeclaration, kTimeCollation);
+  for (size_t i = 0; i < schema.columns().size(); ++i) {
+    sql += fmt::format(", {} {}", QuoteName(names[i + 1]), Declaration(schema.columns()[i].type));
   }
   return sql + ")";
 }
@@ -221,6 +230,8 @@ bool Narrow(storage::ScanSpec& spec, char op, int column, sqlite3_value* value) 
   if (type == SQLITE_NULL) return false;
   if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return true;
   if (column != kTimeColumn) {
+    // With a number on the other side, texts that SQLite reads as that number match too.
+    if (type != SQLITE_TEXT) return true;
     spec.tags.push_back({static_cast<size_t>(column - 1), std::string(TextOf(value))});
     return true;
   }
@@ -261,6 +272,7 @@ int Filter(sqlite3_vtab_cursor* base, int, const char* index, int, sqlite3_value
   storage::ScanSpec spec;
   spec.table = table.schema;
   spec.min_time_ns = table.source->min_time_ns;
+  spec.should_stop = table.source->should_stop;
   ChooseColumns(used, *table.schema, cursor, spec);
   cursor.rows.Clear();
   cursor.row = 0;
@@ -273,7 +285,6 @@ int Filter(sqlite3_vtab_cursor* base, int, const char* index, int, sqlite3_value
 
 int Next(sqlite3_vtab_cursor* base) {
   Cursor& cursor = *static_cast<Cursor*>(base);
-  ++cursor.row_id;
   if (++cursor.row < cursor.rows.timestamps.size()) return SQLITE_OK;
   return cursor.Fetch();
 }
@@ -318,7 +329,8 @@ int ReadColumn(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) 
 }
 
 int RowId(sqlite3_vtab_cursor* base, sqlite3_int64* row_id) {
-  *row_id = static_cast<Cursor*>(base)->row_id;
+  const Cursor& cursor = *static_cast<Cursor*>(base);
+  *row_id = cursor.rows.row_ids[cursor.row];
   return SQLITE_OK;
 }
 
@@ -358,17 +370,18 @@ bool MayName(std::string_view lower_sql, std::string_view table) {
 absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_view sql) {
   static const sqlite3_module kModule = MakeModule();
   sqlite3_create_module(connection, "sluice", &kModule, &source);
-  UniqueNames names;
   const std::string lower_sql = absl::AsciiStrToLower(std::string(sql));
   std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
+  std::vector<std::string> names;
+  for (const storage::TablePtr& table : tables) names.push_back(TableName(table->name()));
+  names = UniqueNames(names);
   for (size_t i = 0; i < tables.size(); ++i) {
-    std::string name = names.Add(TableName(tables[i]->name()));
-    if (!MayName(lower_sql, name)) continue;
+    if (!MayName(lower_sql, names[i])) continue;
     std::string create =
-        fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(name), i);
+        fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(names[i]), i);
     if (sqlite3_exec(connection, create.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-      return absl::InternalError(
-          fmt::format("cannot show table '{}' to SQLite: {}", name, sqlite3_errmsg(connection)));
+      return absl::InternalError(fmt::format("cannot show table '{}' to SQLite: {}", names[i],
+                                             sqlite3_errmsg(connection)));
     }
   }
   return absl::OkStatus();

@@ -2,6 +2,7 @@
 #define SLUICE_SERVER_QUERY_TABLE_MODULE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,13 +20,16 @@ struct TableSource {
   std::shared_ptr<const storage::Snapshot> snapshot;
   // Rows before this are expired.
   int64_t min_time_ns = 0;
+  // See ScanSpec.
+  std::function<bool()> should_stop;
   // The first error of storage's; SQLite itself knows only that there was one.
   absl::Status status;
 };
 
 // Gives `connection` a virtual table for each table of the snapshot that `sql` may name. `source`
-// must outlive the connection. Names that SQLite, which ignores their case, takes for one another
-// get a suffix: the second of `cpu` and `CPU` is `CPU_2`; the same holds for columns.
+// must outlive the connection. Of names that SQLite, which ignores their case, takes for one
+// another all but the first get a suffix that makes them unique, such as `_2`; the same holds for
+// columns.
 absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_view sql);
 
 // The type of a column, by the type that its virtual table declared; empty for any other text.

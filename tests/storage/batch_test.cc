@@ -47,7 +47,7 @@ TEST(TableBatchTest, CopiesChosenRows) {
     batch.AddString(2, std::string(static_cast<size_t>(i % 5), 'x'));
   }
   TableBatch copy(Home());
-  batch.CopyRowsTo(std::vector<uint32_t>{1, 3, 99}, copy);
+  RowIndex(batch).CopyRows(std::vector<uint32_t>{1, 3, 99}, copy);
   EXPECT_EQ(copy.timestamps(), (std::vector<int64_t>{1, 3, 99}));
   EXPECT_EQ(copy.columns()[0].dictionary().strings().size(), 1u);
   EXPECT_EQ(copy.columns()[1].numbers(), (std::vector<int64_t>{3, 99}));

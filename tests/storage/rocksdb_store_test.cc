@@ -135,6 +135,22 @@ TEST_F(RocksDbStoreTest, ReadsOnlyTheTimeRangeAcrossPartitions) {
   EXPECT_EQ(Times(*database, 6, kDay + 4), std::vector<int64_t>());
 }
 
+TEST_F(RocksDbStoreTest, ManyDaysAndManyColumnsInOneRequestAreSplitSoon) {
+  auto database = Create("a");
+  WriteSet write;
+  write.schema_version = database->schema()->version();
+  write.changed_tables = {Home(240)};
+  write.batches.emplace_back(Home(240));
+  std::vector<int64_t> times;
+  for (int64_t day = 0; day < 20000; ++day) {
+    times.push_back(day * kDay);
+    write.batches[0].AddRow(day * kDay);
+    write.batches[0].AddNumber(static_cast<size_t>(day % 240), day);
+  }
+  ASSERT_TRUE(database->Commit(write, Durability::kSynced).ok());
+  EXPECT_EQ(Times(*database), times);
+}
+
 TEST_F(RocksDbStoreTest, MoreRowsThanABlockHoldsAreSplit) {
   auto database = Create("a");
   std::vector<int64_t> times;

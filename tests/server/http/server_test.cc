@@ -99,6 +99,37 @@ TEST_F(HttpServerTest, TakesChunkedBodies) {
   EXPECT_EQ(connection.Receive()->status, 204);
 }
 
+TEST_F(HttpServerTest, RefusesTransferCodingsThatItDoesNotKnowAndReadsNothingBehindThem) {
+  for (const char* coding : {"gzip", "chunked, gzip", "gzip, chunked", "xchunked"}) {
+    HttpConnection connection(port());
+    connection.Send(
+        fmt::format("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {}\r\n\r\n"
+                    "GET /ping HTTP/1.1\r\n\r\n",
+                    coding));
+    EXPECT_EQ(connection.Receive()->status, 400) << coding;
+    EXPECT_TRUE(connection.AtEnd()) << coding;
+  }
+}
+
+TEST_F(HttpServerTest, RefusesMalformedAndEndlessChunks) {
+  HttpConnection malformed(port());
+  malformed.Send(
+      "POST /write?db=demo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nQQ\r\n");
+  EXPECT_EQ(malformed.Receive()->status, 400);
+  HttpConnection endless(port());
+  endless.Send("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a=");
+  endless.Send(std::string(size_t{1} << 20, 'a'));
+  EXPECT_EQ(endless.Receive()->status, 400);
+}
+
+TEST_F(HttpServerTest, NamesInAnswersAreCut) {
+  std::string name(60000, 'n');
+  EXPECT_EQ(Write(name + " f=1\n").status, 204);
+  HttpAnswer answer = Write(name + " f=1i\n");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_LT(answer.body.size(), 3000u);
+}
+
 TEST_F(HttpServerTest, AnswersExpectContinue) {
   HttpConnection connection(port());
   connection.Send(
@@ -278,6 +309,17 @@ TEST_F(HttpServerTest, ManyIdleConnectionsDoNotKeepOthersWaiting) {
     idle.back()->Send("POST /write?db=demo HT");
   }
   EXPECT_EQ(Write("m f=1").status, 204);
+}
+
+TEST(HttpServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
+  server::Workers workers(1);
+  auto server = Server::Start({.port = 0, .max_connections = 20}, [&](const RequestHead&) {
+                  return Deferred{&workers, [](std::string_view) { return Response(); }};
+                }).value();
+  std::vector<std::unique_ptr<HttpConnection>> idle;
+  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<HttpConnection>(server->port()));
+  EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
+  EXPECT_TRUE(idle.front()->AtEnd());
 }
 
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "server/ingest/pipeline.h"
@@ -117,11 +118,62 @@ TEST_F(QueryTest, TagConditionsOfEveryKindAreRight) {
             (Rows{"1f", "2f", "3f", "4f"}));
 }
 
+TEST_F(QueryTest, ConditionsJoinedByOrAndOuterJoinsKeepEveryRowOnce) {
+  Write("m,host=a,region=x v=1i 1\nm,host=b,region=x v=2i 2");
+  Write("m,host=a,region=y v=3i 3\nm,host=c,region=z v=4i 4");
+  Write("k,host=a w=1i 1\nk,host=q w=2i 1");
+  EXPECT_EQ(Select("SELECT v FROM m WHERE host = 'a' OR region = 'x' ORDER BY v"),
+            (Rows{"1i", "2i", "3i"}));
+  EXPECT_EQ(Select("SELECT v FROM m WHERE time < 2 OR time >= 4 ORDER BY v"), (Rows{"1i", "4i"}));
+  EXPECT_EQ(Select("SELECT w, v FROM k RIGHT JOIN m ON k.host = m.host ORDER BY v"),
+            (Rows{"1i|1i", "NULL|2i", "1i|3i", "NULL|4i"}));
+  EXPECT_EQ(Select("SELECT w, v FROM k FULL JOIN m ON k.host = m.host ORDER BY v, w"),
+            (Rows{"2i|NULL", "1i|1i", "NULL|2i", "1i|3i", "NULL|4i"}));
+}
+
+TEST_F(QueryTest, ATagComparedWithANumberMatchesEveryTextThatIsIt) {
+  Write("m,h=007 v=1i 1\nm,h=7 v=2i 2");
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = CAST('7' AS INTEGER) ORDER BY v"),
+            (Rows{"1i", "2i"}));
+  EXPECT_EQ(Select("SELECT v FROM m WHERE h = '7'"), Rows{"2i"});
+}
+
+TEST_F(QueryTest, JsonFunctionsWork) {
+  EXPECT_EQ(Select("SELECT value FROM json_each('[1,2]')"), (Rows{"1i", "2i"}));
+  EXPECT_EQ(Select("SELECT json_extract('{\"a\":5}', '$.a')"), Rows{"5i"});
+}
+
+TEST_F(QueryTest, NothingOfAResultIsUnbounded) {
+  EXPECT_EQ(Select("SELECT zeroblob(3000000)"), Rows{"error: SQL: string or blob too big"});
+  std::string row = "SELECT zeroblob(2000000)";
+  for (int i = 0; i < 9; ++i) row += ", zeroblob(2000000)";
+  EXPECT_EQ(Select(row), Rows{"error: a row of the result takes more than 16 MiB"});
+}
+
+TEST_F(QueryTest, AddressesAreNotHandedOut) {
+  EXPECT_EQ(Open("SELECT hex(fts3_tokenizer('simple'))").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(QueryTest, APointIsSeenWhileAnotherRequestAddsATag) {
+  Write("t,host=a f=1 1");
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    while (!done) EXPECT_EQ(Select("SELECT sum(f = 1) FROM t"), Rows{"1i"});
+  });
+  for (int i = 0; i < 100; ++i) Write(fmt::format("t,host=a,g{}=r f=9 1", i));
+  done = true;
+  reader.join();
+}
+
 TEST_F(QueryTest, NamesThatDifferOnlyInCaseGetASuffix) {
   Write("cpu Host=1,host=2 1\nCPU v=3 1\nt Time=5i 1");
   EXPECT_EQ(Select("SELECT Host, host_2 FROM cpu_2"), Rows{"1f|2f"});
   EXPECT_EQ(Select("SELECT v FROM CPU"), Rows{"3f"});
   EXPECT_EQ(Select("SELECT Time_2 FROM t"), Rows{"5i"});
+  Write("cpu_2 f=7i 1");
+  EXPECT_EQ(Select("SELECT f FROM cpu_2"), Rows{"7i"});
+  EXPECT_EQ(Select("SELECT Host FROM cpu_3"), Rows{"1f"});
 }
 
 TEST_F(QueryTest, AnyNameCanBeQuoted) {
