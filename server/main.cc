@@ -99,7 +99,8 @@ absl::Status Run(const Config& config) {
                                               {**store, pipeline, write_workers, query_workers});
   if (!grpc_server.ok()) return grpc_server.status();
 
-  if (config.without_auth) spdlog::warn("NO AUTHENTICATION: everyone who can connect may do all");
+  if (!config.without_auth) spdlog::warn("this version has no tokens yet");
+  spdlog::warn("NO AUTHENTICATION: everyone who can connect may do everything");
   spdlog::info("Sluice {} serves HTTP on {} and gRPC on {}, data in {}", kVersion,
                Join({config.http_listen.host, (*http_server)->port()}),
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),

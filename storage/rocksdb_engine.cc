@@ -67,7 +67,9 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
   for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions());
   rocksdb::DB* db = nullptr;
   rocksdb::Status opened = rocksdb::DB::Open(options, path, descriptors, &families, &db);
-  if (!opened.ok()) return FromRocksDb(opened, "cannot open the store in " + path);
+  if (!opened.ok())
+    return FromRocksDb(opened,
+                       "cannot open the store in " + path + " (does another server use it?)");
   std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(std::unique_ptr<rocksdb::DB>(db)));
   absl::Status loaded = engine->LoadSequences();
   if (!loaded.ok()) return loaded;

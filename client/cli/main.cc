@@ -25,9 +25,15 @@ struct Options {
 };
 
 int Fail(const absl::Status& status) {
-  fmt::print(stderr, "error: {}\n", std::string(status.message()));
+  std::string message(status.message());
+  fmt::print(stderr, "error: {}\n", message);
   for (const auto& [field, description] : ViolationsOf(status)) {
-    fmt::print(stderr, "  {}: {}\n", field, description);
+    if (description != message) fmt::print(stderr, "  {}: {}\n", field, description);
+  }
+  if (absl::IsUnavailable(status)) {
+    fmt::print(stderr, "Does a server serve gRPC there? --server HOST:PORT names another.\n");
+  } else if (absl::IsResourceExhausted(status)) {
+    fmt::print(stderr, "Send less at once, or raise the server's --max-body-bytes.\n");
   }
   return 1;
 }
@@ -52,7 +58,7 @@ absl::StatusOr<std::optional<absl::Duration>> RetentionOf(const std::string& tex
   return retention;
 }
 
-// Exit code 2: some lines were rejected.
+// Exit code 2: some lines were rejected, others ingested.
 int Write(Client& client, const Options& options) {
   auto input = ReadInput(options.file);
   if (!input.ok()) return Fail(input.status());
@@ -64,6 +70,8 @@ int Write(Client& client, const Options& options) {
     fmt::print("line {}: {}: {}\n  {}\n", error.line_number, error.reason, error.message,
                error.excerpt);
   }
+  int64_t more = result->rejected_lines - static_cast<int64_t>(result->line_errors.size());
+  if (more > 0) fmt::print("and {} more\n", more);
   return result->rejected_lines == 0 ? 0 : 2;
 }
 
@@ -141,6 +149,8 @@ class CommandLine {
  public:
   CommandLine() : app_("Writes to and queries a Sluice server.", "sluice") {
     app_.require_subcommand(1);
+    // --server is understood after the subcommand too.
+    app_.fallthrough();
     app_.add_option("--server", options_.server, "HOST:PORT of the server's gRPC")
         ->envname("SLUICE_SERVER")
         ->capture_default_str();
@@ -190,9 +200,10 @@ class CommandLine {
     write->add_flag("--no-sync", options_.write.no_sync, "do not wait for the disk");
   }
 
-  void AddRetention(CLI::App& app) {
-    app.add_option("--retention", options_.retention,
-                   "how long to keep points: 30d, 2w3d, 1y, none")
+  CLI::Option* AddRetention(CLI::App& app) {
+    return app
+        .add_option("--retention", options_.retention,
+                    "how long to keep points: 30d, 2w3d, 1y, none")
         ->capture_default_str();
   }
 
@@ -200,8 +211,9 @@ class CommandLine {
     CLI::App* database = app_.add_subcommand("database", "manage databases");
     database->require_subcommand(1);
     AddRetention(*AddDatabaseName(*Add(*database, "create", "create a database", CreateDatabase)));
-    AddRetention(*AddDatabaseName(
-        *Add(*database, "update", "change a database's retention period", UpdateDatabase)));
+    AddRetention(*AddDatabaseName(*Add(*database, "update", "change a database's retention period",
+                                       UpdateDatabase)))
+        ->required();
     AddDatabaseName(*Add(*database, "get", "show a database", GetDatabase));
     AddDatabaseName(*Add(*database, "drop", "drop a database and all its points", DropDatabase));
     Add(*database, "list", "list all databases", ListDatabases);

@@ -14,13 +14,15 @@ void AddHealthRoutes(Router& router, std::string_view version) {
   };
   router.Add("GET", "/ping", ping);
   router.Add("HEAD", "/ping", ping);
-  router.Add("GET", "/health", [version = std::string(version)](const RequestHead&) {
+  auto health = [version = std::string(version)](const RequestHead&) {
     Response response;
     response.status = 200;
     response.headers = {{"Content-Type", "application/json"}};
     response.body = fmt::format(R"({{"name":"sluice","status":"pass","version":"{}"}})", version);
     return Beginning(std::move(response));
-  });
+  };
+  router.Add("GET", "/health", health);
+  router.Add("HEAD", "/health", health);
 }
 
 }  // namespace sluice::http

@@ -7,7 +7,7 @@
 
 namespace sluice::http {
 
-// Adds GET and HEAD /ping, and GET /health (contract W-40).
+// Adds GET and HEAD /ping and /health (contract W-40).
 void AddHealthRoutes(Router& router, std::string_view version);
 
 }  // namespace sluice::http

@@ -58,7 +58,8 @@ int Authorize(void*, int action, const char*, const char* function, const char*,
 std::atomic<bool> stopping = false;
 
 absl::Status NotOneSelect() {
-  return absl::InvalidArgumentError("a query is one SELECT statement, and nothing else");
+  return absl::InvalidArgumentError(
+      "a query is one SELECT statement that only reads, and nothing else");
 }
 
 class SqliteQuery : public Query {
@@ -148,7 +149,7 @@ absl::Status SqliteQuery::Error() {
   std::string text = sqlite3_errmsg(connection_.get());
   switch (code) {
     case SQLITE_AUTH:
-      return absl::InvalidArgumentError("a query may only read: " + text);
+      return NotOneSelect();
     case SQLITE_NOMEM:
       return absl::InvalidArgumentError("the query needs more memory than it may have");
     case SQLITE_FULL:

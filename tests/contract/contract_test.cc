@@ -31,12 +31,7 @@ struct Case {
   std::string file;
   Json json;
 
-  std::string body() const {
-    std::string body = json["write"].value("body", "");
-    // Bodies too long to write out.
-    for (int i = json["write"].value("repeat", 1); i > 1; --i) body += json["write"]["body"];
-    return body;
-  }
+  std::string body() const { return json["write"].value("body", ""); }
   bool accept_partial() const { return json["write"].value("accept_partial", true); }
   std::string precision() const { return json["write"].value("precision", "ns"); }
   const Json& expected() const { return json["expect"]; }
