@@ -201,8 +201,9 @@ absl::Status BlockMerge::OpenBlocks() {
     if (!block.ok()) return block.status();
     if ((*block)->done()) continue;
     sweep = std::min(sweep, (*block)->time());
-    auto later = std::find_if(open_.begin(), open_.end(),
-                              [&](const auto& o) { return o->sequence() > ref.sequence; });
+    auto later = std::upper_bound(
+        open_.begin(), open_.end(), ref.sequence,
+        [](uint64_t sequence, const auto& other) { return sequence < other->sequence(); });
     open_.insert(later, *std::move(block));
   }
   return absl::OkStatus();

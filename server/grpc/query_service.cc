@@ -1,5 +1,6 @@
 #include "server/grpc/query_service.h"
 
+#include <grpcpp/alarm.h>
 #include <simdjson.h>
 
 #include <memory>
@@ -35,12 +36,46 @@ struct SetValue {
   }
 };
 
+// Cancels a call at a deadline. A client that does not read what it asked for would otherwise hold
+// the query, and the snapshot that it reads, for ever.
+class Watch {
+ public:
+  Watch(grpc::CallbackServerContext* context, std::chrono::milliseconds timeout)
+      : call_(std::make_shared<Call>()) {
+    call_->context = context;
+    alarm_.Set(std::chrono::system_clock::now() + timeout, [call = call_](bool fired) {
+      std::lock_guard lock(call->mutex);
+      if (fired && call->context != nullptr) call->context->TryCancel();
+    });
+  }
+  // The call is over.
+  ~Watch() {
+    std::lock_guard lock(call_->mutex);
+    call_->context = nullptr;
+  }
+
+ private:
+  // Outlives the call: the alarm runs its callback after it was cancelled too.
+  struct Call {
+    std::mutex mutex;
+    grpc::CallbackServerContext* context;
+  };
+
+  const std::shared_ptr<Call> call_;
+  grpc::Alarm alarm_;
+};
+
 // Streams one result. Each message is made on a worker when the one before is on its way.
 class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
  public:
   ResultStream(const storage::Store& store, server::Workers& workers,
-               std::chrono::milliseconds timeout, const v1::QueryRequest& request)
-      : store_(store), workers_(workers), timeout_(timeout), request_(request) {
+               std::chrono::milliseconds timeout, grpc::CallbackServerContext* context,
+               const v1::QueryRequest& request)
+      : store_(store),
+        workers_(workers),
+        timeout_(timeout),
+        request_(request),
+        watch_(context, 2 * timeout) {
     workers_.Post([this] { Begin(); });
   }
 
@@ -103,6 +138,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   const std::chrono::milliseconds timeout_;
   const v1::QueryRequest& request_;
   const int64_t arrival_ns_ = storage::NowNs();
+  const Watch watch_;
   v1::QueryResponse message_;
   query::Row row_;
 
@@ -114,9 +150,9 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::QueryResponse>* QueryService::Query(grpc::CallbackServerContext*,
-                                                                 const v1::QueryRequest* request) {
-  return new ResultStream(store_, workers_, timeout_, *request);
+grpc::ServerWriteReactor<v1::QueryResponse>* QueryService::Query(
+    grpc::CallbackServerContext* context, const v1::QueryRequest* request) {
+  return new ResultStream(store_, workers_, timeout_, context, *request);
 }
 
 }  // namespace sluice::grpc_door

@@ -62,7 +62,7 @@ class Draft::Table {
     std::string_view name;
     ColumnType type;
   };
-  // What the line's column at some place in the line was in the line before.
+  // Columns, by the place of their values in a line.
   using Places = std::vector<size_t>;
 
   std::optional<Objection> JudgeTags(const std::vector<Tag>& tags);

@@ -4,10 +4,13 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "sluice/v1/query.grpc.pb.h"
 #include "tests/fixture/running_server.h"
 
 namespace sluice::client {
@@ -125,6 +128,27 @@ TEST_F(ClientTest, AnAbandonedQueryEnds) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(Select("SELECT 1"), Rows{"1|"});
+}
+
+TEST(SlowReaderTest, AClientThatDoesNotReadIsCutOff) {
+  fixture::RunningServer::Options options;
+  options.query_timeout = std::chrono::milliseconds(300);
+  fixture::RunningServer server(options);
+  server.CreateDatabase("demo");
+  auto stub = v1::QueryService::NewStub(
+      grpc::CreateChannel(server.grpc_address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  v1::QueryRequest request;
+  request.set_database("demo");
+  request.set_sql(
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000) "
+      "SELECT x, zeroblob(10000) FROM c");
+  auto stream = stub->Query(&context, request);
+  absl::SleepFor(absl::Seconds(2));
+  v1::QueryResponse part;
+  while (stream->Read(&part)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST(ClientWithoutServerTest, SaysThatTheServerIsNotThere) {
