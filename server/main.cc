@@ -7,7 +7,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "server/config.h"
@@ -63,6 +65,16 @@ void WaitForSignal(const sigset_t& signals) {
   spdlog::info("stopping on {}", strsignal(number));
 }
 
+// Ends the process if it has not ended by itself by then: SQLite may be in a function that nothing
+// can stop. What was acknowledged is with the system by now.
+void EndWithin(std::chrono::seconds time) {
+  std::thread([time] {
+    std::this_thread::sleep_for(time);
+    spdlog::warn("not everything has stopped; ending all the same");
+    std::_Exit(0);
+  }).detach();
+}
+
 std::string Join(const Address& address) {
   bool v6 = address.host.find(':') != std::string::npos;
   std::string host = v6 ? fmt::format("[{}]", address.host) : address.host;
@@ -107,6 +119,7 @@ absl::Status Run(const Config& config) {
                config.data_dir);
   WaitForSignal(signals);
   query::StopQueries();
+  EndWithin(2 * kGrace);
   (*http_server)->Stop(kGrace);
   (*grpc_server)->Stop(kGrace);
   return absl::OkStatus();

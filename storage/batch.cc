@@ -43,8 +43,10 @@ void Dictionary::Grow() {
 
 void Dictionary::Clear() {
   if (strings_.size() == 0) return;
+  // An array that once was large is not worth clearing for a few strings.
+  bool oversized = slots_.size() > 8 * (strings_.size() + kFirstSlots);
   strings_.Clear();
-  slots_.assign(slots_.size(), Slot());
+  slots_.assign(oversized ? 0 : slots_.size(), Slot());
 }
 
 void BatchColumn::AddTag(size_t row, std::string_view value) {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <limits>
 
+#include "server/query/functions.h"
 #include "server/query/table_module.h"
 #include "server/query/time_collation.h"
 
@@ -18,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 // What one value, one row and one statement's text may take. SQLite looks at the clock between the
 // steps of its machine only, so a function of one value must not take long: hence also the limit
 // for the patterns of LIKE.
-constexpr int kMaxValueBytes = 2 << 20;
+constexpr int kMaxValueBytes = 4 << 20;
 constexpr size_t kMaxRowBytes = size_t{16} << 20;
 constexpr int kMaxSqlBytes = 1 << 20;
 constexpr int kMaxPatternBytes = 1000;
@@ -36,6 +37,12 @@ struct FinalizeStatement {
 using Connection = std::unique_ptr<sqlite3, CloseConnection>;
 using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
+// load_extension runs code, fts3_tokenizer hands out addresses, and json_patch takes the product of
+// its arguments' lengths.
+bool IsDenied(std::string_view function) {
+  return function == "load_extension" || function == "fts3_tokenizer" || function == "json_patch";
+}
+
 // A query reads tables and calls functions, and does nothing else.
 int Authorize(void*, int action, const char*, const char* function, const char*, const char*) {
   switch (action) {
@@ -44,11 +51,7 @@ int Authorize(void*, int action, const char*, const char* function, const char*,
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
     case SQLITE_FUNCTION:
-      // The latter hands out addresses.
-      return std::string_view(function) == "load_extension" ||
-                     std::string_view(function) == "fts3_tokenizer"
-                 ? SQLITE_DENY
-                 : SQLITE_OK;
+      return IsDenied(function) ? SQLITE_DENY : SQLITE_OK;
     default:
       return SQLITE_DENY;
   }
@@ -104,7 +107,10 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   int opened = sqlite3_open_v2(":memory:", &connection, flags, nullptr);
   connection_.reset(connection);
   if (opened != SQLITE_OK) return absl::InternalError("cannot open an SQLite connection");
-  RegisterTimeCollation(connection);
+  if (RegisterTimeCollation(connection) != SQLITE_OK ||
+      RegisterFunctions(connection) != SQLITE_OK) {
+    return absl::InternalError("cannot set up an SQLite connection");
+  }
   absl::Status added = AddTables(connection, source_, request.sql);
   if (!added.ok()) return added;
   // SQLite sets these up at their first use, which the authorizer would not let it do.
@@ -151,7 +157,8 @@ absl::Status SqliteQuery::Error() {
     case SQLITE_AUTH:
       return NotOneSelect();
     case SQLITE_NOMEM:
-      return absl::InvalidArgumentError("the query needs more memory than it may have");
+      // All queries share it: the same one may pass when the others are done.
+      return absl::UnavailableError("queries need more memory than they may have");
     case SQLITE_FULL:
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:

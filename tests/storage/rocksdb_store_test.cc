@@ -139,14 +139,24 @@ TEST_F(RocksDbStoreTest, ManyDaysAndManyColumnsInOneRequestAreSplitSoon) {
   auto database = Create("a");
   WriteSet write;
   write.schema_version = database->schema()->version();
-  write.changed_tables = {Home(240)};
-  write.batches.emplace_back(Home(240));
+  auto table = std::make_shared<TableSchema>(*Home(240));
+  size_t tag = table->Add("tag", ColumnType::kTag);
+  write.changed_tables = {table};
+  write.batches.emplace_back(table);
   std::vector<int64_t> times;
   for (int64_t day = 0; day < 20000; ++day) {
     times.push_back(day * kDay);
     write.batches[0].AddRow(day * kDay);
     write.batches[0].AddNumber(static_cast<size_t>(day % 240), day);
+    write.batches[0].AddTag(tag, "constant");
   }
+  // A large partition among the small ones.
+  for (int64_t i = 1; i <= 30000; ++i) {
+    times.push_back(i);
+    write.batches[0].AddRow(i);
+    write.batches[0].AddTag(tag, fmt::format("value {}", i));
+  }
+  std::sort(times.begin(), times.end());
   ASSERT_TRUE(database->Commit(write, Durability::kSynced).ok());
   EXPECT_EQ(Times(*database), times);
 }

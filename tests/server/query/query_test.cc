@@ -144,9 +144,9 @@ TEST_F(QueryTest, JsonFunctionsWork) {
 }
 
 TEST_F(QueryTest, NothingOfAResultIsUnbounded) {
-  EXPECT_EQ(Select("SELECT zeroblob(3000000)"), Rows{"error: SQL: string or blob too big"});
-  std::string row = "SELECT zeroblob(2000000)";
-  for (int i = 0; i < 9; ++i) row += ", zeroblob(2000000)";
+  EXPECT_EQ(Select("SELECT zeroblob(5000000)"), Rows{"error: SQL: string or blob too big"});
+  std::string row = "SELECT zeroblob(4000000)";
+  for (int i = 0; i < 4; ++i) row += ", zeroblob(4000000)";
   EXPECT_EQ(Select(row), Rows{"error: a row of the result takes more than 16 MiB"});
 }
 
