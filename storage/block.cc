@@ -45,11 +45,6 @@ absl::Status Damaged(const char* what) {
   return absl::DataLossError(std::string("damaged block: ") + what);
 }
 
-bool IsColumnType(uint8_t byte) {
-  return byte >= static_cast<uint8_t>(ColumnType::kTag) &&
-         byte <= static_cast<uint8_t>(ColumnType::kBoolean);
-}
-
 std::string_view Bound(std::string_view text) { return text.substr(0, kMaxBoundBytes); }
 
 struct Bounds {

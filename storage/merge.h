@@ -18,7 +18,6 @@ struct BlockRef {
   // Its place in the order of commits.
   uint64_t sequence;
   int64_t min_time_ns;
-  int64_t max_time_ns;
 };
 
 // Reads a block's bytes.

@@ -13,6 +13,10 @@
 
 namespace sluice::storage {
 
+absl::Status NoSuchDatabase(std::string_view name) {
+  return absl::NotFoundError(fmt::format("database \"{}\" not found", name));
+}
+
 RocksDbDatabase::RocksDbDatabase(std::shared_ptr<RocksDbEngine> engine,
                                  rocksdb::ColumnFamilyHandle* family, DatabaseRecord record,
                                  int64_t partition_ns)
@@ -52,10 +56,6 @@ std::shared_ptr<const DatabaseSchema> RocksDbDatabase::SchemaToRead() const {
   return next_schema_ != nullptr ? next_schema_ : schema_;
 }
 
-absl::Status RocksDbDatabase::NotFound() const {
-  return absl::NotFoundError(fmt::format("database \"{}\" not found", record().name));
-}
-
 void RocksDbDatabase::SetRecord(DatabaseRecord record) {
   std::lock_guard lock(mutex_);
   record_ = std::move(record);
@@ -63,7 +63,7 @@ void RocksDbDatabase::SetRecord(DatabaseRecord record) {
 
 absl::Status RocksDbDatabase::Commit(const WriteSet& write, Durability durability) {
   std::shared_lock not_dropped(drop_mutex_);
-  if (dropped_) return NotFound();
+  if (dropped_) return NoSuchDatabase(record().name);
   std::unique_lock schema_change(schema_change_mutex_, std::defer_lock);
   if (!write.changed_tables.empty()) {
     schema_change.lock();
@@ -141,7 +141,7 @@ absl::Status RocksDbDatabase::AddBlock(const TableBatch& rows, int64_t partition
 absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() const {
   {
     std::shared_lock lock(drop_mutex_);
-    if (dropped_) return NotFound();
+    if (dropped_) return NoSuchDatabase(record().name);
   }
   return MakeSnapshot(shared_from_this());
 }

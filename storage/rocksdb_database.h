@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,6 +15,9 @@ namespace sluice::storage {
 
 // How much time a partition of a new database spans.
 inline constexpr int64_t kPartitionNs = int64_t{24} * 3600 * 1'000'000'000;
+
+// NotFound, for a database that does not exist or no longer does.
+absl::Status NoSuchDatabase(std::string_view name);
 
 // A database in its column family.
 class RocksDbDatabase : public Database, public std::enable_shared_from_this<RocksDbDatabase> {
@@ -43,7 +47,6 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   absl::Status Drop();
 
  private:
-  absl::Status NotFound() const;
   absl::Status WriteWithSchema(const WriteSet& write, rocksdb::WriteBatch& batch,
                                Durability durability);
   absl::Status AddBlocks(const TableBatch& rows, rocksdb::WriteBatch& batch) const;

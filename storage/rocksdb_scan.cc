@@ -29,7 +29,6 @@ class RocksDbScan : public Scan {
 
  private:
   absl::Status OpenPartition();
-  bool AtPartition(int64_t partition) const;
   absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
   bool MayMatch(const Block& block) const;
   absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
@@ -137,7 +136,7 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
   absl::StatusOr<Block> block = Block::Open(it_->value().ToStringView());
   if (!block.ok()) return Damaged(key, block.status());
   if (!MayMatch(*block)) return absl::OkStatus();
-  blocks.push_back({key.sequence, block->min_time_ns(), block->max_time_ns()});
+  blocks.push_back({key.sequence, block->min_time_ns()});
   if (kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
     kept_bytes_ += it_->value().size();
     kept_.emplace(key.sequence, it_->value().ToString());

@@ -58,10 +58,6 @@ absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view
 
 std::string FamilyName(uint32_t id) { return fmt::format("db-{}", id); }
 
-absl::Status NoSuchDatabase(const DatabaseName& name) {
-  return absl::NotFoundError(fmt::format("database \"{}\" not found", name.text()));
-}
-
 class RocksDbStore : public Store {
  public:
   RocksDbStore(std::shared_ptr<RocksDbEngine> engine, rocksdb::ColumnFamilyHandle* catalog)
@@ -198,7 +194,7 @@ std::vector<DatabaseRecord> RocksDbStore::ListDatabases() const {
 absl::StatusOr<std::shared_ptr<Database>> RocksDbStore::FindDatabase(
     const DatabaseName& name) const {
   DatabasePtr database = Find(name);
-  if (database == nullptr) return NoSuchDatabase(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
   return database;
 }
 
@@ -206,7 +202,7 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::SetRetention(const DatabaseName& na
                                                           std::optional<int64_t> retention_ns) {
   std::lock_guard change(change_mutex_);
   DatabasePtr database = Find(name);
-  if (database == nullptr) return NoSuchDatabase(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
   CatalogEntry entry{database->record(), database->partition_ns()};
   entry.record.retention_ns = retention_ns;
   absl::Status written = WriteEntry(entry);
@@ -218,7 +214,7 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::SetRetention(const DatabaseName& na
 absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
   std::lock_guard change(change_mutex_);
   DatabasePtr database = Find(name);
-  if (database == nullptr) return NoSuchDatabase(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
   rocksdb::WriteBatch batch;
   batch.Delete(catalog_, DatabaseKey(name.text()));
   absl::Status written = engine_->Write(batch, Durability::kSynced);

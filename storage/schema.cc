@@ -16,12 +16,12 @@ constexpr uint8_t kTableVersion = 1;
 
 absl::string_view Key(std::string_view name) { return {name.data(), name.size()}; }
 
+}  // namespace
+
 bool IsColumnType(uint8_t byte) {
   return byte >= static_cast<uint8_t>(ColumnType::kTag) &&
          byte <= static_cast<uint8_t>(ColumnType::kBoolean);
 }
-
-}  // namespace
 
 std::string_view Name(ColumnType type) {
   switch (type) {

@@ -24,6 +24,9 @@ enum class ColumnType : uint8_t {
   kBoolean = 6,
 };
 
+// Whether a stored byte is one of these.
+bool IsColumnType(uint8_t byte);
+
 // "tag", "float", "integer", "unsigned", "string" or "boolean".
 std::string_view Name(ColumnType type);
 

@@ -33,6 +33,11 @@ struct DatabaseRecord {
   // How long points are kept, in nanoseconds; nothing means for ever.
   std::optional<int64_t> retention_ns;
 
+  // Points before this are expired, as seen at `now_ns` (contract W-64).
+  int64_t MinTimeNs(int64_t now_ns) const {
+    return retention_ns ? now_ns - *retention_ns : std::numeric_limits<int64_t>::min();
+  }
+
   friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
 };
 

@@ -224,7 +224,7 @@ asio::awaitable<bool> Connection::Continue(const Parser& parser) {
 asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
                                          server::Workers* workers) {
   const auto& request = parser.get();
-  bool has_body = parser.chunked() || parser.content_length().value_or(0) > 0 ||
+  bool has_body = parser.content_length().value_or(0) > 0 ||
                   request.count(beast::http::field::transfer_encoding) > 0;
   // After an unread body the next request could not be found.
   bool keep_alive = request.keep_alive() && (body_read || !has_body) && !closing_;
@@ -232,7 +232,8 @@ asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response
                   ? co_await Send(parser, std::move(response), keep_alive)
                   : co_await SendStream(parser, std::move(response), *workers, keep_alive);
   if (sent && !body_read && has_body) co_await Drain();
-  co_return sent&& keep_alive && !closing_;
+  const bool another = sent && keep_alive && !closing_;
+  co_return another;
 }
 
 asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {

@@ -44,9 +44,7 @@ std::string HeaderText(std::string_view message) {
 }
 
 Response Plain(int status, std::string_view message) {
-  nlohmann::ordered_json body = {{"code", CodeWord(status)}, {"message", message}};
-  return ErrorResponse(status, message,
-                       body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return ErrorResponse(status, message, {{"code", CodeWord(status)}, {"message", message}});
 }
 
 }  // namespace
@@ -82,13 +80,13 @@ int HttpStatusOf(absl::StatusCode code) {
   }
 }
 
-Response ErrorResponse(int status, std::string_view message, std::string body) {
+Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body) {
   Response response;
   response.status = status;
   response.headers = {{"Content-Type", "application/json"},
                       {"X-Influxdb-Error", HeaderText(message)}};
   if (status == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-  response.body = std::move(body);
+  response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return response;
 }
 

@@ -2,6 +2,7 @@
 #define SLUICE_SERVER_HTTP_ERROR_RESPONSE_H_
 
 #include <cstddef>
+#include <nlohmann/json_fwd.hpp>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -12,9 +13,8 @@ namespace sluice::http {
 // The HTTP status for a canonical code: the switch of contract section 1.
 int HttpStatusOf(absl::StatusCode code);
 
-// A response with `body`, which is JSON, and the headers of contract W-25; `message` is what the
-// header tells.
-Response ErrorResponse(int status, std::string_view message, std::string body);
+// A response with `body` and the headers of contract W-25; `message` is what the header tells.
+Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body);
 
 // {"code":…,"message":…} for a failed request.
 Response ToResponse(const absl::Status& status);

@@ -11,10 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string MessageOf(const ingest::Outcome& outcome) {
   std::string message = outcome.ingested > 0 ? "partial write has occurred" : "no data written";
   message += ", errors encountered on line(s):";
@@ -47,21 +43,21 @@ Response Rejection(const ingest::Outcome& outcome) {
                {"message", message},
                {"error", message},
                {"data", DataOf(outcome)}};
-  return ErrorResponse(400, message, Dump(body));
+  return ErrorResponse(400, message, body);
 }
 
 Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial) {
   std::string error =
       accept_partial ? "partial write of line protocol occurred" : "line protocol parsing error";
-  return ErrorResponse(400, error, Dump({{"error", error}, {"data", DataOf(outcome)}}));
+  return ErrorResponse(400, error, {{"error", error}, {"data", DataOf(outcome)}});
 }
 
-Response NoDatabaseV1(std::string_view database) {
-  std::string message = fmt::format("database \"{}\" not found", database);
+Response NoDatabaseV1(const absl::Status& status, std::string_view database) {
+  std::string message(status.message());
   return ErrorResponse(404, message,
-                       Dump({{"code", "not found"},
-                             {"message", message},
-                             {"error", fmt::format("database not found: \"{}\"", database)}}));
+                       {{"code", "not found"},
+                        {"message", message},
+                        {"error", fmt::format("database not found: \"{}\"", database)}});
 }
 
 }  // namespace sluice::http

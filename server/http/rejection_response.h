@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "server/http/message.h"
 #include "server/ingest/outcome.h"
 
@@ -15,8 +16,8 @@ Response Rejection(const ingest::Outcome& outcome);
 // The same as /api/v3/write_lp says it (W-24).
 Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial);
 
-// 404 as /write says it (W-6, W-25).
-Response NoDatabaseV1(std::string_view database);
+// 404 as /write says it (W-6, W-25), where `status` is that of the missing database.
+Response NoDatabaseV1(const absl::Status& status, std::string_view database);
 
 }  // namespace sluice::http
 

@@ -43,11 +43,12 @@ class AsioServer : public Server {
   void Stop(std::chrono::milliseconds grace) override;
 
  private:
-  using Connections = std::list<std::shared_ptr<Connection>>;
-
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(std::shared_ptr<Connection> connection);
-  void ForEachConnection(void (Connection::*act)());
+  using Act = void (Connection::*)();
+  // On the first `count` connections, which have been there longest. With mutex_ held.
+  void OnOldest(size_t count, Act act);
+  void OnAll(Act act);
   void MakeRoom();
 
   const ServerOptions options_;
@@ -92,12 +93,12 @@ asio::awaitable<void> AsioServer::Accept() {
     tcp::socket socket(strand);
     co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
     if (stopping_) break;
-    if (!ec) MakeRoom();
     if (ec) {
       asio::steady_timer pause(context_, kAcceptPause);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
       continue;
     }
+    MakeRoom();
     auto connection =
         std::make_shared<Connection>(std::move(socket), handler_, options_.max_body_bytes);
     asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
@@ -117,25 +118,25 @@ asio::awaitable<void> AsioServer::Serve(std::shared_ptr<Connection> connection) 
   left_.notify_all();
 }
 
-void AsioServer::ForEachConnection(void (Connection::*act)()) {
-  std::lock_guard lock(mutex_);
-  for (const Entry& entry : entries_) {
-    asio::post(entry.executor, [weak = entry.connection, act] {
+void AsioServer::OnOldest(size_t count, Act act) {
+  for (auto entry = entries_.begin(); entry != entries_.end() && count > 0; ++entry, --count) {
+    asio::post(entry->executor, [weak = entry->connection, act] {
       if (auto connection = weak.lock()) ((*connection).*act)();
     });
   }
+}
+
+void AsioServer::OnAll(Act act) {
+  std::lock_guard lock(mutex_);
+  OnOldest(entries_.size(), act);
 }
 
 // Where there are too many connections, closes the oldest that are idle, a tenth of all at once.
 void AsioServer::MakeRoom() {
   std::lock_guard lock(mutex_);
   if (entries_.size() < options_.max_connections) return;
-  size_t closing = entries_.size() - options_.max_connections + options_.max_connections / 10 + 1;
-  for (auto entry = entries_.begin(); entry != entries_.end() && closing > 0; ++entry, --closing) {
-    asio::post(entry->executor, [weak = entry->connection] {
-      if (auto connection = weak.lock()) connection->CloseIfIdle();
-    });
-  }
+  size_t excess = entries_.size() - options_.max_connections;
+  OnOldest(excess + options_.max_connections / 10 + 1, &Connection::CloseIfIdle);
 }
 
 void AsioServer::Stop(std::chrono::milliseconds grace) {
@@ -144,12 +145,12 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
     error_code ignored;
     acceptor_.close(ignored);
   });
-  ForEachConnection(&Connection::CloseWhenIdle);
+  OnAll(&Connection::CloseWhenIdle);
   auto all_left = [this] { return entries_.empty(); };
   std::unique_lock lock(mutex_);
   if (!left_.wait_for(lock, grace, all_left)) {
     lock.unlock();
-    ForEachConnection(&Connection::Cut);
+    OnAll(&Connection::Cut);
     lock.lock();
     // What is left waits for a worker, which refers to it.
     left_.wait(lock, all_left);

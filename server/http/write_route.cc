@@ -123,7 +123,7 @@ class WriteRoute {
 
   Response Refuse(const WriteRequest& write, const absl::Status& status) const {
     bool v1 = dialect_ == Dialect::kV1 && absl::IsNotFound(status);
-    return v1 ? NoDatabaseV1(write.database.text()) : ToResponse(status);
+    return v1 ? NoDatabaseV1(status, write.database.text()) : ToResponse(status);
   }
 
   const ingest::Pipeline& pipeline_;

@@ -50,7 +50,7 @@ class Draft::Table {
   // Whether the database has the table without this request.
   bool exists() const { return exists_; }
   bool empty() const { return batch_.row_count() == 0; }
-  bool changed() const { return !empty() && (!exists_ || widened_); }
+  bool changed() const { return !exists_ || widened_; }
   const storage::TablePtr& schema() const { return schema_; }
   storage::TableBatch&& TakeBatch() { return std::move(batch_); }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <optional>
 
 #include "server/ingest/utf8.h"
@@ -101,10 +100,6 @@ class Reading {
   Outcome outcome_;
 };
 
-int64_t MinTimeNs(const storage::DatabaseRecord& record, int64_t now_ns) {
-  return record.retention_ns ? now_ns - *record.retention_ns : std::numeric_limits<int64_t>::min();
-}
-
 }  // namespace
 
 absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
@@ -112,7 +107,7 @@ absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
   if (!database.ok()) return database.status();
   absl::Status utf8 = CheckUtf8(request.body);
   if (!utf8.ok()) return utf8;
-  int64_t min_time_ns = MinTimeNs((*database)->record(), request.arrival_ns);
+  int64_t min_time_ns = (*database)->record().MinTimeNs(request.arrival_ns);
 
   while (true) {
     Draft draft((*database)->schema(), limits_);

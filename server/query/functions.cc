@@ -10,15 +10,12 @@
 #include <string_view>
 #include <vector>
 
+#include "server/query/sqlite_text.h"
+
 namespace sluice::query {
 namespace {
 
 constexpr size_t kMaxTrimSetBytes = 1000;
-
-std::string_view TextOf(sqlite3_value* value) {
-  const void* text = sqlite3_value_text(value);
-  return {static_cast<const char*>(text), static_cast<size_t>(sqlite3_value_bytes(value))};
-}
 
 std::string_view BlobOf(sqlite3_value* value) {
   const void* blob = sqlite3_value_blob(value);
@@ -72,7 +69,7 @@ void Replace(sqlite3_context* context, int, sqlite3_value** values) {
     if (result.size() > max_bytes) return sqlite3_result_error_toobig(context);
   }
   result.append(text.substr(from));
-  sqlite3_result_text64(context, result.data(), result.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  SetText(context, result);
 }
 
 std::vector<std::string_view> Characters(std::string_view text) {
@@ -109,7 +106,7 @@ void Trim(sqlite3_context* context, int, sqlite3_value** values) {
   if ((sides & kRight) != 0) {
     for (auto c = right(); c != characters.end(); c = right()) text.remove_suffix(c->size());
   }
-  sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  SetText(context, text);
 }
 
 using Function = void (*)(sqlite3_context*, int, sqlite3_value**);

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <charconv>
-#include <limits>
 
 #include "server/query/functions.h"
 #include "server/query/table_module.h"
@@ -95,9 +94,7 @@ class SqliteQuery : public Query {
 
 absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapshot,
                                 const QueryRequest& request) {
-  std::optional<int64_t> retention_ns = snapshot->record().retention_ns;
-  source_.min_time_ns =
-      retention_ns ? request.arrival_ns - *retention_ns : std::numeric_limits<int64_t>::min();
+  source_.min_time_ns = snapshot->record().MinTimeNs(request.arrival_ns);
   source_.snapshot = std::move(snapshot);
   source_.should_stop = [this] { return ShouldStop(); };
   static const sqlite3_int64 kHeapLimit = sqlite3_hard_heap_limit64(kMaxHeapBytes);

@@ -12,6 +12,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "server/query/sqlite_text.h"
 #include "server/query/time_collation.h"
 #include "storage/timestamp.h"
 
@@ -132,17 +133,17 @@ std::string DeclareTable(const storage::TableSchema& schema) {
   return sql + ")";
 }
 
-// The argument is the table's place among the snapshot's tables.
+// The argument is the table's place among the source's tables.
 int Connect(sqlite3* connection, void* aux, int argc, const char* const* argv, sqlite3_vtab** out,
             char**) {
   auto& source = *static_cast<TableSource*>(aux);
-  std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
-  size_t index = tables.size();
+  size_t index = source.tables.size();
   if (argc == 4) std::from_chars(argv[3], argv[3] + std::string_view(argv[3]).size(), index);
-  if (index >= tables.size()) return SQLITE_ERROR;
-  int declared = sqlite3_declare_vtab(connection, DeclareTable(*tables[index]).c_str());
+  if (index >= source.tables.size()) return SQLITE_ERROR;
+  const storage::TablePtr& table = source.tables[index];
+  int declared = sqlite3_declare_vtab(connection, DeclareTable(*table).c_str());
   if (declared != SQLITE_OK) return declared;
-  *out = new Table(source, tables[index]);
+  *out = new Table(source, table);
   return SQLITE_OK;
 }
 
@@ -207,11 +208,6 @@ int Close(sqlite3_vtab_cursor* cursor) {
   return SQLITE_OK;
 }
 
-std::string_view TextOf(sqlite3_value* value) {
-  const void* text = sqlite3_value_text(value);
-  return {static_cast<const char*>(text), static_cast<size_t>(sqlite3_value_bytes(value))};
-}
-
 // Narrows the scan by a condition on the time. False if no row can satisfy it.
 bool NarrowTime(storage::ScanSpec& spec, char op, int64_t time_ns) {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
@@ -228,13 +224,14 @@ bool NarrowTime(storage::ScanSpec& spec, char op, int64_t time_ns) {
 bool Narrow(storage::ScanSpec& spec, char op, int column, sqlite3_value* value) {
   int type = sqlite3_value_type(value);
   if (type == SQLITE_NULL) return false;
-  if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return true;
   if (column != kTimeColumn) {
     // With a number on the other side, texts that SQLite reads as that number match too.
-    if (type != SQLITE_TEXT) return true;
-    spec.tags.push_back({static_cast<size_t>(column - 1), std::string(TextOf(value))});
+    if (type == SQLITE_TEXT) {
+      spec.tags.push_back({static_cast<size_t>(column - 1), std::string(TextOf(value))});
+    }
     return true;
   }
+  if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return true;
   std::optional<int64_t> time_ns = storage::ParseTimestamp(TextOf(value));
   return !time_ns || NarrowTime(spec, op, *time_ns);
 }
@@ -292,10 +289,6 @@ int Next(sqlite3_vtab_cursor* base) {
 int Eof(sqlite3_vtab_cursor* base) {
   const Cursor& cursor = *static_cast<Cursor*>(base);
   return cursor.row >= cursor.rows.timestamps.size() ? 1 : 0;
-}
-
-void SetText(sqlite3_context* context, std::string_view text) {
-  sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
 // Hands a value to SQLite.
@@ -371,11 +364,11 @@ absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_vie
   static const sqlite3_module kModule = MakeModule();
   sqlite3_create_module(connection, "sluice", &kModule, &source);
   const std::string lower_sql = absl::AsciiStrToLower(std::string(sql));
-  std::vector<storage::TablePtr> tables = source.snapshot->schema().Tables();
+  source.tables = source.snapshot->schema().Tables();
   std::vector<std::string> names;
-  for (const storage::TablePtr& table : tables) names.push_back(TableName(table->name()));
+  for (const storage::TablePtr& table : source.tables) names.push_back(TableName(table->name()));
   names = UniqueNames(names);
-  for (size_t i = 0; i < tables.size(); ++i) {
+  for (size_t i = 0; i < names.size(); ++i) {
     if (!MayName(lower_sql, names[i])) continue;
     std::string create =
         fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(names[i]), i);

@@ -18,6 +18,8 @@ namespace sluice::query {
 // What the virtual tables of one connection share.
 struct TableSource {
   std::shared_ptr<const storage::Snapshot> snapshot;
+  // The snapshot's, by name; AddTables fills it.
+  std::vector<storage::TablePtr> tables;
   // Rows before this are expired.
   int64_t min_time_ns = 0;
   // See ScanSpec.

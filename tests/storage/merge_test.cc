@@ -38,8 +38,7 @@ class Blocks {
       if (write.hum) batch.AddNumber(2, *write.hum);
     }
     bytes_.push_back(EncodeBlock(batch));
-    Block block = Block::Open(bytes_.back()).value();
-    refs_.push_back({bytes_.size() - 1, block.min_time_ns(), block.max_time_ns()});
+    refs_.push_back({bytes_.size() - 1, Block::Open(bytes_.back()).value().min_time_ns()});
   }
 
   // "time room temp hum", for each row, sorted.
@@ -146,7 +145,7 @@ TEST(BlockMergeTest, SlicesLargeInputsWithoutLosingRows) {
 TEST(BlockMergeTest, ADamagedBlockIsAnError) {
   ScanSpec spec;
   spec.table = Home();
-  BlockMerge merge(spec, {{1, 0, 0}},
+  BlockMerge merge(spec, {{1, 0}},
                    [](const BlockRef&) -> absl::StatusOr<std::string> { return "nonsense"; });
   ScanRows rows;
   EXPECT_EQ(merge.Next(rows).code(), absl::StatusCode::kDataLoss);
