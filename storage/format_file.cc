@@ -30,6 +30,16 @@ absl::Status WriteDurably(const fs::path& path, const std::string& text) {
   return written ? absl::OkStatus() : SystemError("cannot write", path, error);
 }
 
+// In place of what is there, by a rename: a crash leaves one or the other.
+absl::Status WriteVersion(const fs::path& path) {
+  fs::path fresh = path.string() + ".new";
+  absl::Status written = WriteDurably(fresh, fmt::format("{}{}\n", kPrefix, kFormatVersion));
+  if (!written.ok()) return written;
+  std::error_code error;
+  fs::rename(fresh, path, error);
+  return error ? SystemError("cannot replace", path, error.value()) : absl::OkStatus();
+}
+
 absl::Status Check(const fs::path& path) {
   std::ifstream file(path);
   std::string line;
@@ -37,6 +47,7 @@ absl::Status Check(const fs::path& path) {
   int version = 0;
   if (line.starts_with(kPrefix)) version = std::atoi(line.c_str() + sizeof(kPrefix) - 1);
   if (version == kFormatVersion) return absl::OkStatus();
+  if (version > 0 && version < kFormatVersion) return WriteVersion(path);
   if (version > kFormatVersion) {
     return absl::FailedPreconditionError(
         fmt::format("{} says that the store has format {}, and this program reads up to {}: it was "
@@ -61,7 +72,7 @@ absl::Status CheckFormat(const std::string& data_dir) {
   }
   fs::create_directories(data_dir, error);
   if (error) return SystemError("cannot create directory", data_dir, error.value());
-  return WriteDurably(path, fmt::format("{}{}\n", kPrefix, kFormatVersion));
+  return WriteVersion(path);
 }
 
 }  // namespace sluice::storage

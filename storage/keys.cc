@@ -10,10 +10,10 @@ constexpr uint64_t kSignBit = uint64_t{1} << 63;
 }  // namespace
 
 std::string DatabaseKey(std::string_view name) {
-  std::string key(1, kDatabaseKeyTag);
-  key.append(name);
-  return key;
+  return std::string(1, kDatabaseKeyTag).append(name);
 }
+
+std::string TokenKey(std::string_view name) { return std::string(1, kTokenKeyTag).append(name); }
 
 std::string SchemaKey(uint32_t table) {
   std::string key(1, kSchemaKeyTag);

@@ -11,6 +11,7 @@
 // Default column family, the catalog:
 //
 //   'd' name           a database: its record, see rocksdb_store.cc
+//   't' name           a token: its record, see token_record.cc
 //   'i'                the id of the next new database: be32
 //   'q'                sequences below this may be in use: be64
 //
@@ -34,12 +35,14 @@ struct BlockKey {
 };
 
 inline constexpr char kDatabaseKeyTag = 'd';
+inline constexpr char kTokenKeyTag = 't';
 inline constexpr char kSchemaKeyTag = 's';
 inline constexpr char kBlockKeyTag = 'b';
 inline constexpr std::string_view kNextDatabaseIdKey = "i";
 inline constexpr std::string_view kSequenceCeilingKey = "q";
 
 std::string DatabaseKey(std::string_view name);
+std::string TokenKey(std::string_view name);
 std::string SchemaKey(uint32_t table);
 std::string Encode(const BlockKey& key);
 // Nothing where `bytes` is not a block's key.

@@ -64,6 +64,8 @@ void RocksDbDatabase::SetRecord(DatabaseRecord record) {
 absl::Status RocksDbDatabase::Commit(const WriteSet& write, Durability durability) {
   std::shared_lock not_dropped(drop_mutex_);
   if (dropped_) return NoSuchDatabase(record().name);
+  absl::Status writable = engine_->CheckWritable();
+  if (!writable.ok()) return writable;
   std::unique_lock schema_change(schema_change_mutex_, std::defer_lock);
   if (!write.changed_tables.empty()) {
     schema_change.lock();
@@ -149,7 +151,7 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() 
 absl::Status RocksDbDatabase::Drop() {
   std::unique_lock lock(drop_mutex_);
   dropped_ = true;
-  return FromRocksDb(engine_->db().DropColumnFamily(family_), "cannot drop the column family");
+  return engine_->DropFamily(family_);
 }
 
 }  // namespace sluice::storage

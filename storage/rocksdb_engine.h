@@ -17,19 +17,23 @@
 
 namespace sluice::storage {
 
-// The one RocksDB below a store, and what all its databases share: the counter of sequences, and
-// the thread that syncs the write-ahead log after commits that did not wait for it. Safe for use by
-// many threads.
+class StallListener;
+
+// The one RocksDB below a store, and what all its databases share: the counter of sequences, and a
+// thread that syncs the write-ahead log after commits that did not wait for it and looks how much
+// of the disk is free. Safe for use by many threads.
 class RocksDbEngine {
  public:
   // Opens `path`, which is made if there is none. Appends a handle for every column family found,
   // the default one first; the caller gives each to DestroyColumnFamilyHandle before the engine
   // goes.
   static absl::StatusOr<std::shared_ptr<RocksDbEngine>> Open(
-      const std::string& path, std::vector<rocksdb::ColumnFamilyHandle*>& families);
+      const std::string& path, uint64_t min_free_disk_bytes,
+      std::vector<rocksdb::ColumnFamilyHandle*>& families);
   ~RocksDbEngine();
 
   rocksdb::DB& db() { return *db_; }
+  absl::Status DropFamily(rocksdb::ColumnFamilyHandle* family);
   // For a new database's column family.
   static rocksdb::ColumnFamilyOptions FamilyOptions();
 
@@ -39,12 +43,20 @@ class RocksDbEngine {
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
+  // See Store::CheckWritable.
+  absl::Status CheckWritable() const;
+
  private:
-  explicit RocksDbEngine(std::unique_ptr<rocksdb::DB> db);
+  RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes,
+                std::shared_ptr<StallListener> stalls);
 
   absl::Status LoadSequences();
-  void SyncInBackground(std::stop_token stop);
+  void Tend(std::stop_token stop);
+  void LookAtDisk();
 
+  const std::string path_;
+  const uint64_t min_free_disk_bytes_;
+  const std::shared_ptr<StallListener> stalls_;
   std::unique_ptr<rocksdb::DB> db_;
 
   std::mutex sequence_mutex_;
@@ -53,7 +65,8 @@ class RocksDbEngine {
   uint64_t sequence_ceiling_ = 1;
 
   std::atomic<bool> unsynced_ = false;
-  std::jthread syncer_;
+  std::atomic<bool> disk_nearly_full_ = false;
+  std::jthread tender_;
 };
 
 }  // namespace sluice::storage

@@ -16,8 +16,11 @@
 
 // A database in the catalog:
 //
-//   record := version:byte(1) id:be32 create_time:zigzag partition_ns:zigzag retention
-//   retention := byte(0) | byte(1) nanoseconds:zigzag
+//   record   := version:byte(2) id:be32 create_time:zigzag partition_ns:zigzag retention
+//               max_tables max_columns
+//   retention, max_tables, max_columns := byte(0) | byte(1) value:zigzag
+//
+// Retention is in nanoseconds. Version 1, of format 1, ends after it.
 //
 // The catalog is the truth: a column family without a record is what a crash left of a creation or
 // a drop, and goes when the store is opened.
@@ -25,12 +28,17 @@
 namespace sluice::storage {
 namespace {
 
-constexpr uint8_t kRecordVersion = 1;
+constexpr uint8_t kRecordVersion = 2;
 
 struct CatalogEntry {
   DatabaseRecord record;
   int64_t partition_ns = kPartitionNs;
 };
+
+void PutOptional(std::string& out, std::optional<int64_t> value) {
+  PutByte(out, value ? 1 : 0);
+  if (value) PutZigzag(out, *value);
+}
 
 std::string EncodeEntry(const CatalogEntry& entry) {
   std::string out;
@@ -38,20 +46,33 @@ std::string EncodeEntry(const CatalogEntry& entry) {
   PutBe32(out, entry.record.id);
   PutZigzag(out, entry.record.create_time_ns);
   PutZigzag(out, entry.partition_ns);
-  PutByte(out, entry.record.retention_ns ? 1 : 0);
-  if (entry.record.retention_ns) PutZigzag(out, *entry.record.retention_ns);
+  const DatabaseSettings& settings = entry.record.settings;
+  PutOptional(out, settings.retention_ns);
+  PutOptional(out, settings.max_tables);
+  PutOptional(out, settings.max_columns);
   return out;
+}
+
+std::optional<int64_t> ReadOptional(ByteReader& reader) {
+  if (reader.Byte() == 0) return std::nullopt;
+  return reader.Zigzag();
 }
 
 absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view bytes) {
   ByteReader reader(bytes);
-  bool known = reader.Byte() == kRecordVersion;
+  uint8_t version = reader.Byte();
+  bool known = version == 1 || version == kRecordVersion;
   CatalogEntry entry;
   entry.record.name = name;
   entry.record.id = reader.Be32();
   entry.record.create_time_ns = reader.Zigzag();
   entry.partition_ns = reader.Zigzag();
-  if (reader.Byte() != 0) entry.record.retention_ns = reader.Zigzag();
+  DatabaseSettings& settings = entry.record.settings;
+  settings.retention_ns = ReadOptional(reader);
+  if (version >= 2) {
+    settings.max_tables = ReadOptional(reader);
+    settings.max_columns = ReadOptional(reader);
+  }
   if (known && reader.ok() && reader.empty() && entry.partition_ns > 0) return entry;
   return absl::DataLossError(fmt::format("damaged catalog: the record of database '{}'", name));
 }
@@ -68,16 +89,24 @@ class RocksDbStore : public Store {
   absl::Status Load(std::vector<rocksdb::ColumnFamilyHandle*> families);
 
   absl::StatusOr<DatabaseRecord> CreateDatabase(const DatabaseName& name,
-                                                std::optional<int64_t> retention_ns) override;
+                                                const DatabaseSettings& settings) override;
   std::vector<DatabaseRecord> ListDatabases() const override;
   absl::StatusOr<std::shared_ptr<Database>> FindDatabase(const DatabaseName& name) const override;
-  absl::StatusOr<DatabaseRecord> SetRetention(const DatabaseName& name,
-                                              std::optional<int64_t> retention_ns) override;
+  absl::StatusOr<DatabaseRecord> UpdateDatabase(
+      const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) override;
   absl::Status DropDatabase(const DatabaseName& name) override;
+  absl::StatusOr<std::vector<TokenRecord>> ListTokens() const override;
+  absl::Status PutToken(const TokenRecord& token) override;
+  absl::Status DeleteToken(const std::string& name) override;
+  absl::Status CheckWritable() const override { return engine_->CheckWritable(); }
 
  private:
   using DatabasePtr = std::shared_ptr<RocksDbDatabase>;
 
+  using Visit = std::function<absl::Status(std::string_view name, std::string_view value)>;
+
+  // Calls `visit` for each record of the catalog whose key has that tag, until an error.
+  absl::Status EachWithPrefix(char tag, const Visit& visit) const;
   absl::StatusOr<std::map<std::string, CatalogEntry>> ReadCatalog();
   absl::Status AddDatabase(rocksdb::ColumnFamilyHandle* family, const CatalogEntry& entry);
   absl::Status WriteEntry(const CatalogEntry& entry);
@@ -95,17 +124,27 @@ class RocksDbStore : public Store {
   std::map<std::string, DatabasePtr> databases_;
 };
 
-absl::StatusOr<std::map<std::string, CatalogEntry>> RocksDbStore::ReadCatalog() {
-  std::map<std::string, CatalogEntry> by_family;
-  const std::string prefix(1, kDatabaseKeyTag);
+absl::Status RocksDbStore::EachWithPrefix(char tag, const Visit& visit) const {
+  const std::string prefix(1, tag);
   std::unique_ptr<rocksdb::Iterator> it(
       engine_->db().NewIterator(rocksdb::ReadOptions(), catalog_));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    auto entry = DecodeEntry(it->key().ToStringView().substr(1), it->value().ToStringView());
-    if (!entry.ok()) return entry.status();
-    by_family.emplace(FamilyName(entry->record.id), *std::move(entry));
+    absl::Status visited =
+        visit(it->key().ToStringView().substr(1), it->value().ToStringView());
+    if (!visited.ok()) return visited;
   }
-  if (!it->status().ok()) return FromRocksDb(it->status(), "cannot read the catalog");
+  return FromRocksDb(it->status(), "cannot read the catalog");
+}
+
+absl::StatusOr<std::map<std::string, CatalogEntry>> RocksDbStore::ReadCatalog() {
+  std::map<std::string, CatalogEntry> by_family;
+  absl::Status read =
+      EachWithPrefix(kDatabaseKeyTag, [&](std::string_view name, std::string_view value) {
+        auto entry = DecodeEntry(name, value);
+        if (entry.ok()) by_family.emplace(FamilyName(entry->record.id), *entry);
+        return entry.status();
+      });
+  if (!read.ok()) return read;
   std::string next_id;
   rocksdb::Status got = engine_->db().Get(rocksdb::ReadOptions(), catalog_,
                                           std::string(kNextDatabaseIdKey), &next_id);
@@ -125,7 +164,7 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
       continue;
     }
     if (status.ok()) {
-      status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
+      status = engine_->DropFamily(family);
     }
     engine_->db().DestroyColumnFamilyHandle(family);
   }
@@ -162,20 +201,20 @@ RocksDbStore::DatabasePtr RocksDbStore::Find(const DatabaseName& name) const {
 }
 
 absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& name,
-                                                            std::optional<int64_t> retention_ns) {
+                                                            const DatabaseSettings& settings) {
   std::lock_guard change(change_mutex_);
   if (Find(name) != nullptr) {
     return absl::AlreadyExistsError(fmt::format("database \"{}\" already exists", name.text()));
   }
   CatalogEntry entry;
-  entry.record = {next_id_++, name.text(), NowNs(), retention_ns};
+  entry.record = {next_id_++, name.text(), NowNs(), settings};
   rocksdb::ColumnFamilyHandle* family = nullptr;
   rocksdb::Status created = engine_->db().CreateColumnFamily(RocksDbEngine::FamilyOptions(),
                                                              FamilyName(entry.record.id), &family);
   if (!created.ok()) return FromRocksDb(created, "cannot create a column family");
   absl::Status status = WriteEntry(entry);
   if (!status.ok()) {
-    engine_->db().DropColumnFamily(family);
+    engine_->DropFamily(family).IgnoreError();
     engine_->db().DestroyColumnFamilyHandle(family);
     return status;
   }
@@ -198,13 +237,13 @@ absl::StatusOr<std::shared_ptr<Database>> RocksDbStore::FindDatabase(
   return database;
 }
 
-absl::StatusOr<DatabaseRecord> RocksDbStore::SetRetention(const DatabaseName& name,
-                                                          std::optional<int64_t> retention_ns) {
-  std::lock_guard change(change_mutex_);
+absl::StatusOr<DatabaseRecord> RocksDbStore::UpdateDatabase(
+    const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) {
+  std::lock_guard lock(change_mutex_);
   DatabasePtr database = Find(name);
   if (database == nullptr) return NoSuchDatabase(name.text());
   CatalogEntry entry{database->record(), database->partition_ns()};
-  entry.record.retention_ns = retention_ns;
+  change(entry.record.settings);
   absl::Status written = WriteEntry(entry);
   if (!written.ok()) return written;
   database->SetRecord(entry.record);
@@ -226,14 +265,38 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
   return database->Drop();
 }
 
+absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {
+  std::vector<TokenRecord> tokens;
+  absl::Status read = EachWithPrefix(kTokenKeyTag, [&](std::string_view name, std::string_view value) {
+    auto token = DecodeToken(name, value);
+    if (token.ok()) tokens.push_back(*std::move(token));
+    return token.status();
+  });
+  if (!read.ok()) return read;
+  return tokens;
+}
+
+absl::Status RocksDbStore::PutToken(const TokenRecord& token) {
+  rocksdb::WriteBatch batch;
+  batch.Put(catalog_, TokenKey(token.name), Encode(token));
+  return engine_->Write(batch, Durability::kSynced);
+}
+
+absl::Status RocksDbStore::DeleteToken(const std::string& name) {
+  rocksdb::WriteBatch batch;
+  batch.Delete(catalog_, TokenKey(name));
+  return engine_->Write(batch, Durability::kSynced);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir) {
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
+                                                         const RocksDbOptions& options) {
   absl::Status checked = CheckFormat(data_dir);
   if (!checked.ok()) return checked;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
-      RocksDbEngine::Open(data_dir + "/rocksdb", families);
+      RocksDbEngine::Open(data_dir + "/rocksdb", options.min_free_disk_bytes, families);
   if (!engine.ok()) return engine.status();
   auto store = std::make_unique<RocksDbStore>(*std::move(engine), families.front());
   absl::Status loaded = store->Load({families.begin() + 1, families.end()});

@@ -15,6 +15,8 @@
 #include "storage/batch.h"
 #include "storage/names.h"
 #include "storage/schema.h"
+#include "storage/settings.h"
+#include "storage/token_record.h"
 #include "storage/value.h"
 
 // The contract between those who know the rules (ingest, query) and those who know bytes. Every
@@ -30,12 +32,12 @@ struct DatabaseRecord {
   uint32_t id = 0;
   std::string name;
   int64_t create_time_ns = 0;
-  // How long points are kept, in nanoseconds; nothing means for ever.
-  std::optional<int64_t> retention_ns;
+  DatabaseSettings settings;
 
   // Points before this are expired, as seen at `now_ns` (contract W-64).
   int64_t MinTimeNs(int64_t now_ns) const {
-    return retention_ns ? now_ns - *retention_ns : std::numeric_limits<int64_t>::min();
+    return settings.retention_ns ? now_ns - *settings.retention_ns
+                                 : std::numeric_limits<int64_t>::min();
   }
 
   friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
@@ -133,16 +135,29 @@ class Store {
 
   // AlreadyExists where there is a database of that name.
   virtual absl::StatusOr<DatabaseRecord> CreateDatabase(const DatabaseName& name,
-                                                        std::optional<int64_t> retention_ns) = 0;
+                                                        const DatabaseSettings& settings) = 0;
   // By name, ascending.
   virtual std::vector<DatabaseRecord> ListDatabases() const = 0;
   // NotFound where there is none.
   virtual absl::StatusOr<std::shared_ptr<Database>> FindDatabase(
       const DatabaseName& name) const = 0;
-  virtual absl::StatusOr<DatabaseRecord> SetRetention(const DatabaseName& name,
-                                                      std::optional<int64_t> retention_ns) = 0;
+  // Changes settings; no other change comes between what `change` sees and what it leaves.
+  virtual absl::StatusOr<DatabaseRecord> UpdateDatabase(
+      const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) = 0;
   // The name is free at once. Writes under way end before it or fail with NotFound.
   virtual absl::Status DropDatabase(const DatabaseName& name) = 0;
+
+  // By name, ascending.
+  virtual absl::StatusOr<std::vector<TokenRecord>> ListTokens() const = 0;
+  // Stores a token, in place of the one of that name if there is one.
+  virtual absl::Status PutToken(const TokenRecord& token) = 0;
+  // OK too where there is none of that name.
+  virtual absl::Status DeleteToken(const std::string& name) = 0;
+
+  // Unavailable, and which, where points cannot be taken now: the disk is nearly full, or the store
+  // has more to write than it can keep up with. Costs nothing. Commits are refused by it as well;
+  // everything else goes on.
+  virtual absl::Status CheckWritable() const = 0;
 };
 
 }  // namespace sluice::storage

@@ -69,7 +69,7 @@ class RocksDbStoreTest : public testing::Test {
     Open();
   }
   std::shared_ptr<Database> Create(const std::string& name) {
-    store_->CreateDatabase(Name(name), std::nullopt).value();
+    store_->CreateDatabase(Name(name), {}).value();
     return Find(name);
   }
   std::shared_ptr<Database> Find(const std::string& name) {
@@ -81,8 +81,8 @@ class RocksDbStoreTest : public testing::Test {
 };
 
 TEST_F(RocksDbStoreTest, DatabasesOutliveTheProcess) {
-  DatabaseRecord made = store_->CreateDatabase(Name("a"), 5 * kDay).value();
-  store_->CreateDatabase(Name("b"), std::nullopt).value();
+  DatabaseRecord made = store_->CreateDatabase(Name("a"), {.retention_ns = 5 * kDay, .max_tables = 7}).value();
+  store_->CreateDatabase(Name("b"), {}).value();
   Reopen();
   EXPECT_EQ(Find("a")->record(), made);
   EXPECT_EQ(store_->ListDatabases().size(), 2u);
@@ -90,7 +90,7 @@ TEST_F(RocksDbStoreTest, DatabasesOutliveTheProcess) {
 
 TEST_F(RocksDbStoreTest, ADatabaseIsCreatedOnce) {
   Create("a");
-  EXPECT_EQ(store_->CreateDatabase(Name("a"), std::nullopt).status().code(),
+  EXPECT_EQ(store_->CreateDatabase(Name("a"), {}).status().code(),
             absl::StatusCode::kAlreadyExists);
 }
 
@@ -212,14 +212,45 @@ TEST_F(RocksDbStoreTest, ADropFreesTheNameAndLeavesNothing) {
   EXPECT_EQ(Times(*Find("a")), std::vector<int64_t>());
 }
 
-TEST_F(RocksDbStoreTest, RetentionCanBeChanged) {
+TEST_F(RocksDbStoreTest, SettingsCanBeChangedEachOnItsOwn) {
   Create("a");
-  EXPECT_EQ(store_->SetRetention(Name("a"), kDay)->retention_ns, kDay);
-  EXPECT_EQ(Find("a")->record().retention_ns, kDay);
+  auto set_retention = [](DatabaseSettings& settings) { settings.retention_ns = kDay; };
+  auto set_limit = [](DatabaseSettings& settings) { settings.max_columns = 9; };
+  DatabaseSettings both = {.retention_ns = kDay, .max_columns = 9};
+  ASSERT_TRUE(store_->UpdateDatabase(Name("a"), set_retention).ok());
+  EXPECT_EQ(store_->UpdateDatabase(Name("a"), set_limit)->settings, both);
+  EXPECT_EQ(Find("a")->record().settings, both);
   Reopen();
-  EXPECT_EQ(Find("a")->record().retention_ns, kDay);
-  EXPECT_EQ(store_->SetRetention(Name("a"), std::nullopt)->retention_ns, std::nullopt);
-  EXPECT_EQ(store_->SetRetention(Name("b"), kDay).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Find("a")->record().settings, both);
+  EXPECT_EQ(store_->UpdateDatabase(Name("b"), set_limit).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(RocksDbStoreTest, TokensOutliveTheProcessUntilTheyAreDeleted) {
+  TokenRecord a = {.name = "a", .expiry_ns = 5, .grants = {{"db", true, false}}};
+  TokenRecord b = {.name = "b", .admin = true};
+  ASSERT_TRUE(store_->PutToken(b).ok());
+  ASSERT_TRUE(store_->PutToken(a).ok());
+  Reopen();
+  EXPECT_EQ(store_->ListTokens().value(), (std::vector<TokenRecord>{a, b}));
+  ASSERT_TRUE(store_->DeleteToken("b").ok());
+  a.expiry_ns = std::nullopt;
+  ASSERT_TRUE(store_->PutToken(a).ok());
+  Reopen();
+  EXPECT_EQ(store_->ListTokens().value(), (std::vector<TokenRecord>{a}));
+}
+
+TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
+  fixture::TempDir dir;
+  auto store = OpenRocksDbStore(dir.path(), {.min_free_disk_bytes = uint64_t{1} << 62}).value();
+  EXPECT_EQ(store->CheckWritable().code(), absl::StatusCode::kUnavailable);
+  store->CreateDatabase(Name("a"), {}).value();
+  auto database = store->FindDatabase(Name("a")).value();
+  absl::Status committed =
+      database->Commit(CreatingWriteOf(*database, {1}), Durability::kSynced);
+  EXPECT_EQ(committed.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(committed.message()), testing::HasSubstr("the disk is nearly full"));
+  EXPECT_TRUE(store->DropDatabase(Name("a")).ok());
 }
 
 TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllThere) {

@@ -16,7 +16,7 @@ namespace {
 
 class PipelineTest : public testing::Test {
  protected:
-  PipelineTest() { store_->CreateDatabase(name_, std::nullopt).value(); }
+  PipelineTest() { store_->CreateDatabase(name_, {}).value(); }
 
   absl::StatusOr<Outcome> Write(std::string_view body) {
     return Pipeline(*store_, limits_).Write({.database = name_, .body = body});
@@ -103,7 +103,7 @@ TEST_F(PipelineTest, LinesAfterTheHundredthRejectionAreStillIngested) {
 
 TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
   constexpr int64_t kSecond = 1'000'000'000;
-  ASSERT_TRUE(store_->SetRetention(name_, 10 * kSecond).ok());
+  ASSERT_TRUE(store_->UpdateDatabase(name_, [](storage::DatabaseSettings& s) { s.retention_ns = 10 * kSecond; }).ok());
   auto outcome = Pipeline(*store_, limits_)
                      .Write({.database = name_,
                              .body = "m f=1 89999999999\nm f=2 90000000000",

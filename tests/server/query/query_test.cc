@@ -26,7 +26,7 @@ struct ToText {
 
 class QueryTest : public testing::Test {
  protected:
-  QueryTest() { store_->CreateDatabase(name_, std::nullopt).value(); }
+  QueryTest() { store_->CreateDatabase(name_, {}).value(); }
 
   void Write(std::string_view body) {
     auto outcome = ingest::Pipeline(*store_, {}).Write({.database = name_, .body = body});
@@ -214,7 +214,7 @@ TEST_F(QueryTest, MistakesAreExplained) {
 
 TEST_F(QueryTest, ExpiredPointsAreNotSeen) {
   Write("m v=1i 1000\nm v=2i 2000");
-  ASSERT_TRUE(store_->SetRetention(name_, 500).ok());
+  ASSERT_TRUE(store_->UpdateDatabase(name_, [](storage::DatabaseSettings& s) { s.retention_ns = 500; }).ok());
   arrival_ns_ = 2100;
   EXPECT_EQ(Select("SELECT v FROM m"), Rows{"2i"});
   EXPECT_EQ(Select("SELECT v FROM m WHERE time >= 0"), Rows{"2i"});
