@@ -151,7 +151,7 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() 
 absl::Status RocksDbDatabase::Drop() {
   std::unique_lock lock(drop_mutex_);
   dropped_ = true;
-  return engine_->DropFamily(family_);
+  return FromRocksDb(engine_->db().DropColumnFamily(family_), "cannot drop the column family");
 }
 
 }  // namespace sluice::storage

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
-#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <condition_variable>
 #include <filesystem>
-#include <set>
 
 #include "storage/bytes.h"
 #include "storage/keys.h"
@@ -48,32 +46,6 @@ rocksdb::DBOptions DbOptions() {
 
 }  // namespace
 
-// Knows which column families RocksDB has stopped writes to.
-class StallListener : public rocksdb::EventListener {
- public:
-  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
-    std::lock_guard lock(mutex_);
-    if (info.condition.cur == rocksdb::WriteStallCondition::kStopped) {
-      stopped_.insert(info.cf_name);
-    } else {
-      stopped_.erase(info.cf_name);
-    }
-    any_ = !stopped_.empty();
-  }
-  // A dropped family recovers unheard.
-  void Forget(const std::string& family) {
-    std::lock_guard lock(mutex_);
-    stopped_.erase(family);
-    any_ = !stopped_.empty();
-  }
-  bool any() const { return any_; }
-
- private:
-  std::mutex mutex_;
-  std::set<std::string> stopped_;
-  std::atomic<bool> any_ = false;
-};
-
 rocksdb::ColumnFamilyOptions RocksDbEngine::FamilyOptions() {
   rocksdb::ColumnFamilyOptions options;
   options.write_buffer_size = 64 * kMiB;
@@ -89,8 +61,6 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, uint64_t min_free_disk_bytes,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
   rocksdb::DBOptions options = DbOptions();
-  auto stalls = std::make_shared<StallListener>();
-  options.listeners.push_back(stalls);
   std::vector<std::string> names;
   // Fails where there is no store yet; opening makes one.
   if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) {
@@ -103,8 +73,8 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
   if (!opened.ok())
     return FromRocksDb(opened,
                        "cannot open the store in " + path + " (does another server use it?)");
-  std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(
-      std::unique_ptr<rocksdb::DB>(db), path, min_free_disk_bytes, std::move(stalls)));
+  std::shared_ptr<RocksDbEngine> engine(
+      new RocksDbEngine(std::unique_ptr<rocksdb::DB>(db), path, min_free_disk_bytes));
   absl::Status loaded = engine->LoadSequences();
   if (!loaded.ok()) return loaded;
   return engine;
@@ -112,11 +82,8 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 
 RocksDbEngine::RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path,
                              uint64_t min_free_disk_bytes, std::shared_ptr<StallListener> stalls)
-    : path_(std::move(path)),
-      min_free_disk_bytes_(min_free_disk_bytes),
-      stalls_(std::move(stalls)),
-      db_(std::move(db)) {
-  LookAtDisk();
+    : path_(std::move(path)), min_free_disk_bytes_(min_free_disk_bytes), db_(std::move(db)) {
+  LookAround();
   tender_ = std::jthread([this](std::stop_token stop) { Tend(stop); });
 }
 
@@ -164,28 +131,25 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   return written;
 }
 
-absl::Status RocksDbEngine::DropFamily(rocksdb::ColumnFamilyHandle* family) {
-  rocksdb::Status dropped = db_->DropColumnFamily(family);
-  stalls_->Forget(family->GetName());
-  return FromRocksDb(dropped, "cannot drop a column family");
-}
-
 absl::Status RocksDbEngine::CheckWritable() const {
   if (disk_nearly_full_) {
     return absl::UnavailableError(
         fmt::format("the disk is nearly full: less than {} MiB are free; free some, or drop data",
                     min_free_disk_bytes_ / kMiB));
   }
-  if (stalls_->any()) {
+  if (stalled_) {
     return absl::UnavailableError("the store has more to write to disk than it can keep up with");
   }
   return absl::OkStatus();
 }
 
-void RocksDbEngine::LookAtDisk() {
+void RocksDbEngine::LookAround() {
   std::error_code error;
   std::filesystem::space_info space = std::filesystem::space(path_, error);
   if (!error) disk_nearly_full_ = space.available < min_free_disk_bytes_;
+  uint64_t stopped = 0;
+  db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped);
+  stalled_ = stopped != 0;
 }
 
 void RocksDbEngine::Tend(std::stop_token stop) {
@@ -196,7 +160,7 @@ void RocksDbEngine::Tend(std::stop_token stop) {
     wake.wait_for(lock, stop, kTendPeriod, [] { return false; });
     // A failed sync stays to be done; RocksDB then refuses further writes and says why.
     if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
-    LookAtDisk();
+    LookAround();
   }
 }
 

@@ -17,11 +17,9 @@
 
 namespace sluice::storage {
 
-class StallListener;
-
 // The one RocksDB below a store, and what all its databases share: the counter of sequences, and a
-// thread that syncs the write-ahead log after commits that did not wait for it and looks how much
-// of the disk is free. Safe for use by many threads.
+// thread that syncs the write-ahead log after commits that did not wait for it and looks
+// whether the disk and RocksDB can take more. Safe for use by many threads.
 class RocksDbEngine {
  public:
   // Opens `path`, which is made if there is none. Appends a handle for every column family found,
@@ -33,7 +31,6 @@ class RocksDbEngine {
   ~RocksDbEngine();
 
   rocksdb::DB& db() { return *db_; }
-  absl::Status DropFamily(rocksdb::ColumnFamilyHandle* family);
   // For a new database's column family.
   static rocksdb::ColumnFamilyOptions FamilyOptions();
 
@@ -47,16 +44,14 @@ class RocksDbEngine {
   absl::Status CheckWritable() const;
 
  private:
-  RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes,
-                std::shared_ptr<StallListener> stalls);
+  RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes);
 
   absl::Status LoadSequences();
   void Tend(std::stop_token stop);
-  void LookAtDisk();
+  void LookAround();
 
   const std::string path_;
   const uint64_t min_free_disk_bytes_;
-  const std::shared_ptr<StallListener> stalls_;
   std::unique_ptr<rocksdb::DB> db_;
 
   std::mutex sequence_mutex_;
@@ -66,6 +61,7 @@ class RocksDbEngine {
 
   std::atomic<bool> unsynced_ = false;
   std::atomic<bool> disk_nearly_full_ = false;
+  std::atomic<bool> stalled_ = false;
   std::jthread tender_;
 };
 

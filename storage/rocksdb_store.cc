@@ -129,8 +129,7 @@ absl::Status RocksDbStore::EachWithPrefix(char tag, const Visit& visit) const {
   std::unique_ptr<rocksdb::Iterator> it(
       engine_->db().NewIterator(rocksdb::ReadOptions(), catalog_));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    absl::Status visited =
-        visit(it->key().ToStringView().substr(1), it->value().ToStringView());
+    absl::Status visited = visit(it->key().ToStringView().substr(1), it->value().ToStringView());
     if (!visited.ok()) return visited;
   }
   return FromRocksDb(it->status(), "cannot read the catalog");
@@ -164,7 +163,7 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
       continue;
     }
     if (status.ok()) {
-      status = engine_->DropFamily(family);
+      status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
     }
     engine_->db().DestroyColumnFamilyHandle(family);
   }
@@ -214,7 +213,7 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& 
   if (!created.ok()) return FromRocksDb(created, "cannot create a column family");
   absl::Status status = WriteEntry(entry);
   if (!status.ok()) {
-    engine_->DropFamily(family).IgnoreError();
+    engine_->db().DropColumnFamily(family);
     engine_->db().DestroyColumnFamilyHandle(family);
     return status;
   }
@@ -267,11 +266,12 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
 
 absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {
   std::vector<TokenRecord> tokens;
-  absl::Status read = EachWithPrefix(kTokenKeyTag, [&](std::string_view name, std::string_view value) {
-    auto token = DecodeToken(name, value);
-    if (token.ok()) tokens.push_back(*std::move(token));
-    return token.status();
-  });
+  absl::Status read =
+      EachWithPrefix(kTokenKeyTag, [&](std::string_view name, std::string_view value) {
+        auto token = DecodeToken(name, value);
+        if (token.ok()) tokens.push_back(*std::move(token));
+        return token.status();
+      });
   if (!read.ok()) return read;
   return tokens;
 }
@@ -291,7 +291,7 @@ absl::Status RocksDbStore::DeleteToken(const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
-                                                         const RocksDbOptions& options) {
+                                                        const RocksDbOptions& options) {
   absl::Status checked = CheckFormat(data_dir);
   if (!checked.ok()) return checked;
   std::vector<rocksdb::ColumnFamilyHandle*> families;

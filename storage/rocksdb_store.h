@@ -20,7 +20,7 @@ struct RocksDbOptions {
 // with a column family for each database. FailedPrecondition, with nothing touched, where it was
 // written in a newer format. One process at a time can have it open.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
-                                                         const RocksDbOptions& options = {});
+                                                        const RocksDbOptions& options = {});
 
 }  // namespace sluice::storage
 

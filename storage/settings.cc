@@ -12,8 +12,8 @@ absl::Status CheckTableLimit(uint64_t limit) {
 
 absl::Status CheckColumnLimit(uint64_t limit) {
   if (limit >= 2 && limit <= kMaxColumnLimit) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format(
-      "a limit of columns, time included, is 2 to {}, not {}", kMaxColumnLimit, limit));
+  return absl::InvalidArgumentError(
+      fmt::format("a limit of columns, time included, is 2 to {}, not {}", kMaxColumnLimit, limit));
 }
 
 }  // namespace sluice::storage
