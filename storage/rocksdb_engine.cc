@@ -81,7 +81,7 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 }
 
 RocksDbEngine::RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path,
-                             uint64_t min_free_disk_bytes, std::shared_ptr<StallListener> stalls)
+                             uint64_t min_free_disk_bytes)
     : path_(std::move(path)), min_free_disk_bytes_(min_free_disk_bytes), db_(std::move(db)) {
   LookAround();
   tender_ = std::jthread([this](std::stop_token stop) { Tend(stop); });
