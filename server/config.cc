@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cstdlib>
 
 #include "server/version.h"
+#include "storage/settings.h"
 
 namespace sluice::server {
 namespace {
@@ -68,15 +70,40 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   flags.Add("http-listen", http_listen, "HOST:PORT for HTTP");
   flags.Add("grpc-listen", grpc_listen, "HOST:PORT for gRPC");
   flags.AddSwitch("without-auth", config.without_auth,
-                  "serve everyone who can connect, without tokens");
+                  "let everyone who can connect do everything, without tokens");
+  flags.Add("admin-token-file", config.admin_token_file,
+            "file with the first admin token; it can also be given in the environment as "
+            "SLUICE_ADMIN_TOKEN. With neither, one is made at the first start and left in the data "
+            "directory, in the file admin-token");
+  flags.AddSwitch("create-databases", config.create_databases,
+                  "let a write create the database that it names");
   flags
       .Add("max-body-bytes", config.max_body_bytes,
            "largest body of a write, as sent and decompressed")
       ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
-  flags.Add("max-tables", config.max_tables, "most tables in a database");
-  flags.Add("max-columns", config.max_columns, "most columns in a table, time included");
+  flags
+      .Add("max-memory-bytes", config.max_memory_bytes,
+           "most memory for the bodies of requests under way; beyond, writes get 503")
+      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40));
+  flags.Add("min-free-disk-bytes", config.min_free_disk_bytes,
+            "with less of the disk free, writes get 503");
+  flags
+      .Add("max-tables", config.max_tables,
+           "most tables in a database, where it has no limit of its own")
+      ->check(CLI::Range(size_t{1}, size_t{storage::kMaxTableLimit}));
+  flags
+      .Add("max-columns", config.max_columns,
+           "most columns in a table, time included, where its database has no limit of its own")
+      ->check(CLI::Range(size_t{2}, size_t{storage::kMaxColumnLimit}));
   flags.Add("query-timeout-seconds", config.query_timeout_seconds, "how long a query may run")
       ->check(CLI::Range(1, 86400));
+  flags
+      .Add("drain-seconds", config.drain_seconds,
+           "how long, when told to stop, to refuse writes with 503 before closing")
+      ->check(CLI::Range(0, 3600));
+  flags.Add("cors-origin", config.cors_origins,
+            "origin of web pages that may use the HTTP API, such as https://example.org, or *; "
+            "may be repeated");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -84,6 +111,7 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
     int code = app.exit(error, text, text);
     return Exit{code, text.str()};
   }
+  if (const char* token = std::getenv("SLUICE_ADMIN_TOKEN")) config.admin_token = token;
   auto http = ParseAddress(http_listen);
   auto grpc = ParseAddress(grpc_listen);
   if (!http.ok()) return Exit{2, "--http-listen: " + std::string(http.status().message()) + "\n"};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -26,10 +27,22 @@ struct Config {
   Address http_listen = {"127.0.0.1", 8181};
   Address grpc_listen = {"127.0.0.1", 8182};
   bool without_auth = false;
+  // Where the first admin token is given (contract W-71): a file, or the environment's
+  // SLUICE_ADMIN_TOKEN, which is no flag since everyone can see those.
+  std::string admin_token_file;
+  std::string admin_token;
+  bool create_databases = false;
   size_t max_body_bytes = size_t{10} << 20;
+  // Of the bodies of all requests under way.
+  size_t max_memory_bytes = size_t{512} << 20;
+  size_t min_free_disk_bytes = size_t{256} << 20;
   size_t max_tables = 500;
   size_t max_columns = 250;
   int query_timeout_seconds = 300;
+  // How long the server, told to stop, still answers that it is stopping.
+  int drain_seconds = 1;
+  // Of web pages that may use the HTTP API.
+  std::vector<std::string> cors_origins;
 };
 
 // What to print, and the exit code, instead of running: after --help or a bad flag.

@@ -7,24 +7,33 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "server/auth/authority.h"
+#include "server/auth/first_admin.h"
 #include "server/config.h"
 #include "server/grpc/server.h"
+#include "server/http/cors.h"
 #include "server/http/database_route.h"
 #include "server/http/health_route.h"
 #include "server/http/query_route.h"
 #include "server/http/router.h"
 #include "server/http/server.h"
+#include "server/http/token_route.h"
 #include "server/http/write_route.h"
 #include "server/ingest/pipeline.h"
+#include "server/memory_budget.h"
+#include "server/observability/metrics.h"
 #include "server/query/query.h"
+#include "server/readiness.h"
 #include "server/version.h"
 #include "server/workers.h"
 #include "storage/rocksdb_store.h"
+#include "storage/timestamp.h"
 
 namespace sluice::server {
 namespace {
@@ -81,47 +90,117 @@ std::string Join(const Address& address) {
   return fmt::format("{}:{}", host, address.port);
 }
 
+// Everything that the doors are made of.
+struct Parts {
+  Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<auth::Authority> known,
+        const Config& config)
+      : store(std::move(opened)),
+        authority(std::move(known)),
+        pipeline(*store, rejections,
+                 {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
+                  .create_databases = config.create_databases}) {}
+
+  std::unique_ptr<storage::Store> store;
+  std::unique_ptr<auth::Authority> authority;
+  Readiness readiness{*store};
+  ingest::RejectionLog rejections;
+  ingest::Pipeline pipeline;
+  observability::Metrics metrics;
+  Workers write_workers{kWriteWorkers};
+  Workers query_workers{kQueryWorkers};
+};
+
+absl::StatusOr<std::unique_ptr<Parts>> OpenParts(const Config& config) {
+  auto store = storage::OpenRocksDbStore(config.data_dir,
+                                         {.min_free_disk_bytes = config.min_free_disk_bytes});
+  if (!store.ok()) return store.status();
+  auto authority = config.without_auth ? auth::Authority::OpenWithoutAuth(**store)
+                                       : auth::Authority::Open(**store);
+  if (!authority.ok()) return authority.status();
+  if (config.without_auth) {
+    spdlog::warn("NO AUTHENTICATION: everyone who can connect may do everything");
+  } else {
+    auto made = auth::EnsureFirstAdmin(
+        **authority, {config.admin_token, config.admin_token_file, config.data_dir},
+        storage::NowNs());
+    if (!made.ok()) return made.status();
+    if (!made->empty()) spdlog::warn("made an admin token; it is in {}", *made);
+  }
+  return std::make_unique<Parts>(*std::move(store), *std::move(authority), config);
+}
+
+// What is read at each scrape.
+void AddGauges(Parts& parts, const MemoryBudget& budget) {
+  parts.metrics.AddGauge("sluice_request_memory_bytes", "Memory of the bodies under way.",
+                         [&budget] { return static_cast<double>(budget.used_bytes()); });
+  parts.metrics.AddGauge("sluice_databases", "Databases.", [&parts] {
+    return static_cast<double>(parts.store->ListDatabases().size());
+  });
+  parts.metrics.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
+                         [&parts] { return parts.readiness.Check().ok() ? 1.0 : 0.0; });
+}
+
+void AddRoutes(Parts& parts, MemoryBudget& budget, const Config& config, http::Router& router) {
+  http::AddHealthRoutes(router, kVersion, parts.readiness, parts.metrics);
+  http::AddWriteRoutes(router,
+                       {parts.pipeline, *parts.authority, parts.readiness, budget, parts.metrics,
+                        parts.write_workers},
+                       config.max_body_bytes);
+  http::AddQueryRoutes(router,
+                       {*parts.store, parts.rejections, *parts.authority, parts.query_workers},
+                       std::chrono::seconds(config.query_timeout_seconds));
+  http::AddDatabaseRoutes(router, *parts.store, *parts.authority, parts.write_workers);
+  http::AddTokenRoutes(router, *parts.authority, parts.write_workers);
+}
+
+// Takes the server down in order: first it says that it stops, to balancers and to writers, who
+// come back later; then it ends what is under way.
+void TakeDown(Parts& parts, http::Server& http_server, grpc_door::Server& grpc_server,
+              const Config& config) {
+  parts.readiness.Drain();
+  grpc_server.SetNotServing();
+  std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
+  query::StopQueries();
+  EndWithin(2 * kGrace);
+  http_server.Stop(kGrace);
+  grpc_server.Stop(kGrace);
+}
+
 absl::Status Run(const Config& config) {
   sigset_t signals = BlockSignals();
-  const size_t max_connections = AllowManyFiles();
-  auto store = storage::OpenRocksDbStore(config.data_dir);
-  if (!store.ok()) return store.status();
-  ingest::Pipeline pipeline(**store,
-                            {.max_tables = config.max_tables, .max_columns = config.max_columns});
-  Workers write_workers(kWriteWorkers);
-  Workers query_workers(kQueryWorkers);
-  const std::chrono::seconds query_timeout(config.query_timeout_seconds);
-
+  MemoryBudget budget(config.max_memory_bytes);
   http::Router router;
-  http::AddHealthRoutes(router, kVersion);
-  http::AddWriteRoutes(router, pipeline, **store, write_workers, config.max_body_bytes);
-  http::AddQueryRoutes(router, **store, query_workers, query_timeout);
-  http::AddDatabaseRoutes(router, **store, write_workers);
-  auto http_server =
-      http::Server::Start({.host = config.http_listen.host,
-                           .port = config.http_listen.port,
-                           .max_connections = max_connections,
-                           .max_body_bytes = config.max_body_bytes},
-                          [&router](const http::RequestHead& head) { return router.Begin(head); });
+  std::unique_ptr<Parts> parts;
+  // HTTP answers, if only that the server is starting, while the store is opened.
+  std::atomic<bool> started = false;
+  auto http_server = http::Server::Start(
+      {.host = config.http_listen.host,
+       .port = config.http_listen.port,
+       .max_connections = AllowManyFiles(),
+       .max_body_bytes = config.max_body_bytes},
+      budget, http::WithCors(config.cors_origins, [&](const auto& head) {
+        return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
+      }));
   if (!http_server.ok()) return http_server.status();
-
-  auto grpc_server = grpc_door::Server::Start({.address = Join(config.grpc_listen),
-                                               .max_body_bytes = config.max_body_bytes,
-                                               .query_timeout = query_timeout},
-                                              {**store, pipeline, write_workers, query_workers});
+  auto opened = OpenParts(config);
+  if (!opened.ok()) return opened.status();
+  parts = *std::move(opened);
+  AddGauges(*parts, budget);
+  AddRoutes(*parts, budget, config, router);
+  auto grpc_server = grpc_door::Server::Start(
+      {.address = Join(config.grpc_listen),
+       .max_body_bytes = config.max_body_bytes,
+       .query_timeout = std::chrono::seconds(config.query_timeout_seconds)},
+      {*parts->store, parts->pipeline, parts->rejections, *parts->authority, parts->readiness,
+       budget, parts->metrics, parts->write_workers, parts->query_workers});
   if (!grpc_server.ok()) return grpc_server.status();
-
-  if (!config.without_auth) spdlog::warn("this version has no tokens yet");
-  spdlog::warn("NO AUTHENTICATION: everyone who can connect may do everything");
+  started = true;
   spdlog::info("Sluice {} serves HTTP on {} and gRPC on {}, data in {}", kVersion,
                Join({config.http_listen.host, (*http_server)->port()}),
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.data_dir);
   WaitForSignal(signals);
-  query::StopQueries();
-  EndWithin(2 * kGrace);
-  (*http_server)->Stop(kGrace);
-  (*grpc_server)->Stop(kGrace);
+  TakeDown(*parts, **http_server, **grpc_server, config);
   return absl::OkStatus();
 }
 

@@ -5,36 +5,142 @@
 #include <optional>
 #include <utility>
 
+#include "server/grpc/call.h"
 #include "server/grpc/status.h"
 #include "storage/retention.h"
+#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 namespace {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr size_t kDefaultRejections = 100;
+constexpr char kRetentionField[] = "retention_period";
+constexpr char kMaxTablesField[] = "max_tables";
+constexpr char kMaxColumnsField[] = "max_columns";
+
+// The end of a call: an error, and the field or kind of resource that it is about.
+struct Fault {
+  absl::Status status;
+  const char* field = "";
+};
+
+// Of a google.protobuf.Timestamp or Duration, which have the same fields.
+template <typename Message>
+void SetNs(int64_t ns, Message& to) {
+  int64_t seconds = ns / kNsPerSecond;
+  int64_t nanos = ns % kNsPerSecond;
+  // A Timestamp's nanoseconds count forward.
+  if (nanos < 0) {
+    nanos += kNsPerSecond;
+    --seconds;
+  }
+  to.set_seconds(seconds);
+  to.set_nanos(static_cast<int32_t>(nanos));
+}
+
+// Nothing where 64 bits do not hold it.
+template <typename Message>
+std::optional<int64_t> NsOf(const Message& message) {
+  int64_t ns = 0;
+  if (__builtin_mul_overflow(message.seconds(), kNsPerSecond, &ns) ||
+      __builtin_add_overflow(ns, message.nanos(), &ns)) {
+    return std::nullopt;
+  }
+  return ns;
+}
 
 void Fill(const storage::DatabaseRecord& record, v1::Database& to) {
   to.set_name(record.name);
-  to.mutable_create_time()->set_seconds(record.create_time_ns / kNsPerSecond);
-  to.mutable_create_time()->set_nanos(static_cast<int32_t>(record.create_time_ns % kNsPerSecond));
-  if (!record.retention_ns) return;
-  to.mutable_retention_period()->set_seconds(*record.retention_ns / kNsPerSecond);
-  to.mutable_retention_period()->set_nanos(
-      static_cast<int32_t>(*record.retention_ns % kNsPerSecond));
+  SetNs(record.create_time_ns, *to.mutable_create_time());
+  const storage::DatabaseSettings& settings = record.settings;
+  if (settings.retention_ns) SetNs(*settings.retention_ns, *to.mutable_retention_period());
+  if (settings.max_tables) to.set_max_tables(*settings.max_tables);
+  if (settings.max_columns) to.set_max_columns(*settings.max_columns);
 }
 
-template <typename Request>
-absl::StatusOr<std::optional<int64_t>> RetentionOf(const Request& request) {
-  if (!request.has_retention_period()) return std::nullopt;
-  int64_t retention_ns = 0;
-  const google::protobuf::Duration& period = request.retention_period();
-  if (__builtin_mul_overflow(period.seconds(), kNsPerSecond, &retention_ns) ||
-      __builtin_add_overflow(retention_ns, period.nanos(), &retention_ns)) {
-    retention_ns = 0;
+void Fill(const storage::TokenRecord& record, v1::Token& to) {
+  to.set_name(record.name);
+  to.set_admin(record.admin);
+  for (const storage::Grant& grant : record.grants) {
+    v1::Permission& permission = *to.add_permissions();
+    permission.set_database(grant.database);
+    permission.set_read(grant.read);
+    permission.set_write(grant.write);
   }
-  absl::Status checked = storage::CheckRetention(retention_ns);
-  if (!checked.ok()) return checked;
-  return retention_ns;
+  SetNs(record.create_time_ns, *to.mutable_create_time());
+  if (record.expiry_ns) SetNs(*record.expiry_ns, *to.mutable_expire_time());
+}
+
+void Fill(const ingest::KeptRejection& kept, v1::Rejection& to) {
+  to.set_id(kept.id);
+  SetNs(kept.time_ns, *to.mutable_time());
+  to.set_principal(kept.origin.principal);
+  to.set_peer(kept.origin.peer);
+  to.set_door(kept.origin.door);
+  *to.mutable_line_error() = ToProto(kept.rejection);
+}
+
+// The settings that a request has; what it leaves out is unset.
+template <typename Request>
+Fault ReadSettings(const Request& request, storage::DatabaseSettings& settings) {
+  if (request.has_retention_period()) {
+    settings.retention_ns = NsOf(request.retention_period()).value_or(0);
+    absl::Status checked = storage::CheckRetention(*settings.retention_ns);
+    if (!checked.ok()) return {checked, kRetentionField};
+  }
+  if (request.has_max_tables()) {
+    settings.max_tables = request.max_tables();
+    absl::Status checked = storage::CheckTableLimit(request.max_tables());
+    if (!checked.ok()) return {checked, kMaxTablesField};
+  }
+  if (request.has_max_columns()) {
+    settings.max_columns = request.max_columns();
+    absl::Status checked = storage::CheckColumnLimit(request.max_columns());
+    if (!checked.ok()) return {checked, kMaxColumnsField};
+  }
+  return {};
+}
+
+// Which settings an update is about.
+struct Mask {
+  bool retention = false;
+  bool max_tables = false;
+  bool max_columns = false;
+};
+
+Fault ReadMask(const v1::UpdateDatabaseRequest& request, Mask& mask) {
+  if (request.update_mask().paths().empty()) {
+    mask = {request.has_retention_period(), request.has_max_tables(), request.has_max_columns()};
+    return {};
+  }
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == kRetentionField) {
+      mask.retention = true;
+    } else if (path == kMaxTablesField) {
+      mask.max_tables = true;
+    } else if (path == kMaxColumnsField) {
+      mask.max_columns = true;
+    } else {
+      return {absl::InvalidArgumentError(
+                  fmt::format("'{}' is not a setting; there are retention_period, max_tables and "
+                              "max_columns",
+                              path)),
+              "update_mask"};
+    }
+  }
+  return {};
+}
+
+absl::StatusOr<auth::NewToken> ReadToken(const v1::CreateTokenRequest& request) {
+  auth::NewToken token = {.name = request.name(), .admin = request.admin()};
+  for (const v1::Permission& permission : request.permissions()) {
+    token.grants.push_back({permission.database(), permission.read(), permission.write()});
+  }
+  if (!request.has_expire_time()) return token;
+  token.expiry_ns = NsOf(request.expire_time());
+  if (!token.expiry_ns) return absl::InvalidArgumentError("expire_time is too far away");
+  return token;
 }
 
 v1::ColumnType ToProto(storage::ColumnType type) {
@@ -61,15 +167,6 @@ void AddColumn(std::string_view name, v1::ColumnType type, v1::DescribeTableResp
   column.set_type(type);
 }
 
-// Runs a handler on a worker and finishes the call with what it returns.
-template <typename Handler>
-grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, server::Workers& workers,
-                                 Handler handler) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  workers.Post([reactor, handler = std::move(handler)] { reactor->Finish(handler()); });
-  return reactor;
-}
-
 // Checks the name of a database and hands it to `act`, whose error becomes the answer.
 template <typename Act>
 grpc::Status WithName(const std::string& text, const char* field, Act act) {
@@ -80,14 +177,53 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
 
 }  // namespace
 
+template <typename Act>
+grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* context, Act act) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto principal = Identify(parts_.authority, *context);
+  absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
+  if (!may.ok()) {
+    Finish(context, reactor, ToGrpc(may));
+    return reactor;
+  }
+  parts_.workers.Post(
+      [context, reactor, act = std::move(act)] { Finish(context, reactor, act()); });
+  return reactor;
+}
+
+template <typename Act>
+grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* context,
+                                                  const std::string& text, const char* field,
+                                                  Act act) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  auto principal = Identify(parts_.authority, *context);
+  if (!principal.ok()) {
+    Finish(context, reactor, ToGrpc(principal.status()));
+    return reactor;
+  }
+  parts_.workers.Post(
+      [this, context, reactor, principal = *principal, &text, field, act = std::move(act)] {
+        std::shared_ptr<storage::Database> database;
+        grpc::Status status = WithName(text, field, [&](const storage::DatabaseName& name) {
+          auto found = parts_.store.FindDatabase(name);
+          if (!found.ok()) return found.status();
+          database = *std::move(found);
+          return principal.MayRead(text);
+        });
+        Finish(context, reactor, status.ok() ? act(*database) : status);
+      });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::CreateDatabaseRequest* request,
                                                        v1::CreateDatabaseResponse* response) {
-  return Answer(context, workers_, [this, request, response] {
-    auto retention_ns = RetentionOf(*request);
-    if (!retention_ns.ok()) return ToGrpc(retention_ns.status(), "retention_period");
+  return ForAdmin(context, [this, request, response] {
+    storage::DatabaseSettings settings;
+    Fault fault = ReadSettings(*request, settings);
+    if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
     return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-      auto record = store_.CreateDatabase(name, *retention_ns);
+      auto record = parts_.store.CreateDatabase(name, settings);
       if (record.ok()) Fill(*record, *response->mutable_database());
       return record.status();
     });
@@ -97,8 +233,10 @@ grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContext* context,
                                                       const v1::ListDatabasesRequest*,
                                                       v1::ListDatabasesResponse* response) {
-  return Answer(context, workers_, [this, response] {
-    for (const auto& record : store_.ListDatabases()) Fill(record, *response->add_databases());
+  return ForAdmin(context, [this, response] {
+    for (const auto& record : parts_.store.ListDatabases()) {
+      Fill(record, *response->add_databases());
+    }
     return grpc::Status::OK;
   });
 }
@@ -106,23 +244,28 @@ grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* AdminService::GetDatabase(grpc::CallbackServerContext* context,
                                                     const v1::GetDatabaseRequest* request,
                                                     v1::GetDatabaseResponse* response) {
-  return Answer(context, workers_, [this, request, response] {
-    return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-      auto database = store_.FindDatabase(name);
-      if (database.ok()) Fill((*database)->record(), *response->mutable_database());
-      return database.status();
-    });
+  return ForReader(context, request->name(), "name", [response](const storage::Database& database) {
+    Fill(database.record(), *response->mutable_database());
+    return grpc::Status::OK;
   });
 }
 
 grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::UpdateDatabaseRequest* request,
                                                        v1::UpdateDatabaseResponse* response) {
-  return Answer(context, workers_, [this, request, response] {
-    auto retention_ns = RetentionOf(*request);
-    if (!retention_ns.ok()) return ToGrpc(retention_ns.status(), "retention_period");
+  return ForAdmin(context, [this, request, response] {
+    storage::DatabaseSettings asked;
+    Mask mask;
+    Fault fault = ReadSettings(*request, asked);
+    if (fault.status.ok()) fault = ReadMask(*request, mask);
+    if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
+    auto change = [&](storage::DatabaseSettings& settings) {
+      if (mask.retention) settings.retention_ns = asked.retention_ns;
+      if (mask.max_tables) settings.max_tables = asked.max_tables;
+      if (mask.max_columns) settings.max_columns = asked.max_columns;
+    };
     return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-      auto record = store_.SetRetention(name, *retention_ns);
+      auto record = parts_.store.UpdateDatabase(name, change);
       if (record.ok()) Fill(*record, *response->mutable_database());
       return record.status();
     });
@@ -132,48 +275,88 @@ grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::DropDatabase(grpc::CallbackServerContext* context,
                                                      const v1::DropDatabaseRequest* request,
                                                      v1::DropDatabaseResponse*) {
-  return Answer(context, workers_, [this, request] {
-    return WithName(request->name(), "name",
-                    [&](const storage::DatabaseName& name) { return store_.DropDatabase(name); });
+  return ForAdmin(context, [this, request] {
+    return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
+      return parts_.store.DropDatabase(name);
+    });
   });
 }
 
 grpc::ServerUnaryReactor* AdminService::ListTables(grpc::CallbackServerContext* context,
                                                    const v1::ListTablesRequest* request,
                                                    v1::ListTablesResponse* response) {
-  return Answer(context, workers_, [this, request, response] {
-    return WithName(request->database(), "database", [&](const storage::DatabaseName& name) {
-      auto database = store_.FindDatabase(name);
-      if (!database.ok()) return database.status();
-      for (const auto& table : (*database)->schema()->Tables()) {
-        response->add_tables(table->name());
-      }
-      return absl::OkStatus();
-    });
-  });
+  return ForReader(context, request->database(), "database",
+                   [response](const storage::Database& database) {
+                     for (const auto& table : database.schema()->Tables()) {
+                       response->add_tables(table->name());
+                     }
+                     return grpc::Status::OK;
+                   });
 }
 
 grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContext* context,
                                                       const v1::DescribeTableRequest* request,
                                                       v1::DescribeTableResponse* response) {
-  return Answer(context, workers_, [this, request, response] {
-    storage::TablePtr table;
-    grpc::Status found =
-        WithName(request->database(), "database", [&](const storage::DatabaseName& name) {
-          auto database = store_.FindDatabase(name);
-          if (database.ok()) table = (*database)->schema()->Find(request->table());
-          return database.status();
-        });
-    if (!found.ok()) return found;
-    if (table == nullptr) {
-      return ToGrpc(absl::NotFoundError(fmt::format("table \"{}\" not found", request->table())),
-                    "table", request->table());
+  return ForReader(context, request->database(), "database",
+                   [request, response](const storage::Database& database) {
+                     storage::TablePtr table = database.schema()->Find(request->table());
+                     if (table == nullptr) {
+                       return ToGrpc(absl::NotFoundError(
+                                         fmt::format("table \"{}\" not found", request->table())),
+                                     "table", request->table());
+                     }
+                     AddColumn("time", v1::COLUMN_TYPE_TIME, *response);
+                     for (const storage::Column& column : table->columns()) {
+                       AddColumn(column.name, ToProto(column.type), *response);
+                     }
+                     return grpc::Status::OK;
+                   });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerContext* context,
+                                                       const v1::ListRejectionsRequest* request,
+                                                       v1::ListRejectionsResponse* response) {
+  return ForReader(context, request->database(), "database",
+                   [this, request, response](const storage::Database& database) {
+                     size_t max_count =
+                         request->max_count() == 0 ? kDefaultRejections : request->max_count();
+                     for (const auto& kept : parts_.rejections.List(database.record().id, max_count,
+                                                                    request->newer_than())) {
+                       Fill(*kept, *response->add_rejections());
+                     }
+                     return grpc::Status::OK;
+                   });
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext* context,
+                                                    const v1::CreateTokenRequest* request,
+                                                    v1::CreateTokenResponse* response) {
+  return ForAdmin(context, [this, request, response] {
+    absl::StatusOr<auth::NewToken> token = ReadToken(*request);
+    if (!token.ok()) return ToGrpc(token.status(), "expire_time");
+    auto created = parts_.authority.Create(*token, storage::NowNs());
+    if (created.ok()) {
+      response->set_secret(created->text);
+      Fill(created->record, *response->mutable_token());
     }
-    AddColumn("time", v1::COLUMN_TYPE_TIME, *response);
-    for (const storage::Column& column : table->columns()) {
-      AddColumn(column.name, ToProto(column.type), *response);
-    }
+    return ToGrpc(created.status(), "token", request->name());
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* context,
+                                                   const v1::ListTokensRequest*,
+                                                   v1::ListTokensResponse* response) {
+  return ForAdmin(context, [this, response] {
+    for (const auto& record : parts_.authority.List()) Fill(record, *response->add_tokens());
     return grpc::Status::OK;
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::DeleteToken(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteTokenRequest* request,
+                                                    v1::DeleteTokenResponse*) {
+  return ForAdmin(context, [this, request] {
+    return ToGrpc(parts_.authority.Delete(request->name()), "token", request->name());
   });
 }
 

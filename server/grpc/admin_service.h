@@ -1,17 +1,25 @@
 #ifndef SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 #define SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 
+#include "server/auth/authority.h"
+#include "server/ingest/rejection_log.h"
 #include "server/workers.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "storage/store.h"
 
 namespace sluice::grpc_door {
 
+// What the service is made of; all must outlive it.
+struct AdminParts {
+  storage::Store& store;
+  const ingest::RejectionLog& rejections;
+  auth::Authority& authority;
+  server::Workers& workers;
+};
+
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  // The references must outlive it.
-  AdminService(storage::Store& store, server::Workers& workers)
-      : store_(store), workers_(workers) {}
+  explicit AdminService(const AdminParts& parts) : parts_(parts) {}
 
   grpc::ServerUnaryReactor* CreateDatabase(grpc::CallbackServerContext* context,
                                            const v1::CreateDatabaseRequest* request,
@@ -34,10 +42,29 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* DescribeTable(grpc::CallbackServerContext* context,
                                           const v1::DescribeTableRequest* request,
                                           v1::DescribeTableResponse* response) override;
+  grpc::ServerUnaryReactor* ListRejections(grpc::CallbackServerContext* context,
+                                           const v1::ListRejectionsRequest* request,
+                                           v1::ListRejectionsResponse* response) override;
+  grpc::ServerUnaryReactor* CreateToken(grpc::CallbackServerContext* context,
+                                        const v1::CreateTokenRequest* request,
+                                        v1::CreateTokenResponse* response) override;
+  grpc::ServerUnaryReactor* ListTokens(grpc::CallbackServerContext* context,
+                                       const v1::ListTokensRequest* request,
+                                       v1::ListTokensResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteToken(grpc::CallbackServerContext* context,
+                                        const v1::DeleteTokenRequest* request,
+                                        v1::DeleteTokenResponse* response) override;
 
  private:
-  storage::Store& store_;
-  server::Workers& workers_;
+  // Runs `act`, which returns a grpc::Status, on a worker, for an admin.
+  template <typename Act>
+  grpc::ServerUnaryReactor* ForAdmin(grpc::CallbackServerContext* context, Act act);
+  // Runs `act`, which takes the database `name`, on a worker, for who may read that.
+  template <typename Act>
+  grpc::ServerUnaryReactor* ForReader(grpc::CallbackServerContext* context, const std::string& name,
+                                      const char* field, Act act);
+
+  const AdminParts parts_;
 };
 
 }  // namespace sluice::grpc_door

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "server/grpc/call.h"
 #include "server/grpc/status.h"
 #include "server/query/query.h"
 #include "storage/timestamp.h"
@@ -68,20 +69,19 @@ class Watch {
 // Streams one result. Each message is made on a worker when the one before is on its way.
 class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
  public:
-  ResultStream(const storage::Store& store, server::Workers& workers,
-               std::chrono::milliseconds timeout, grpc::CallbackServerContext* context,
-               const v1::QueryRequest& request)
-      : store_(store),
-        workers_(workers),
+  ResultStream(const QueryParts& parts, std::chrono::milliseconds timeout,
+               grpc::CallbackServerContext* context, const v1::QueryRequest& request)
+      : parts_(parts),
         timeout_(timeout),
+        context_(context),
         request_(request),
         watch_(context, 2 * timeout) {
-    workers_.Post([this] { Begin(); });
+    parts_.workers.Post([this] { Begin(); });
   }
 
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"));
-    workers_.Post([this] { SendRows(); });
+    parts_.workers.Post([this] { SendRows(); });
   }
   void OnCancel() override {
     std::lock_guard lock(mutex_);
@@ -92,14 +92,19 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
  private:
   void Begin() {
+    auto principal = Identify(parts_.authority, *context_);
+    if (!principal.ok()) return End(ToGrpc(principal.status()));
     auto name = storage::DatabaseName::Parse(request_.database());
-    if (!name.ok()) return Finish(ToGrpc(name.status(), "database"));
-    auto query =
-        query::Query::Open(store_, {*std::move(name), request_.sql(), arrival_ns_, timeout_});
+    if (!name.ok()) return End(ToGrpc(name.status(), "database"));
+    absl::Status status = parts_.store.FindDatabase(*name).status();
+    if (status.ok()) status = principal->MayRead(request_.database());
+    if (!status.ok()) return End(ToGrpc(status, "database", request_.database()));
+    auto query = query::Query::Open(parts_.store, parts_.rejections,
+                                    {*std::move(name), request_.sql(), arrival_ns_, timeout_});
     if (absl::IsNotFound(query.status())) {
-      return Finish(ToGrpc(query.status(), "database", request_.database()));
+      return End(ToGrpc(query.status(), "database", request_.database()));
     }
-    if (!query.ok()) return Finish(ToGrpc(query.status(), "sql"));
+    if (!query.ok()) return End(ToGrpc(query.status(), "sql"));
     {
       std::lock_guard lock(mutex_);
       query_ = *std::move(query);
@@ -119,7 +124,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     rows.Clear();
     for (size_t bytes = 0; bytes < kBatchBytes;) {
       absl::StatusOr<bool> more = query_->Next(row_);
-      if (!more.ok()) return Finish(ToGrpc(more.status(), "sql"));
+      if (!more.ok()) return End(ToGrpc(more.status(), "sql"));
       if (!*more) return SendLast();
       v1::Row& to = *rows.add_rows();
       for (const query::Value& value : row_) std::visit(SetValue{*to.add_values()}, value);
@@ -133,9 +138,11 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
   }
 
-  const storage::Store& store_;
-  server::Workers& workers_;
+  void End(const grpc::Status& status) { grpc_door::Finish(context_, this, status); }
+
+  const QueryParts& parts_;
   const std::chrono::milliseconds timeout_;
+  grpc::CallbackServerContext* const context_;
   const v1::QueryRequest& request_;
   const int64_t arrival_ns_ = storage::NowNs();
   const Watch watch_;
@@ -152,7 +159,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
 grpc::ServerWriteReactor<v1::QueryResponse>* QueryService::Query(
     grpc::CallbackServerContext* context, const v1::QueryRequest* request) {
-  return new ResultStream(store_, workers_, timeout_, context, *request);
+  return new ResultStream(parts_, timeout_, context, *request);
 }
 
 }  // namespace sluice::grpc_door

@@ -14,18 +14,24 @@ namespace {
 
 // What a message may have besides the body.
 constexpr size_t kMessageSlackBytes = 64 << 10;
+// Of one connection: gRPC reads a message whole before anyone is asked.
+constexpr int kMaxStreams = 200;
 
 class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const ServerParts& parts)
-      : write_(parts.store, parts.pipeline, parts.write_workers, options.max_body_bytes),
-        query_(parts.store, parts.query_workers, options.query_timeout),
-        admin_(parts.store, parts.write_workers) {}
+      : write_({parts.pipeline, parts.authority, parts.readiness, parts.budget, parts.metrics,
+                parts.write_workers},
+               options.max_body_bytes),
+        query_({parts.store, parts.rejections, parts.authority, parts.query_workers},
+               options.query_timeout),
+        admin_({parts.store, parts.rejections, parts.authority, parts.write_workers}) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);
 
   int port() const override { return port_; }
+  void SetNotServing() override { server_->GetHealthCheckService()->SetServingStatus(false); }
   void Stop(std::chrono::milliseconds grace) override {
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + grace);
@@ -47,6 +53,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
   // Two servers must not share a port unnoticed.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_body_bytes + kMessageSlackBytes));
   builder.RegisterService(&write_);
   builder.RegisterService(&query_);

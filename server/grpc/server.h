@@ -7,7 +7,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/auth/authority.h"
 #include "server/ingest/pipeline.h"
+#include "server/memory_budget.h"
+#include "server/observability/metrics.h"
+#include "server/readiness.h"
 #include "server/workers.h"
 #include "storage/store.h"
 
@@ -25,6 +29,11 @@ struct ServerOptions {
 struct ServerParts {
   storage::Store& store;
   const ingest::Pipeline& pipeline;
+  const ingest::RejectionLog& rejections;
+  auth::Authority& authority;
+  const server::Readiness& readiness;
+  server::MemoryBudget& budget;
+  observability::Metrics& metrics;
   // Apart, so that slow queries never keep writes, or the management of databases, waiting.
   server::Workers& write_workers;
   server::Workers& query_workers;
@@ -40,6 +49,9 @@ class Server {
   virtual ~Server() = default;
 
   virtual int port() const = 0;
+
+  // Tells clients that ask the health service that it does not serve; it does all the same.
+  virtual void SetNotServing() = 0;
 
   // Takes no more calls, gives those under way `grace` to end, cancels the rest.
   virtual void Stop(std::chrono::milliseconds grace) = 0;

@@ -24,9 +24,12 @@ std::string Cut(std::string_view text, size_t max_bytes) {
 
 class Details {
  public:
-  Details(grpc::StatusCode code, std::string_view message) : code_(code) {
+  Details(grpc::StatusCode code, std::string_view message, google::rpc::ErrorInfo info)
+      : code_(code) {
     status_.set_code(code);
     status_.set_message(Cut(message, kMaxMessageBytes));
+    info.set_domain(kDomain);
+    Add(info);
   }
   void Add(const google::protobuf::Message& detail) { status_.add_details()->PackFrom(detail); }
   grpc::Status Finish() const {
@@ -43,6 +46,18 @@ class Details {
 grpc::StatusCode CodeOf(const absl::Status& status) {
   if (absl::IsDataLoss(status)) return grpc::StatusCode::INTERNAL;
   return static_cast<grpc::StatusCode>(status.raw_code());
+}
+
+Details DetailsOf(const absl::Status& status) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(absl::StatusCodeToString(static_cast<absl::StatusCode>(CodeOf(status))));
+  Details details(CodeOf(status), std::string(status.message()), info);
+  if (absl::IsUnavailable(status)) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(kRetryDelayMs / 1000);
+    details.Add(retry);
+  }
+  return details;
 }
 
 void AddViolation(google::rpc::BadRequest& bad_request, std::string_view field,
@@ -72,7 +87,7 @@ google::rpc::BadRequest DescribeLines(const std::vector<ingest::Rejection>& reje
 
 grpc::Status ToGrpc(const absl::Status& status, std::string_view field) {
   if (status.ok()) return grpc::Status::OK;
-  Details details(CodeOf(status), std::string(status.message()));
+  Details details = DetailsOf(status);
   if (absl::IsInvalidArgument(status)) {
     google::rpc::BadRequest bad_request;
     AddViolation(bad_request, field, std::string(status.message()));
@@ -86,7 +101,7 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
   if (!absl::IsNotFound(status) && !absl::IsAlreadyExists(status)) {
     return ToGrpc(status, resource_type);
   }
-  Details details(CodeOf(status), std::string(status.message()));
+  Details details = DetailsOf(status);
   google::rpc::ResourceInfo info;
   info.set_resource_type(std::string(resource_type));
   info.set_resource_name(Cut(resource_name, kMaxDescriptionBytes));
@@ -97,16 +112,14 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
 
 grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
   const ingest::Rejection& first = outcome.rejections.front();
-  Details details(
-      grpc::StatusCode::INVALID_ARGUMENT,
-      fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
-                  outcome.ingested, outcome.rejected, first.line_number, first.message));
   google::rpc::ErrorInfo info;
   info.set_reason("LINES_REJECTED");
-  info.set_domain(kDomain);
   (*info.mutable_metadata())["ingested_points"] = std::to_string(outcome.ingested);
   (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
-  details.Add(info);
+  Details details(grpc::StatusCode::INVALID_ARGUMENT,
+                  fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
+                              outcome.ingested, outcome.rejected, first.line_number, first.message),
+                  info);
   details.Add(DescribeLines(outcome.rejections));
   return details.Finish();
 }
@@ -139,6 +152,19 @@ v1::RejectionReason ToProto(ingest::Reason reason) {
       return v1::REJECTION_REASON_BEYOND_RETENTION;
   }
   return v1::REJECTION_REASON_UNSPECIFIED;
+}
+
+v1::LineError ToProto(const ingest::Rejection& rejection) {
+  v1::LineError error;
+  error.set_line_number(rejection.line_number);
+  error.set_byte_begin(static_cast<int64_t>(rejection.begin));
+  error.set_byte_end(static_cast<int64_t>(rejection.end));
+  error.set_reason(ToProto(rejection.reason));
+  error.set_message(rejection.message);
+  error.set_table(rejection.table);
+  error.set_column(rejection.column);
+  error.set_excerpt(rejection.excerpt);
+  return error;
 }
 
 }  // namespace sluice::grpc_door

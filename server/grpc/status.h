@@ -16,7 +16,11 @@ namespace sluice::grpc_door {
 // (contract W-3).
 inline constexpr size_t kMaxDetailBytes = 4096;
 
-// A gRPC status with google.rpc details. INVALID_ARGUMENT gets a BadRequest about `field`.
+// When to try again after UNAVAILABLE.
+inline constexpr int kRetryDelayMs = 1000;
+
+// A gRPC status with google.rpc details: ErrorInfo with the code's name as the reason,
+// INVALID_ARGUMENT a BadRequest about `field`, UNAVAILABLE a RetryInfo.
 grpc::Status ToGrpc(const absl::Status& status, std::string_view field = "");
 
 // As above; NOT_FOUND gets a ResourceInfo (W-6).
@@ -28,6 +32,7 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
 grpc::Status RejectionStatus(const ingest::Outcome& outcome);
 
 v1::RejectionReason ToProto(ingest::Reason reason);
+v1::LineError ToProto(const ingest::Rejection& rejection);
 
 }  // namespace sluice::grpc_door
 

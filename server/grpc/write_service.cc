@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <utility>
+
+#include "server/grpc/call.h"
 #include "server/grpc/status.h"
 #include "storage/timestamp.h"
 
@@ -29,64 +33,105 @@ absl::StatusOr<Precision> FromProto(v1::Precision precision) {
   }
 }
 
-void FillResponse(const ingest::Outcome& outcome, v1::WriteResponse& response) {
-  response.set_ingested_points(outcome.ingested);
-  response.set_rejected_lines(outcome.rejected);
-  for (const ingest::Rejection& rejection : outcome.rejections) {
-    v1::LineError& error = *response.add_line_errors();
-    error.set_line_number(rejection.line_number);
-    error.set_byte_begin(static_cast<int64_t>(rejection.begin));
-    error.set_byte_end(static_cast<int64_t>(rejection.end));
-    error.set_reason(ToProto(rejection.reason));
-    error.set_message(rejection.message);
-    error.set_table(rejection.table);
-    error.set_column(rejection.column);
-    error.set_excerpt(rejection.excerpt);
-  }
+constexpr char kDoor[] = "grpc";
+
+void Fill(const std::vector<ingest::Rejection>& rejections,
+          google::protobuf::RepeatedPtrField<v1::LineError>& to) {
+  for (const ingest::Rejection& rejection : rejections) *to.Add() = ToProto(rejection);
 }
 
 }  // namespace
 
-grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* context,
-                                              const v1::WriteRequest* request,
-                                              v1::WriteResponse* response) {
+template <typename Request>
+WriteService::Admission WriteService::Admit(const grpc::CallbackServerContext& context,
+                                            const Request& request, bool stores) const {
+  auto principal = Identify(parts_.authority, context);
+  if (!principal.ok()) return {principal.status()};
+  auto database = storage::DatabaseName::Parse(request.database());
+  if (!database.ok()) return {database.status()};
+  auto precision = FromProto(request.precision());
+  if (!precision.ok()) return {precision.status(), "precision"};
+  absl::Status status = parts_.pipeline.CheckDatabase(*database);
+  if (status.ok()) status = principal->MayWrite(request.database());
+  if (status.ok() && stores) status = parts_.readiness.Check();
+  if (status.ok() && request.line_protocol().size() > max_body_bytes_) {
+    status = absl::ResourceExhaustedError(
+        fmt::format("max request size ({} bytes) exceeded", max_body_bytes_));
+  }
+  if (status.ok()) status = CheckAwaited(context);
+  auto share = std::make_unique<server::MemoryBudget::Share>(parts_.budget);
+  if (status.ok()) status = share->Grow(request.line_protocol().size());
+  if (!status.ok()) return {status};
+  return {absl::OkStatus(), "line_protocol", std::move(share),
+          ingest::WriteRequest{.database = *std::move(database),
+                               .body = request.line_protocol(),
+                               .precision = *precision,
+                               .arrival_ns = storage::NowNs(),
+                               .origin = {kDoor, principal->name(), PeerOf(context)},
+                               .should_stop = [&context] { return !CheckAwaited(context).ok(); }}};
+}
+
+// `run` hands the write to the pipeline, `answer` makes the response of its outcome.
+template <typename Request, typename Run, typename Answer>
+grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* context,
+                                               const Request& request, bool stores, Run run,
+                                               Answer answer) {
+  const auto start = std::chrono::steady_clock::now();
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  workers_.Post([this, request, response, reactor, arrival_ns = storage::NowNs()] {
-    reactor->Finish(Handle(*request, arrival_ns, *response));
+  auto finish = [this, context, reactor, &request, start, answer](
+                    const absl::StatusOr<ingest::Outcome>& outcome, const char* field) {
+    parts_.metrics.Observe({.door = kDoor,
+                            .outcome = outcome,
+                            .body_bytes = request.line_protocol().size(),
+                            .duration = std::chrono::steady_clock::now() - start});
+    Finish(context, reactor,
+           outcome.ok() ? answer(*outcome) : ToGrpc(outcome.status(), field, request.database()));
+  };
+  Admission admission = Admit(*context, request, stores);
+  if (!admission.status.ok()) {
+    finish(admission.status, admission.field);
+    return reactor;
+  }
+  parts_.workers.Post([context, run, finish, admission = std::move(admission)] {
+    absl::Status awaited = CheckAwaited(*context);
+    auto outcome = awaited.ok() ? run(*admission.write) : awaited;
+    finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
   });
   return reactor;
 }
 
-grpc::Status WriteService::Handle(const v1::WriteRequest& request, int64_t arrival_ns,
-                                  v1::WriteResponse& response) const {
-  auto database = storage::DatabaseName::Parse(request.database());
-  if (!database.ok()) return ToGrpc(database.status(), "database");
-  auto precision = FromProto(request.precision());
-  if (!precision.ok()) return ToGrpc(precision.status(), "precision");
-  absl::Status found = store_.FindDatabase(*database).status();
-  if (!found.ok()) return ToGrpc(found, "database", request.database());
-  if (request.line_protocol().size() > max_body_bytes_) {
-    return ToGrpc(absl::ResourceExhaustedError(
-        fmt::format("max request size ({} bytes) exceeded", max_body_bytes_)));
-  }
-  auto outcome = pipeline_.Write({
-      .database = *database,
-      .body = request.line_protocol(),
-      .precision = *precision,
-      .arrival_ns = arrival_ns,
-      .accept_partial = !request.has_accept_partial() || request.accept_partial(),
-      .no_sync = request.no_sync(),
-  });
-  if (absl::IsNotFound(outcome.status())) {
-    return ToGrpc(outcome.status(), "database", request.database());
-  }
-  if (!outcome.ok()) return ToGrpc(outcome.status(), "line_protocol");
-  bool partly = outcome->rejected > 0 && outcome->ingested > 0;
-  if (outcome->ingested == 0 || (partly && request.partial_as_error())) {
-    return RejectionStatus(*outcome);
-  }
-  FillResponse(*outcome, response);
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* context,
+                                              const v1::WriteRequest* request,
+                                              v1::WriteResponse* response) {
+  auto run = [this, request](ingest::WriteRequest write) {
+    write.accept_partial = !request->has_accept_partial() || request->accept_partial();
+    write.no_sync = request->no_sync();
+    return parts_.pipeline.Write(write);
+  };
+  auto answer = [request, response](const ingest::Outcome& outcome) {
+    bool partly = outcome.rejected > 0 && outcome.ingested > 0;
+    if (outcome.ingested == 0 || (partly && request->partial_as_error())) {
+      return RejectionStatus(outcome);
+    }
+    response->set_ingested_points(outcome.ingested);
+    response->set_rejected_lines(outcome.rejected);
+    Fill(outcome.rejections, *response->mutable_line_errors());
+    return grpc::Status::OK;
+  };
+  return Handle(context, *request, true, run, answer);
+}
+
+grpc::ServerUnaryReactor* WriteService::Validate(grpc::CallbackServerContext* context,
+                                                 const v1::ValidateRequest* request,
+                                                 v1::ValidateResponse* response) {
+  auto run = [this](const ingest::WriteRequest& write) { return parts_.pipeline.Validate(write); };
+  auto answer = [response](const ingest::Outcome& outcome) {
+    response->set_accepted_points(outcome.ingested);
+    response->set_rejected_lines(outcome.rejected);
+    Fill(outcome.rejections, *response->mutable_line_errors());
+    return grpc::Status::OK;
+  };
+  return Handle(context, *request, false, run, answer);
 }
 
 }  // namespace sluice::grpc_door

@@ -1,31 +1,63 @@
 #ifndef SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 #define SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 
+#include <memory>
+#include <optional>
+
+#include "server/auth/authority.h"
 #include "server/ingest/pipeline.h"
+#include "server/memory_budget.h"
+#include "server/observability/metrics.h"
+#include "server/readiness.h"
 #include "server/workers.h"
 #include "sluice/v1/write.grpc.pb.h"
-#include "storage/store.h"
 
 namespace sluice::grpc_door {
 
+// What the service is made of; all must outlive it.
+struct WriteParts {
+  const ingest::Pipeline& pipeline;
+  const auth::Authority& authority;
+  const server::Readiness& readiness;
+  server::MemoryBudget& budget;
+  observability::Metrics& metrics;
+  server::Workers& workers;
+};
+
 class WriteService final : public v1::WriteService::CallbackService {
  public:
-  // The references must outlive it.
-  WriteService(const storage::Store& store, const ingest::Pipeline& pipeline,
-               server::Workers& workers, size_t max_body_bytes)
-      : store_(store), pipeline_(pipeline), workers_(workers), max_body_bytes_(max_body_bytes) {}
+  WriteService(const WriteParts& parts, size_t max_body_bytes)
+      : parts_(parts), max_body_bytes_(max_body_bytes) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
                                   v1::WriteResponse* response) override;
+  grpc::ServerUnaryReactor* Validate(grpc::CallbackServerContext* context,
+                                     const v1::ValidateRequest* request,
+                                     v1::ValidateResponse* response) override;
 
  private:
-  grpc::Status Handle(const v1::WriteRequest& request, int64_t arrival_ns,
-                      v1::WriteResponse& response) const;
+  // What became of a call before it went to a worker.
+  struct Admission {
+    absl::Status status;
+    // The field that an error is about.
+    const char* field = "database";
+    // Of the memory that the body takes.
+    std::unique_ptr<server::MemoryBudget::Share> share = nullptr;
+    // There if `status` is OK.
+    std::optional<ingest::WriteRequest> write = std::nullopt;
+  };
 
-  const storage::Store& store_;
-  const ingest::Pipeline& pipeline_;
-  server::Workers& workers_;
+  // Everything that can be said without looking at the body, in the order of contract W-14. Nothing
+  // is done for a call that nobody waits for. `stores` says whether it is to write.
+  template <typename Request>
+  Admission Admit(const grpc::CallbackServerContext& context, const Request& request,
+                  bool stores) const;
+  template <typename Request, typename Run, typename Answer>
+  grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, const Request& request,
+                                   bool stores, Run run, Answer answer);
+
+  const WriteParts parts_;
   const size_t max_body_bytes_;
 };
 

@@ -1,6 +1,9 @@
 #include "server/http/connection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -27,9 +30,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using std::chrono::seconds;
 
-constexpr uint32_t kMaxHeadBytes = 64 << 10;
+constexpr uint32_t kMaxHeadBytes = 16 << 10;
 constexpr size_t kFirstBodyBytes = 16 << 10;
-constexpr size_t kMaxKeptBodyBytes = 256 << 10;
 // How much of a body that nobody wants is read so that the client gets to read the answer
 // (contract W-14), and how long that may take.
 constexpr size_t kMaxDrainBytes = size_t{64} << 20;
@@ -37,6 +39,9 @@ constexpr seconds kDrainTime(10);
 // How long a client may be silent: between requests, and within one.
 constexpr seconds kIdleTime(300);
 constexpr seconds kSilenceTime(30);
+// A body comes faster than this, on average, after kSilenceTime: who sends a byte now and then only
+// holds on to a connection and memory.
+constexpr size_t kMinBytesPerSecond = 1024;
 
 // Completes an operation with an error code in `ec` instead of an exception.
 auto Await(beast::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
@@ -46,14 +51,19 @@ bool IsHttpError(const beast::error_code& ec) {
   return ec.category() == beast::http::make_error_code(beast::http::error::bad_method).category();
 }
 
-RequestHead ToHead(const beast::http::request<beast::http::buffer_body>& request) {
-  RequestHead head;
-  head.method = std::string(request.method_string());
-  head.target = std::string(request.target());
-  for (const auto& field : request) {
-    head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-  }
-  return head;
+// Clients of this name read Retry-After as milliseconds, use up their attempts at once and lose the
+// batch (contract W-16).
+bool MisreadsRetryAfter(beast::string_view user_agent) {
+  return user_agent.starts_with("influxdb-client-js/");
+}
+
+std::string Show(const asio::ip::tcp::socket& socket) {
+  beast::error_code ec;
+  asio::ip::tcp::endpoint peer = socket.remote_endpoint(ec);
+  if (ec) return "";
+  std::string address = peer.address().to_string();
+  if (peer.address().is_v6()) address = fmt::format("[{}]", address);
+  return fmt::format("{}:{}", address, peer.port());
 }
 
 // Runs `work` on a worker and comes back to the caller's executor.
@@ -72,7 +82,8 @@ asio::awaitable<void> Run(server::Workers& workers, absl::AnyInvocable<void()> w
 
 std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
   if (size_ == capacity_) {
-    size_t capacity = std::max(kFirstBodyBytes, 2 * capacity_);
+    size_t capacity = std::min(std::max(kFirstBodyBytes, 2 * capacity_), size_ + limit);
+    if (!share_.Grow(capacity - capacity_).ok()) return {nullptr, 0};
     auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
     if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
     bytes_ = std::move(bytes);
@@ -82,14 +93,19 @@ std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
 }
 
 void BodyBuffer::Clear() {
-  size_ = 0;
-  if (capacity_ <= kMaxKeptBodyBytes) return;
   bytes_.reset();
+  size_ = 0;
   capacity_ = 0;
+  share_.Clear();
 }
 
-Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes)
-    : stream_(std::move(socket)), handler_(handler), max_body_bytes_(max_body_bytes) {}
+Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes,
+                       server::MemoryBudget& budget)
+    : stream_(std::move(socket)),
+      handler_(handler),
+      max_body_bytes_(max_body_bytes),
+      body_(budget),
+      peer_(Show(stream_.socket())) {}
 
 asio::awaitable<void> Connection::Run() {
   beast::error_code ignored;
@@ -114,17 +130,31 @@ void Connection::Cut() {
   stream_.close();
 }
 
+RequestHead Connection::HeadOf(const Parser& parser) const {
+  const auto& request = parser.get();
+  RequestHead head;
+  head.method = std::string(request.method_string());
+  head.target = std::string(request.target());
+  for (const auto& field : request) {
+    head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  head.peer = peer_;
+  return head;
+}
+
 // False when the connection is at its end.
 asio::awaitable<bool> Connection::ServeOne() {
   Parser parser;
   parser.header_limit(kMaxHeadBytes);
   // Bodies are limited where they are read.
   parser.body_limit(std::numeric_limits<uint64_t>::max());
+  // There may be thousands of idle connections: none keeps memory.
   body_.Clear();
+  if (buffer_.size() == 0) buffer_.shrink_to_fit();
   idle_ = true;
   if (!co_await ReadHead(parser)) co_return false;
   idle_ = false;
-  Beginning beginning = handler_(ToHead(parser.get()));
+  Beginning beginning = handler_(HeadOf(parser));
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);
   }
@@ -133,6 +163,9 @@ asio::awaitable<bool> Connection::ServeOne() {
       co_return false;
     case BodyEnd::kTooLarge:
       co_return co_await Answer(parser, TooLarge(max_body_bytes_), false);
+    case BodyEnd::kNoMemory:
+      co_return co_await Answer(
+          parser, Unavailable("the memory for the bodies of requests under way is used up"), false);
     case BodyEnd::kMalformed:
       co_return co_await Answer(parser, BadRequest("the body is not encoded as its headers say"),
                                 false);
@@ -174,8 +207,10 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
 
 // Bodies of known length bypass the parser: one copy less, and reads as long as the socket has.
 asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
+  const auto start = std::chrono::steady_clock::now();
   while (body_.size() < size) {
     auto [to, room] = body_.Prepare(size - body_.size());
+    if (room == 0) co_return BodyEnd::kNoMemory;
     if (buffer_.size() > 0) {
       size_t taken = asio::buffer_copy(asio::buffer(to, room), buffer_.data());
       buffer_.consume(taken);
@@ -183,7 +218,7 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
       continue;
     }
     beast::error_code ec;
-    stream_.expires_after(kSilenceTime);
+    ExpectMore(start);
     size_t read = co_await stream_.async_read_some(asio::buffer(to, room), Await(ec));
     if (ec) co_return BodyEnd::kCut;
     body_.Commit(read);
@@ -192,14 +227,16 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
 }
 
 asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
+  const auto start = std::chrono::steady_clock::now();
   while (!parser.is_done()) {
     // One byte more than allowed shows that there are too many.
     if (body_.size() > max_body_bytes_) co_return BodyEnd::kTooLarge;
     auto [to, room] = body_.Prepare(max_body_bytes_ + 1 - body_.size());
+    if (room == 0) co_return BodyEnd::kNoMemory;
     parser.get().body().data = to;
     parser.get().body().size = room;
     beast::error_code ec;
-    stream_.expires_after(kSilenceTime);
+    ExpectMore(start);
     co_await beast::http::async_read_some(stream_, buffer_, parser, Await(ec));
     body_.Commit(room - parser.get().body().size);
     if (ec == beast::http::error::partial_message) co_return BodyEnd::kCut;
@@ -208,6 +245,12 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
     }
   }
   co_return body_.size() > max_body_bytes_ ? BodyEnd::kTooLarge : BodyEnd::kComplete;
+}
+
+// Gives the next read of the body that began at `start` the time that it may take.
+void Connection::ExpectMore(std::chrono::steady_clock::time_point start) {
+  auto by_rate = start + kSilenceTime + seconds(body_.size() / kMinBytesPerSecond);
+  stream_.expires_at(std::min(by_rate, std::chrono::steady_clock::now() + kSilenceTime));
 }
 
 // Tells a client that asked first to send its body.
@@ -238,9 +281,11 @@ asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response
 
 asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {
   const bool head_only = parser.get().method() == beast::http::verb::head;
+  const bool no_retry_after = MisreadsRetryAfter(parser.get()[beast::http::field::user_agent]);
   beast::http::response<beast::http::string_body> message(
       static_cast<beast::http::status>(response.status), parser.get().version());
   for (const auto& [name, value] : response.headers) message.insert(name, value);
+  if (no_retry_after) message.erase(beast::http::field::retry_after);
   message.keep_alive(keep_alive);
   // A 204 has no length (RFC 9110, section 8.6).
   if (response.status != 204) message.content_length(response.body.size());
@@ -288,11 +333,10 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
 asio::awaitable<void> Connection::Drain() {
   beast::error_code ec;
   stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
-  auto [to, room] = body_.Prepare(kFirstBodyBytes);
-  if (room == 0) co_return;
+  std::array<char, 4096> forgotten;
   stream_.expires_after(kDrainTime);
   for (size_t drained = 0; !ec && drained < kMaxDrainBytes;) {
-    drained += co_await stream_.async_read_some(asio::buffer(to, room), Await(ec));
+    drained += co_await stream_.async_read_some(asio::buffer(forgotten), Await(ec));
   }
 }
 

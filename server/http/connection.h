@@ -1,8 +1,10 @@
 #ifndef SLUICE_SERVER_HTTP_CONNECTION_H_
 #define SLUICE_SERVER_HTTP_CONNECTION_H_
 
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -15,21 +17,28 @@
 #include <boost/beast/http/parser.hpp>
 
 #include "server/http/message.h"
+#include "server/memory_budget.h"
 
 namespace sluice::http {
 
-// Memory for a body: grows without being cleared first, and is given back when it was large.
+// Memory for a body: grows with what has come, without being cleared first, and is counted in a
+// budget.
 class BodyBuffer {
  public:
+  // The budget must outlive it.
+  explicit BodyBuffer(server::MemoryBudget& budget) : share_(budget) {}
+
   std::string_view text() const { return {bytes_.get(), size_}; }
   size_t size() const { return size_; }
 
-  // Room for some more bytes, at most `limit`; Commit says how many were written there.
+  // Room for some more bytes, at most `limit`, none where the budget is used up; Commit says how
+  // many were written there.
   std::pair<char*, size_t> Prepare(size_t limit);
   void Commit(size_t bytes) { size_ += bytes; }
   void Clear();
 
  private:
+  server::MemoryBudget::Share share_;
   std::unique_ptr<char[]> bytes_;
   size_t size_ = 0;
   size_t capacity_ = 0;
@@ -38,7 +47,8 @@ class BodyBuffer {
 // One client's connection, from its first request to its last. It runs on its socket's executor.
 class Connection {
  public:
-  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes);
+  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes,
+             server::MemoryBudget& budget);
 
   // Serves until the client leaves or the connection is cut.
   boost::asio::awaitable<void> Run();
@@ -50,15 +60,16 @@ class Connection {
   void Cut();
 
  private:
-  static constexpr size_t kMaxBufferedBytes = size_t{128} << 10;
+  static constexpr size_t kMaxBufferedBytes = size_t{32} << 10;
 
   using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;
 
   // What reading a body came to.
-  enum class BodyEnd { kComplete, kTooLarge, kMalformed, kCut };
+  enum class BodyEnd { kComplete, kTooLarge, kMalformed, kNoMemory, kCut };
 
+  RequestHead HeadOf(const Parser& parser) const;
   Awaitable<bool> ServeOne();
   Awaitable<bool> ReadHead(Parser& parser);
   Awaitable<BodyEnd> ReadBody(Parser& parser);
@@ -73,6 +84,7 @@ class Connection {
   Awaitable<void> Drain();
   Awaitable<Response> Later(const Deferred& deferred);
   Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
+  void ExpectMore(std::chrono::steady_clock::time_point start);
 
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
@@ -80,6 +92,7 @@ class Connection {
   // Bounds what a head, a chunk's extensions or trailers may take.
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;
+  std::string peer_;
   bool idle_ = true;
   bool closing_ = false;
 };

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 #include <libdeflate.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
-#include <memory>
+#include <cstring>
 
 #include "absl/strings/ascii.h"
 
@@ -16,52 +18,89 @@ struct FreeDecompressor {
     libdeflate_free_decompressor(decompressor);
   }
 };
+struct FreeContext {
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
 
 // How much larger than the compressed bytes the first attempt expects the result to be.
 constexpr size_t kExpectedRatio = 8;
-
-absl::Status Damaged(const char* what) {
-  return absl::InvalidArgumentError(std::string("invalid gzip body: ") + what);
-}
-
-// libdeflate wants room for a whole member, whose size is not known for certain before: the room
-// grows until it is enough, or too much.
-absl::StatusOr<std::string_view> Gunzip(std::string_view body, size_t max_bytes,
-                                        std::string& storage) {
-  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
-      libdeflate_alloc_decompressor());
-  storage.resize(std::min(max_bytes, std::max<size_t>(4096, kExpectedRatio * body.size())));
-  size_t size = 0;
-  while (!body.empty()) {
-    size_t used = 0;
-    size_t written = 0;
-    libdeflate_result result = libdeflate_gzip_decompress_ex(
-        decompressor.get(), body.data(), body.size(), storage.data() + size, storage.size() - size,
-        &used, &written);
-    if (result == LIBDEFLATE_SUCCESS) {
-      body.remove_prefix(used);
-      size += written;
-    } else if (result != LIBDEFLATE_INSUFFICIENT_SPACE) {
-      return Damaged("truncated, corrupt, or followed by something else");
-    } else if (storage.size() == max_bytes) {
-      return absl::ResourceExhaustedError(
-          fmt::format("max request size ({} bytes) exceeded", max_bytes));
-    } else {
-      storage.resize(std::min(max_bytes, 2 * storage.size()));
-    }
-  }
-  return std::string_view(storage).substr(0, size);
-}
+constexpr size_t kMinCapacity = 4096;
 
 }  // namespace
 
-absl::StatusOr<std::string_view> DecodeContent(std::string_view encoding, std::string_view body,
-                                               size_t max_bytes, std::string& storage) {
+absl::StatusOr<std::string_view> ContentDecoder::Decode(std::string_view encoding,
+                                                        std::string_view body) {
   std::string name = absl::AsciiStrToLower(absl::string_view(encoding.data(), encoding.size()));
   if (body.empty() || name.empty() || name == "identity") return body;
-  if (name == "gzip") return Gunzip(body, max_bytes, storage);
-  return absl::InvalidArgumentError(
-      fmt::format("unknown Content-Encoding '{}'; send the body as it is, or gzip", encoding));
+  if (name == "gzip") return DecodeAll("gzip", body, &ContentDecoder::Gunzip);
+  if (name == "zstd") return DecodeAll("zstd", body, &ContentDecoder::Unzstd);
+  return absl::InvalidArgumentError(fmt::format(
+      "unknown Content-Encoding '{}'; send the body as it is, or gzip or zstd", encoding));
+}
+
+// Both libraries want room for a whole member, whose size is not known for certain before: the room
+// grows until it is enough, or too much.
+absl::StatusOr<std::string_view> ContentDecoder::DecodeAll(const char* name, std::string_view body,
+                                                           DecodeMember decode) {
+  absl::Status room = Reserve(std::max(kMinCapacity, kExpectedRatio * body.size()));
+  while (room.ok() && !body.empty()) {
+    switch ((this->*decode)(body)) {
+      case End::kDone:
+        break;
+      case End::kDamaged:
+        return absl::InvalidArgumentError(fmt::format(
+            "invalid {} body: truncated, corrupt, or followed by something else", name));
+      case End::kNoRoom:
+        if (capacity_ == max_bytes_) {
+          return absl::ResourceExhaustedError(
+              fmt::format("max request size ({} bytes) exceeded", max_bytes_));
+        }
+        room = Reserve(2 * capacity_);
+    }
+  }
+  if (!room.ok()) return room;
+  return std::string_view(decoded_.get(), size_);
+}
+
+ContentDecoder::End ContentDecoder::Gunzip(std::string_view& body) {
+  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(
+      libdeflate_alloc_decompressor());
+  size_t used = 0;
+  size_t written = 0;
+  libdeflate_result result =
+      libdeflate_gzip_decompress_ex(decompressor.get(), body.data(), body.size(),
+                                    decoded_.get() + size_, capacity_ - size_, &used, &written);
+  if (result == LIBDEFLATE_INSUFFICIENT_SPACE) return End::kNoRoom;
+  if (result != LIBDEFLATE_SUCCESS) return End::kDamaged;
+  body.remove_prefix(used);
+  size_ += written;
+  return End::kDone;
+}
+
+// In one call, so that the result itself is the window, whatever size of it the frame asks for.
+ContentDecoder::End ContentDecoder::Unzstd(std::string_view& body) {
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
+  size_t frame = ZSTD_findFrameCompressedSize(body.data(), body.size());
+  if (ZSTD_isError(frame) != 0) return End::kDamaged;
+  size_t written = ZSTD_decompressDCtx(context.get(), decoded_.get() + size_, capacity_ - size_,
+                                       body.data(), frame);
+  if (ZSTD_isError(written) != 0) {
+    return ZSTD_getErrorCode(written) == ZSTD_error_dstSize_tooSmall ? End::kNoRoom : End::kDamaged;
+  }
+  body.remove_prefix(frame);
+  size_ += written;
+  return End::kDone;
+}
+
+absl::Status ContentDecoder::Reserve(size_t bytes) {
+  size_t capacity = std::min(max_bytes_, bytes);
+  absl::Status grown = share_.Grow(capacity - capacity_);
+  if (!grown.ok()) return grown;
+  auto larger = std::make_unique_for_overwrite<char[]>(capacity);
+  if (size_ > 0) std::memcpy(larger.get(), decoded_.get(), size_);
+  decoded_ = std::move(larger);
+  capacity_ = capacity;
+  return absl::OkStatus();
 }
 
 }  // namespace sluice::http

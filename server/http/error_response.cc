@@ -85,16 +85,22 @@ Response ErrorResponse(int status, std::string_view message, const nlohmann::ord
   response.status = status;
   response.headers = {{"Content-Type", "application/json"},
                       {"X-Influxdb-Error", HeaderText(message)}};
+  if (status >= 500) response.headers.emplace_back("X-Influx-Error", HeaderText(message));
   if (status == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
   response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return response;
 }
 
 Response ToResponse(const absl::Status& status) {
-  return Plain(HttpStatusOf(status.code()), std::string(status.message()));
+  const int http_status = HttpStatusOf(status.code());
+  // Who may not is told no more than who is not known (W-5).
+  if (http_status == 401) return Plain(401, "unauthorized access");
+  return Plain(http_status, std::string(status.message()));
 }
 
 Response BadRequest(std::string_view message) { return Plain(400, message); }
+
+Response Unavailable(std::string_view why) { return Plain(503, why); }
 
 Response TooLarge(size_t max_bytes) {
   return Plain(413, fmt::format("max request size ({} bytes) exceeded", max_bytes));

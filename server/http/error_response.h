@@ -13,7 +13,8 @@ namespace sluice::http {
 // The HTTP status for a canonical code: the switch of contract section 1.
 int HttpStatusOf(absl::StatusCode code);
 
-// A response with `body` and the headers of contract W-25; `message` is what the header tells.
+// A response with `body` and the headers of contract W-25; `message` is what the header tells. The
+// answer to a 5xx tells it a second time, under the name that Telegraf reads.
 Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body);
 
 // {"code":…,"message":…} for a failed request.
@@ -21,6 +22,8 @@ Response ToResponse(const absl::Status& status);
 
 // 400, for what is wrong with the request itself (W-4).
 Response BadRequest(std::string_view message);
+// 503 (W-9).
+Response Unavailable(std::string_view why);
 // 413 (W-7).
 Response TooLarge(size_t max_bytes);
 // 404 for a path that is no route, 405 with `allow` for a route without the method (W-10).

@@ -1,28 +1,57 @@
 #include "server/http/health_route.h"
 
-#include <fmt/format.h>
-
+#include <nlohmann/json.hpp>
 #include <string>
 
-namespace sluice::http {
+#include "server/http/error_response.h"
+#include "server/http/json_body.h"
+#include "server/http/parameters.h"
 
-void AddHealthRoutes(Router& router, std::string_view version) {
-  auto ping = [version = std::string(version)](const RequestHead&) {
-    Response response;
-    response.headers = {{"X-Influxdb-Version", version}, {"X-Influxdb-Build", "Sluice"}};
-    return Beginning(std::move(response));
+namespace sluice::http {
+namespace {
+
+Response Ping(std::string_view version) {
+  Response response;
+  response.headers = {{"X-Influxdb-Version", std::string(version)}, {"X-Influxdb-Build", "Sluice"}};
+  return response;
+}
+
+Response Health(std::string_view version) {
+  return JsonResponse(200, {{"name", "sluice"}, {"status", "pass"}, {"version", version}});
+}
+
+Response Ready(const server::Readiness& readiness) {
+  absl::Status ready = readiness.Check();
+  if (!ready.ok()) return ToResponse(ready);
+  return JsonResponse(200, {{"status", "ready"}});
+}
+
+}  // namespace
+
+void AddHealthRoutes(Router& router, std::string_view version, const server::Readiness& readiness,
+                     const observability::Metrics& metrics) {
+  auto add = [&](const char* path, auto answer) {
+    for (const char* method : {"GET", "HEAD"}) {
+      router.Add(method, path, [answer](const RequestHead&) { return Beginning(answer()); });
+    }
   };
-  router.Add("GET", "/ping", ping);
-  router.Add("HEAD", "/ping", ping);
-  auto health = [version = std::string(version)](const RequestHead&) {
+  add("/ping", [version = std::string(version)] { return Ping(version); });
+  add("/health", [version = std::string(version)] { return Health(version); });
+  add("/ready", [&readiness] { return Ready(readiness); });
+  add("/metrics", [&metrics] {
     Response response;
     response.status = 200;
-    response.headers = {{"Content-Type", "application/json"}};
-    response.body = fmt::format(R"({{"name":"sluice","status":"pass","version":"{}"}})", version);
-    return Beginning(std::move(response));
-  };
-  router.Add("GET", "/health", health);
-  router.Add("HEAD", "/health", health);
+    response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
+    response.body = metrics.Render();
+    return response;
+  });
+}
+
+Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version) {
+  std::string path = PathOf(head.target);
+  if (path == "/ping") return Ping(version);
+  if (path == "/health") return Health(version);
+  return Unavailable("the server is starting");
 }
 
 }  // namespace sluice::http

@@ -4,11 +4,19 @@
 #include <string_view>
 
 #include "server/http/router.h"
+#include "server/observability/metrics.h"
+#include "server/readiness.h"
 
 namespace sluice::http {
 
-// Adds GET and HEAD /ping and /health (contract W-40).
-void AddHealthRoutes(Router& router, std::string_view version);
+// Adds GET and HEAD for /ping and /health, which answer as long as the server lives; for /ready,
+// 503 and why while it takes no writes; and GET /metrics, for Prometheus (contract W-40). All
+// without a credential. The references must outlive the router.
+void AddHealthRoutes(Router& router, std::string_view version, const server::Readiness& readiness,
+                     const observability::Metrics& metrics);
+
+// What a server that is still starting answers: /ping and /health as above, 503 to all else.
+Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version);
 
 }  // namespace sluice::http
 

@@ -22,6 +22,8 @@ struct RequestHead {
   // Path and query, as sent.
   std::string target;
   std::vector<Header> headers;
+  // The client's address and port.
+  std::string peer;
 
   // The first header of that name, in any case; empty if there is none.
   std::string_view HeaderNamed(std::string_view name) const;

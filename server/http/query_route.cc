@@ -1,10 +1,11 @@
 #include "server/http/query_route.h"
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "server/http/access.h"
 #include "server/http/error_response.h"
+#include "server/http/json_body.h"
 #include "server/http/parameters.h"
 #include "server/http/result_format.h"
 #include "server/query/query.h"
@@ -29,19 +30,14 @@ absl::StatusOr<Asked> ParseQueryString(std::string_view text) {
                std::string(parameters->Get("format"))};
 }
 
-absl::StatusOr<Asked> ParseBody(std::string_view body) {
-  nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        "the body is not a JSON object; send {\"db\":\"NAME\",\"q\":\"SELECT …\"}");
-  }
+absl::StatusOr<Asked> ParseBody(std::string_view text) {
+  auto body = JsonBody::Parse(text, R"({"db":"NAME","q":"SELECT …"})");
+  if (!body.ok()) return body.status();
   Asked asked;
   for (auto [key, to] : {std::pair{"db", &asked.db}, {"q", &asked.q}, {"format", &asked.format}}) {
-    if (!json.contains(key) || json[key].is_null()) continue;
-    if (!json[key].is_string()) {
-      return absl::InvalidArgumentError(std::string("'") + key + "' is not a string");
-    }
-    *to = json[key].get<std::string>();
+    auto value = body->Text(key);
+    if (!value.ok()) return value.status();
+    *to = value->value_or("");
   }
   return asked;
 }
@@ -77,8 +73,8 @@ class QueryResult : public BodySource {
   bool done_ = false;
 };
 
-Response Answer(const storage::Store& store, const Asked& asked, int64_t arrival_ns,
-                std::chrono::milliseconds timeout) {
+Response Answer(const QueryParts& parts, const auth::Principal& principal, const Asked& asked,
+                int64_t arrival_ns, std::chrono::milliseconds timeout) {
   if (asked.db.empty() || asked.q.empty()) {
     return BadRequest("the parameters 'db', a database, and 'q', an SQL query, are required");
   }
@@ -86,7 +82,11 @@ Response Answer(const storage::Store& store, const Asked& asked, int64_t arrival
   if (!name.ok()) return ToResponse(name.status());
   auto format = ResultFormat::Create(asked.format);
   if (!format.ok()) return ToResponse(format.status());
-  auto query = query::Query::Open(store, {*std::move(name), asked.q, arrival_ns, timeout});
+  absl::Status found = parts.store.FindDatabase(*name).status();
+  if (found.ok()) found = principal.MayRead(asked.db);
+  if (!found.ok()) return ToResponse(found);
+  auto query = query::Query::Open(parts.store, parts.rejections,
+                                  {*std::move(name), asked.q, arrival_ns, timeout});
   if (!query.ok()) return ToResponse(query.status());
   Response response;
   response.status = 200;
@@ -102,15 +102,16 @@ Response Answer(const storage::Store& store, const Asked& asked, int64_t arrival
 
 }  // namespace
 
-void AddQueryRoutes(Router& router, const storage::Store& store, server::Workers& workers,
-                    std::chrono::milliseconds timeout) {
+void AddQueryRoutes(Router& router, const QueryParts& parts, std::chrono::milliseconds timeout) {
   auto add = [&](const char* method, auto parse) {
-    router.Add(method, "/api/v3/query_sql", [=, &store, &workers](const RequestHead& head) {
+    router.Add(method, "/api/v3/query_sql", [=](const RequestHead& head) -> Beginning {
+      absl::StatusOr<auth::Principal> principal = Identify(parts.authority, head);
+      if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       int64_t arrival_ns = storage::NowNs();
-      return Deferred{&workers, [=, &store](std::string_view body) {
+      return Deferred{&parts.workers, [=, principal = *principal](std::string_view body) {
                         absl::StatusOr<Asked> asked = parse(query, body);
-                        return asked.ok() ? Answer(store, *asked, arrival_ns, timeout)
+                        return asked.ok() ? Answer(parts, principal, *asked, arrival_ns, timeout)
                                           : ToResponse(asked.status());
                       }};
     });

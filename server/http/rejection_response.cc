@@ -52,6 +52,13 @@ Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial) {
   return ErrorResponse(400, error, {{"error", error}, {"data", DataOf(outcome)}});
 }
 
+Response DryRunRejection(const ingest::Outcome& outcome) {
+  std::string error =
+      fmt::format("dry run, nothing was written: {} points would be ingested, {} lines rejected",
+                  outcome.ingested, outcome.rejected);
+  return ErrorResponse(400, error, {{"error", error}, {"data", DataOf(outcome)}});
+}
+
 Response NoDatabaseV1(const absl::Status& status, std::string_view database) {
   std::string message(status.message());
   return ErrorResponse(404, message,

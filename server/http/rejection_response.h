@@ -16,6 +16,9 @@ Response Rejection(const ingest::Outcome& outcome);
 // The same as /api/v3/write_lp says it (W-24).
 Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial);
 
+// 400 for a dry run, in the same form.
+Response DryRunRejection(const ingest::Outcome& outcome);
+
 // 404 as /write says it (W-6, W-25), where `status` is that of the missing database.
 Response NoDatabaseV1(const absl::Status& status, std::string_view database);
 

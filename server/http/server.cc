@@ -32,8 +32,8 @@ constexpr std::chrono::milliseconds kAcceptPause(50);
 
 class AsioServer : public Server {
  public:
-  AsioServer(const ServerOptions& options, Handler handler)
-      : options_(options), handler_(std::move(handler)), acceptor_(context_) {}
+  AsioServer(const ServerOptions& options, server::MemoryBudget& budget, Handler handler)
+      : options_(options), budget_(budget), handler_(std::move(handler)), acceptor_(context_) {}
   ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen();
@@ -52,6 +52,7 @@ class AsioServer : public Server {
   void MakeRoom();
 
   const ServerOptions options_;
+  server::MemoryBudget& budget_;
   const Handler handler_;
   asio::io_context context_;
   tcp::acceptor acceptor_;
@@ -100,7 +101,7 @@ asio::awaitable<void> AsioServer::Accept() {
     }
     MakeRoom();
     auto connection =
-        std::make_shared<Connection>(std::move(socket), handler_, options_.max_body_bytes);
+        std::make_shared<Connection>(std::move(socket), handler_, options_.max_body_bytes, budget_);
     asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
   }
 }
@@ -163,8 +164,9 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      server::MemoryBudget& budget,
                                                       Handler handler) {
-  auto server = std::make_unique<AsioServer>(options, std::move(handler));
+  auto server = std::make_unique<AsioServer>(options, budget, std::move(handler));
   absl::Status listening = server->Listen();
   if (!listening.ok()) return listening;
   server->Serve();

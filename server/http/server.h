@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/http/message.h"
+#include "server/memory_budget.h"
 
 namespace sluice::http {
 
@@ -28,8 +29,11 @@ struct ServerOptions {
 // knows no route; `handler` answers everything that is a request.
 class Server {
  public:
-  // Listens and serves. Unavailable where the address cannot be had.
+  // Listens and serves. Unavailable where the address cannot be had. The bodies under way take
+  // their memory from `budget`, which must outlive the server; where it is used up, requests get
+  // 503.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       server::MemoryBudget& budget,
                                                        Handler handler);
   // Stops as Stop does, if that was not called.
   virtual ~Server() = default;

@@ -1,9 +1,11 @@
 #include "server/http/write_route.h"
 
+#include <chrono>
 #include <map>
 #include <string>
 
 #include "absl/strings/ascii.h"
+#include "server/http/access.h"
 #include "server/http/content_encoding.h"
 #include "server/http/error_response.h"
 #include "server/http/parameters.h"
@@ -66,79 +68,117 @@ absl::StatusOr<storage::DatabaseName> ParseDatabase(const Parameters& parameters
                                           : std::string(parameters.Get(parameter)));
 }
 
-absl::StatusOr<WriteRequest> ParseWrite(std::string_view query, Dialect dialect) {
-  absl::StatusOr<Parameters> parameters = Parameters::Parse(query);
-  if (!parameters.ok()) return parameters.status();
-  absl::StatusOr<storage::DatabaseName> database = ParseDatabase(*parameters, dialect);
+// A write up to its body.
+struct Asked {
+  WriteRequest write;
+  bool dry_run = false;
+};
+
+absl::StatusOr<Asked> ParseWrite(const Parameters& parameters, Dialect dialect) {
+  absl::StatusOr<storage::DatabaseName> database = ParseDatabase(parameters, dialect);
   if (!database.ok()) return database.status();
-  absl::StatusOr<Precision> precision = ParsePrecision(parameters->Get("precision"), dialect);
+  absl::StatusOr<Precision> precision = ParsePrecision(parameters.Get("precision"), dialect);
   if (!precision.ok()) return precision.status();
-  WriteRequest write{.database = *std::move(database), .body = {}, .precision = *precision};
-  if (dialect != Dialect::kV3) return write;
-  absl::StatusOr<bool> accept_partial = parameters->GetBool("accept_partial", true);
-  if (!accept_partial.ok()) return accept_partial.status();
-  absl::StatusOr<bool> no_sync = parameters->GetBool("no_sync", false);
-  if (!no_sync.ok()) return no_sync.status();
-  write.accept_partial = *accept_partial;
-  write.no_sync = *no_sync;
-  return write;
+  Asked asked{{.database = *std::move(database), .body = {}, .precision = *precision}};
+  if (dialect != Dialect::kV3) return asked;
+  for (auto [name, to] : {std::pair{"accept_partial", &asked.write.accept_partial},
+                          {"no_sync", &asked.write.no_sync},
+                          {"dry_run", &asked.dry_run}}) {
+    absl::StatusOr<bool> value = parameters.GetBool(name, *to);
+    if (!value.ok()) return value.status();
+    *to = *value;
+  }
+  return asked;
 }
 
 class WriteRoute {
  public:
-  WriteRoute(const ingest::Pipeline& pipeline, const storage::Store& store,
-             server::Workers& workers, size_t max_body_bytes, Dialect dialect)
-      : pipeline_(pipeline),
-        store_(store),
-        workers_(workers),
-        max_body_bytes_(max_body_bytes),
-        dialect_(dialect) {}
+  WriteRoute(const WriteParts& parts, size_t max_body_bytes, std::string path, Dialect dialect)
+      : parts_(parts), max_body_bytes_(max_body_bytes), path_(std::move(path)), dialect_(dialect) {}
 
   // In the order of contract W-14: what can be said without the body is said without it.
   Beginning Begin(const RequestHead& head) const {
-    absl::StatusOr<WriteRequest> write = ParseWrite(QueryOf(head.target), dialect_);
-    if (!write.ok()) return ToResponse(write.status());
-    write->arrival_ns = storage::NowNs();
-    absl::Status found = store_.FindDatabase(write->database).status();
-    if (!found.ok()) return Refuse(*write, found);
+    absl::StatusOr<Parameters> parameters = Parameters::Parse(QueryOf(head.target));
+    absl::StatusOr<auth::Principal> principal = IdentifyWriter(head, parameters);
+    if (!principal.ok()) return Refuse(principal.status());
+    if (!parameters.ok()) return Refuse(parameters.status());
+    absl::StatusOr<Asked> asked = ParseWrite(*parameters, dialect_);
+    if (!asked.ok()) return Refuse(asked.status());
+    absl::Status admitted = Admit(*asked, *principal);
+    if (!admitted.ok()) return Refuse(admitted, &asked->write.database);
+    asked->write.arrival_ns = storage::NowNs();
+    asked->write.origin = {path_, principal->name(), head.peer};
     std::string encoding(head.HeaderNamed("Content-Encoding"));
-    return Deferred{&workers_, [this, write = *std::move(write), encoding](std::string_view body) {
-                      return End(write, encoding, body);
+    return Deferred{&parts_.workers,
+                    [this, asked = *std::move(asked), encoding](std::string_view body) {
+                      return End(asked, encoding, body);
                     }};
   }
 
  private:
-  Response End(WriteRequest write, std::string_view encoding, std::string_view body) const {
-    std::string decoded;
-    absl::StatusOr<std::string_view> plain =
-        DecodeContent(encoding, body, max_body_bytes_, decoded);
-    if (!plain.ok()) return ToResponse(plain.status());
-    write.body = *plain;
-    absl::StatusOr<ingest::Outcome> outcome = pipeline_.Write(write);
-    if (!outcome.ok()) return Refuse(write, outcome.status());
+  // `/write` takes the token as a parameter too (W-39).
+  absl::StatusOr<auth::Principal> IdentifyWriter(
+      const RequestHead& head, const absl::StatusOr<Parameters>& parameters) const {
+    bool in_query = dialect_ == Dialect::kV1 && parameters.ok();
+    return Identify(parts_.authority, head, in_query ? parameters->Get("p") : "");
+  }
+
+  absl::Status Admit(const Asked& asked, const auth::Principal& principal) const {
+    absl::Status status = parts_.pipeline.CheckDatabase(asked.write.database);
+    if (status.ok()) status = principal.MayWrite(asked.write.database.text());
+    if (status.ok() && !asked.dry_run) status = parts_.readiness.Check();
+    return status;
+  }
+
+  Response End(const Asked& asked, std::string_view encoding, std::string_view body) const {
+    const auto start = std::chrono::steady_clock::now();
+    absl::StatusOr<ingest::Outcome> outcome = Run(asked, encoding, body);
+    Observe(outcome, body.size(), std::chrono::steady_clock::now() - start);
+    if (!outcome.ok()) return Translate(outcome.status(), &asked.write.database);
     if (outcome->rejected == 0) return Response();
-    return dialect_ == Dialect::kV3 ? RejectionV3(*outcome, write.accept_partial)
+    if (asked.dry_run) return DryRunRejection(*outcome);
+    return dialect_ == Dialect::kV3 ? RejectionV3(*outcome, asked.write.accept_partial)
                                     : Rejection(*outcome);
   }
 
-  Response Refuse(const WriteRequest& write, const absl::Status& status) const {
-    bool v1 = dialect_ == Dialect::kV1 && absl::IsNotFound(status);
-    return v1 ? NoDatabaseV1(status, write.database.text()) : ToResponse(status);
+  absl::StatusOr<ingest::Outcome> Run(const Asked& asked, std::string_view encoding,
+                                      std::string_view body) const {
+    ContentDecoder decoder(max_body_bytes_, parts_.budget);
+    absl::StatusOr<std::string_view> plain = decoder.Decode(encoding, body);
+    if (!plain.ok()) return plain.status();
+    WriteRequest write = asked.write;
+    write.body = *plain;
+    return asked.dry_run ? parts_.pipeline.Validate(write) : parts_.pipeline.Write(write);
   }
 
-  const ingest::Pipeline& pipeline_;
-  const storage::Store& store_;
-  server::Workers& workers_;
+  Response Refuse(const absl::Status& status,
+                  const storage::DatabaseName* database = nullptr) const {
+    Observe(status, 0, std::chrono::nanoseconds(0));
+    return Translate(status, database);
+  }
+
+  Response Translate(const absl::Status& status, const storage::DatabaseName* database) const {
+    bool v1 = dialect_ == Dialect::kV1 && absl::IsNotFound(status) && database != nullptr;
+    return v1 ? NoDatabaseV1(status, database->text()) : ToResponse(status);
+  }
+
+  void Observe(const absl::StatusOr<ingest::Outcome>& outcome, size_t body_bytes,
+               std::chrono::nanoseconds duration) const {
+    parts_.metrics.Observe(
+        {.door = path_, .outcome = outcome, .body_bytes = body_bytes, .duration = duration});
+  }
+
+  const WriteParts parts_;
   const size_t max_body_bytes_;
+  const std::string path_;
   const Dialect dialect_;
 };
 
 }  // namespace
 
-void AddWriteRoutes(Router& router, const ingest::Pipeline& pipeline, const storage::Store& store,
-                    server::Workers& workers, size_t max_body_bytes) {
+void AddWriteRoutes(Router& router, const WriteParts& parts, size_t max_body_bytes) {
   auto add = [&](const char* path, Dialect dialect) {
-    auto route = std::make_shared<WriteRoute>(pipeline, store, workers, max_body_bytes, dialect);
+    auto route = std::make_shared<WriteRoute>(parts, max_body_bytes, path, dialect);
     router.Add("POST", path, [route](const RequestHead& head) { return route->Begin(head); });
   };
   add("/write", Dialect::kV1);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice::ingest {
@@ -24,8 +25,14 @@ enum class Reason {
   kBeyondRetention,
 };
 
+// In lower case: "type_conflict".
+std::string_view Name(Reason reason);
+
 // How many rejections an outcome tells in full (contract W-21).
 inline constexpr size_t kMaxRejections = 100;
+// How much the told rejections of a dry run may take, in bytes: gRPC clients take answers of up to
+// 4 MiB.
+inline constexpr size_t kMaxToldBytes = size_t{2} << 20;
 // How much of a rejected line is quoted, in bytes (contract W-23).
 inline constexpr size_t kMaxExcerptBytes = 200;
 
@@ -55,7 +62,7 @@ struct Rejection {
 struct Outcome {
   int64_t ingested = 0;
   int64_t rejected = 0;
-  // The first kMaxRejections of them, in the order of the body.
+  // The first of them, in the order of the body: kMaxRejections of a write.
   std::vector<Rejection> rejections;
 };
 

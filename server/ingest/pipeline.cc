@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <optional>
 
 #include "server/ingest/utf8.h"
@@ -39,11 +40,23 @@ Reason ReasonOf(SyntaxError error) {
   return Reason::kSyntax;
 }
 
+// How many rejections an outcome tells in full, and how many bytes they may take.
+struct Telling {
+  size_t max_rejections;
+  size_t max_bytes;
+};
+constexpr Telling kTellFirst = {kMaxRejections, std::numeric_limits<size_t>::max()};
+constexpr Telling kTellAll = {std::numeric_limits<size_t>::max(), kMaxToldBytes};
+
 // Reads a request's lines into a draft, and keeps count of what became of them.
 class Reading {
  public:
-  Reading(const WriteRequest& request, int64_t min_time_ns, Draft& draft)
-      : request_(request), min_time_ns_(min_time_ns), draft_(draft), reader_(request.body) {}
+  Reading(const WriteRequest& request, int64_t min_time_ns, const Telling& telling, Draft& draft)
+      : request_(request),
+        min_time_ns_(min_time_ns),
+        telling_(telling),
+        draft_(draft),
+        reader_(request.body) {}
 
   Outcome ReadAll() {
     while (reader_.Next()) {
@@ -79,7 +92,10 @@ class Reading {
   }
 
   void Reject(Objection objection) {
-    if (++outcome_.rejected > static_cast<int64_t>(kMaxRejections)) return;
+    ++outcome_.rejected;
+    if (outcome_.rejections.size() == telling_.max_rejections || told_bytes_ > telling_.max_bytes) {
+      return;
+    }
     Rejection rejection;
     rejection.line_number = reader_.LineNumber();
     rejection.begin = reader_.begin();
@@ -90,42 +106,107 @@ class Reading {
     rejection.table = lineprotocol::CutUtf8(reader_.line().measurement, kMaxShownNameBytes);
     rejection.column = std::move(objection.column);
     rejection.excerpt = lineprotocol::CutUtf8(reader_.text(), kMaxExcerptBytes);
+    told_bytes_ += sizeof(Rejection) + rejection.message.size() + rejection.excerpt.size();
     outcome_.rejections.push_back(std::move(rejection));
   }
 
   const WriteRequest& request_;
   const int64_t min_time_ns_;
+  const Telling telling_;
   Draft& draft_;
   LineReader reader_;
   Outcome outcome_;
+  size_t told_bytes_ = 0;
 };
+
+// Reads all lines into the draft. `database` is null where the write is to make it.
+absl::StatusOr<Outcome> Judge(const WriteRequest& request, const storage::Database* database,
+                              const Telling& telling, Draft& draft) {
+  int64_t min_time_ns = database == nullptr ? std::numeric_limits<int64_t>::min()
+                                            : database->record().MinTimeNs(request.arrival_ns);
+  Outcome outcome = Reading(request, min_time_ns, telling, draft).ReadAll();
+  if (outcome.ingested + outcome.rejected == 0) {
+    return absl::InvalidArgumentError(
+        "no points: the body has no line of line protocol besides blank lines and comments");
+  }
+  if (outcome.rejected > 0 && !request.accept_partial) outcome.ingested = 0;
+  return outcome;
+}
 
 }  // namespace
 
-absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
-  auto database = store_.FindDatabase(request.database);
-  if (!database.ok()) return database.status();
-  absl::Status utf8 = CheckUtf8(request.body);
-  if (!utf8.ok()) return utf8;
-  int64_t min_time_ns = (*database)->record().MinTimeNs(request.arrival_ns);
+// Null where there is no such database and a write is to make it.
+absl::StatusOr<Pipeline::DatabasePtr> Pipeline::Find(const storage::DatabaseName& name) const {
+  absl::StatusOr<DatabasePtr> database = store_.FindDatabase(name);
+  if (absl::IsNotFound(database.status()) && options_.create_databases) return nullptr;
+  return database;
+}
 
-  while (true) {
-    Draft draft((*database)->schema(), limits_);
-    Outcome outcome = Reading(request, min_time_ns, draft).ReadAll();
-    if (outcome.ingested + outcome.rejected == 0) {
-      return absl::InvalidArgumentError(
-          "no points: the body has no line of line protocol besides blank lines and comments");
-    }
-    if (outcome.rejected > 0 && !request.accept_partial) outcome.ingested = 0;
-    if (outcome.ingested == 0) return outcome;
+absl::Status Pipeline::CheckDatabase(const storage::DatabaseName& name) const {
+  return Find(name).status();
+}
 
-    absl::Status committed =
-        (*database)->Commit(draft.Finish(), request.no_sync ? storage::Durability::kUnsynced
-                                                            : storage::Durability::kSynced);
-    if (committed.ok()) return outcome;
-    // Another request changed the schema meanwhile: judge again by the new one.
-    if (!absl::IsAborted(committed)) return committed;
+Draft Pipeline::DraftFor(const DatabasePtr& database) const {
+  if (database == nullptr) {
+    return Draft(std::make_shared<const storage::DatabaseSchema>(), options_.limits);
   }
+  storage::DatabaseSettings settings = database->record().settings;
+  Limits limits = options_.limits;
+  if (settings.max_tables) limits.max_tables = *settings.max_tables;
+  if (settings.max_columns) limits.max_columns = *settings.max_columns;
+  return Draft(database->schema(), limits);
+}
+
+// Aborted where the draft was judged by what is no longer so.
+absl::Status Pipeline::Commit(const WriteRequest& request, DatabasePtr database,
+                              Draft& draft) const {
+  if (database == nullptr) {
+    absl::Status created = store_.CreateDatabase(request.database, {}).status();
+    return created.ok() || absl::IsAlreadyExists(created)
+               ? absl::AbortedError("the database has just been made")
+               : created;
+  }
+  return database->Commit(draft.Finish(), request.no_sync ? storage::Durability::kUnsynced
+                                                          : storage::Durability::kSynced);
+}
+
+absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
+  absl::StatusOr<DatabasePtr> database = Find(request.database);
+  absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
+  if (!utf8.ok()) return utf8;
+  while (database.ok()) {
+    Draft draft = DraftFor(*database);
+    absl::StatusOr<Outcome> outcome = Judge(request, database->get(), kTellFirst, draft);
+    if (!outcome.ok()) return outcome;
+    absl::Status committed;
+    if (outcome->ingested > 0) {
+      if (request.should_stop && request.should_stop()) {
+        return absl::CancelledError("the client no longer waits; nothing was ingested");
+      }
+      committed = Commit(request, *database, draft);
+    }
+    if (committed.ok()) {
+      if (*database != nullptr) {
+        log_.Add((*database)->record().id, request.arrival_ns, request.origin, outcome->rejections);
+      }
+      return outcome;
+    }
+    // Another request changed the schema meanwhile, or the database is new, or has been dropped
+    // and is to be made again: judge again.
+    bool again =
+        absl::IsAborted(committed) || (absl::IsNotFound(committed) && options_.create_databases);
+    if (!again) return committed;
+    database = Find(request.database);
+  }
+  return database.status();
+}
+
+absl::StatusOr<Outcome> Pipeline::Validate(const WriteRequest& request) const {
+  absl::StatusOr<DatabasePtr> database = Find(request.database);
+  absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
+  if (!utf8.ok()) return utf8;
+  Draft draft = DraftFor(*database);
+  return Judge(request, database->get(), kTellAll, draft);
 }
 
 }  // namespace sluice::ingest

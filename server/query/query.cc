@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "server/query/functions.h"
+#include "server/query/rejection_table.h"
 #include "server/query/table_module.h"
 #include "server/query/time_collation.h"
 
@@ -69,7 +70,7 @@ class SqliteQuery : public Query {
   explicit SqliteQuery(std::chrono::milliseconds timeout) : deadline_(Clock::now() + timeout) {}
 
   absl::Status Start(std::shared_ptr<const storage::Snapshot> snapshot,
-                     const QueryRequest& request);
+                     const ingest::RejectionLog& log, const QueryRequest& request);
 
   const std::vector<Column>& columns() const override { return columns_; }
   absl::StatusOr<bool> Next(Row& row) override;
@@ -93,8 +94,9 @@ class SqliteQuery : public Query {
 };
 
 absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapshot,
-                                const QueryRequest& request) {
+                                const ingest::RejectionLog& log, const QueryRequest& request) {
   source_.min_time_ns = snapshot->record().MinTimeNs(request.arrival_ns);
+  const uint32_t database_id = snapshot->record().id;
   source_.snapshot = std::move(snapshot);
   source_.should_stop = [this] { return ShouldStop(); };
   static const sqlite3_int64 kHeapLimit = sqlite3_hard_heap_limit64(kMaxHeapBytes);
@@ -109,6 +111,7 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
     return absl::InternalError("cannot set up an SQLite connection");
   }
   absl::Status added = AddTables(connection, source_, request.sql);
+  if (added.ok()) added = AddRejectionTable(connection, log, database_id, request.sql);
   if (!added.ok()) return added;
   // SQLite sets these up at their first use, which the authorizer would not let it do.
   sqlite3_exec(connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", nullptr, nullptr,
@@ -241,13 +244,14 @@ bool SqliteQuery::ShouldStop() const { return stopping || cancelled_ || Clock::n
 void StopQueries() { stopping = true; }
 
 absl::StatusOr<std::unique_ptr<Query>> Query::Open(const storage::Store& store,
+                                                   const ingest::RejectionLog& log,
                                                    const QueryRequest& request) {
   auto database = store.FindDatabase(request.database);
   if (!database.ok()) return database.status();
   auto snapshot = (*database)->TakeSnapshot();
   if (!snapshot.ok()) return snapshot.status();
   auto query = std::make_unique<SqliteQuery>(request.timeout);
-  absl::Status started = query->Start(*std::move(snapshot), request);
+  absl::Status started = query->Start(*std::move(snapshot), log, request);
   if (!started.ok()) return started;
   return query;
 }

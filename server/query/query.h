@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/ingest/rejection_log.h"
 #include "server/query/value.h"
 #include "storage/store.h"
 
@@ -28,6 +29,7 @@ class Query {
   // Checks and starts the query. InvalidArgument where the SQL is wrong, does anything but read, or
   // is not one statement; NotFound where there is no such database.
   static absl::StatusOr<std::unique_ptr<Query>> Open(const storage::Store& store,
+                                                     const ingest::RejectionLog& log,
                                                      const QueryRequest& request);
   virtual ~Query() = default;
 

@@ -52,8 +52,6 @@ std::string_view Declaration(ColumnType type) {
   return "";
 }
 
-constexpr std::string_view kTimeDeclaration = "TEXT_TIME";
-
 std::string QuoteName(std::string_view name) {
   std::string quoted = "\"";
   for (char c : name) {
@@ -345,9 +343,11 @@ sqlite3_module MakeModule() {
   return module;
 }
 
-// SQLite keeps names that begin with "sqlite_" for itself.
+// SQLite keeps names that begin with "sqlite_" for itself, and so do we one name.
 std::string TableName(const std::string& name) {
-  return absl::StartsWithIgnoreCase(name, "sqlite_") ? fmt::format("_{}", name) : name;
+  bool reserved =
+      absl::StartsWithIgnoreCase(name, "sqlite_") || absl::AsciiStrToLower(name) == kRejectionTable;
+  return reserved ? fmt::format("_{}", name) : name;
 }
 
 // A table is named only where its name occurs in the text; a name with a quote is written otherwise

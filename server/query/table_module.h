@@ -15,6 +15,12 @@ struct sqlite3;
 
 namespace sluice::query {
 
+// The declared type of a column of times; see TypeOfDeclaration.
+inline constexpr std::string_view kTimeDeclaration = "TEXT_TIME";
+
+// A table of our own, see rejection_table.h.
+inline constexpr std::string_view kRejectionTable = "sluice_rejections";
+
 // What the virtual tables of one connection share.
 struct TableSource {
   std::shared_ptr<const storage::Snapshot> snapshot;

@@ -19,7 +19,11 @@ class PipelineTest : public testing::Test {
   PipelineTest() { store_->CreateDatabase(name_, {}).value(); }
 
   absl::StatusOr<Outcome> Write(std::string_view body) {
-    return Pipeline(*store_, limits_).Write({.database = name_, .body = body});
+    return Open().Write({.database = name_, .body = body});
+  }
+  Pipeline Open() { return Pipeline(*store_, log_, options_); }
+  std::vector<RejectionLog::Entry> Kept() {
+    return log_.List(store_->FindDatabase(name_).value()->record().id, 100);
   }
   std::shared_ptr<const storage::DatabaseSchema> Schema() {
     return store_->FindDatabase(name_).value()->schema();
@@ -28,7 +32,8 @@ class PipelineTest : public testing::Test {
   fixture::TempDir dir_;
   std::unique_ptr<storage::Store> store_ = storage::OpenRocksDbStore(dir_.path()).value();
   storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
-  Limits limits_;
+  RejectionLog log_;
+  PipelineOptions options_;
 };
 
 TEST_F(PipelineTest, ConcurrentRequestsThatFixTheSameColumnAgreeOnItsType) {
@@ -62,7 +67,7 @@ TEST_F(PipelineTest, ConcurrentRequestsThatFixTheSameColumnAgreeOnItsType) {
 }
 
 TEST_F(PipelineTest, ConcurrentRequestsDoNotExceedTheTableLimit) {
-  limits_.max_tables = 10;
+  options_.limits.max_tables = 10;
   std::atomic<int64_t> ingested = 0;
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {
@@ -103,11 +108,13 @@ TEST_F(PipelineTest, LinesAfterTheHundredthRejectionAreStillIngested) {
 
 TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
   constexpr int64_t kSecond = 1'000'000'000;
-  ASSERT_TRUE(store_->UpdateDatabase(name_, [](storage::DatabaseSettings& s) { s.retention_ns = 10 * kSecond; }).ok());
-  auto outcome = Pipeline(*store_, limits_)
-                     .Write({.database = name_,
-                             .body = "m f=1 89999999999\nm f=2 90000000000",
-                             .arrival_ns = 100 * kSecond});
+  ASSERT_TRUE(store_
+                  ->UpdateDatabase(
+                      name_, [](storage::DatabaseSettings& s) { s.retention_ns = 10 * kSecond; })
+                  .ok());
+  auto outcome = Open().Write({.database = name_,
+                               .body = "m f=1 89999999999\nm f=2 90000000000",
+                               .arrival_ns = 100 * kSecond});
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->ingested, 1);
   ASSERT_EQ(outcome->rejections.size(), 1u);
@@ -121,6 +128,77 @@ TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
 TEST_F(PipelineTest, ADroppedDatabaseIsNotFound) {
   ASSERT_TRUE(store_->DropDatabase(name_).ok());
   EXPECT_EQ(Write("home f=1").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(PipelineTest, ADatabasesOwnLimitsGoBeforeTheServers) {
+  options_.limits.max_tables = 1;
+  EXPECT_EQ(Write("a f=1\nb f=1")->ingested, 1);
+  auto raise = [](storage::DatabaseSettings& s) { s.max_tables = 2; };
+  ASSERT_TRUE(store_->UpdateDatabase(name_, raise).ok());
+  EXPECT_EQ(Write("b f=1\nc f=1")->ingested, 1);
+  auto widen = [](storage::DatabaseSettings& s) { s.max_columns = 2; };
+  ASSERT_TRUE(store_->UpdateDatabase(name_, widen).ok());
+  EXPECT_EQ(Write("a f=1 1\na g=1 2")->rejections[0].reason, Reason::kColumnLimit);
+}
+
+TEST_F(PipelineTest, ADropFreesTheLimitsAtOnce) {
+  options_.limits.max_tables = 1;
+  EXPECT_EQ(Write("a f=1")->ingested, 1);
+  EXPECT_EQ(Write("b f=1")->ingested, 0);
+  ASSERT_TRUE(store_->DropDatabase(name_).ok());
+  store_->CreateDatabase(name_, {}).value();
+  EXPECT_EQ(Write("b f=\"x\"")->ingested, 1);
+}
+
+TEST_F(PipelineTest, ValidateJudgesEverythingAndStoresNothing) {
+  std::string body = "a f=1 1\na f=\"x\" 2\n";
+  for (int i = 0; i < 150; ++i) body += "bad\n";
+  Outcome outcome = Open().Validate({.database = name_, .body = body}).value();
+  EXPECT_EQ(outcome.ingested, 1);
+  EXPECT_EQ(outcome.rejected, 151);
+  EXPECT_EQ(outcome.rejections.size(), 151u);
+  EXPECT_EQ(Schema()->table_count(), 0u);
+  EXPECT_TRUE(Kept().empty());
+}
+
+TEST_F(PipelineTest, ValidateTellsNoMoreThanAnAnswerHolds) {
+  std::string body;
+  for (int i = 0; i < 100'000; ++i) body += "bad\n";
+  Outcome outcome = Open().Validate({.database = name_, .body = body}).value();
+  EXPECT_EQ(outcome.rejected, 100'000);
+  EXPECT_GT(outcome.rejections.size(), 5'000u);
+  EXPECT_LT(outcome.rejections.size(), 50'000u);
+}
+
+TEST_F(PipelineTest, ARequestThatShouldStopIngestsNothing) {
+  auto outcome =
+      Open().Write({.database = name_, .body = "a f=1", .should_stop = [] { return true; }});
+  EXPECT_EQ(outcome.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Schema()->table_count(), 0u);
+}
+
+TEST_F(PipelineTest, KeepsWhatItRejected) {
+  const Origin origin = {.door = "grpc", .principal = "collector", .peer = "10.0.0.1:5"};
+  auto outcome = Open().Write(
+      {.database = name_, .body = "a f=1\nbad\na f=\"x\"", .arrival_ns = 7, .origin = origin});
+  ASSERT_TRUE(outcome.ok());
+  std::vector<RejectionLog::Entry> kept = Kept();
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0]->rejection.line_number, 3);
+  EXPECT_EQ(kept[0]->origin, origin);
+  EXPECT_EQ(kept[0]->time_ns, 7);
+  EXPECT_EQ(kept[1]->rejection.line_number, 2);
+}
+
+TEST_F(PipelineTest, MakesADatabaseOnlyWhereItIsToldToAndSomethingIsIngested) {
+  ASSERT_TRUE(store_->DropDatabase(name_).ok());
+  options_.create_databases = true;
+  EXPECT_TRUE(Open().CheckDatabase(name_).ok());
+  EXPECT_EQ(Write("bad")->rejected, 1);
+  EXPECT_FALSE(store_->FindDatabase(name_).ok());
+  EXPECT_EQ(Write("a f=1\nbad")->ingested, 1);
+  EXPECT_EQ(Schema()->table_count(), 1u);
+  EXPECT_EQ(Kept().size(), 1u);
 }
 
 }  // namespace

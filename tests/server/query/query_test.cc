@@ -29,13 +29,13 @@ class QueryTest : public testing::Test {
   QueryTest() { store_->CreateDatabase(name_, {}).value(); }
 
   void Write(std::string_view body) {
-    auto outcome = ingest::Pipeline(*store_, {}).Write({.database = name_, .body = body});
+    auto outcome = ingest::Pipeline(*store_, log_).Write({.database = name_, .body = body});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
   }
 
   absl::StatusOr<std::unique_ptr<Query>> Open(const std::string& sql) {
-    return Query::Open(*store_, {name_, sql, arrival_ns_, timeout_});
+    return Query::Open(*store_, log_, {name_, sql, arrival_ns_, timeout_});
   }
 
   // One text for each row, its values separated by '|'; the error's message where there is one.
@@ -56,6 +56,7 @@ class QueryTest : public testing::Test {
   }
 
   fixture::TempDir dir_;
+  ingest::RejectionLog log_;
   std::unique_ptr<storage::Store> store_ = storage::OpenRocksDbStore(dir_.path()).value();
   storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
   int64_t arrival_ns_ = 0;
@@ -214,7 +215,9 @@ TEST_F(QueryTest, MistakesAreExplained) {
 
 TEST_F(QueryTest, ExpiredPointsAreNotSeen) {
   Write("m v=1i 1000\nm v=2i 2000");
-  ASSERT_TRUE(store_->UpdateDatabase(name_, [](storage::DatabaseSettings& s) { s.retention_ns = 500; }).ok());
+  ASSERT_TRUE(
+      store_->UpdateDatabase(name_, [](storage::DatabaseSettings& s) { s.retention_ns = 500; })
+          .ok());
   arrival_ns_ = 2100;
   EXPECT_EQ(Select("SELECT v FROM m"), Rows{"2i"});
   EXPECT_EQ(Select("SELECT v FROM m WHERE time >= 0"), Rows{"2i"});
@@ -249,6 +252,32 @@ TEST_F(QueryTest, ARunningQueryKeepsItsMoment) {
   int rows = 0;
   while (query->Next(row).value()) ++rows;
   EXPECT_EQ(rows, 2);
+}
+
+TEST_F(QueryTest, ShowsWhatWasRejectedTheNewestFirst) {
+  ingest::Pipeline pipeline(*store_, log_);
+  for (std::string body : {"m f=1\nbad", "m f=\"x\""}) {
+    auto outcome = pipeline.Write({.database = name_,
+                                   .body = body,
+                                   .arrival_ns = 5,
+                                   .origin = {"/write", "collector", "10.0.0.1:9"}});
+    ASSERT_TRUE(outcome.ok());
+  }
+  EXPECT_THAT(
+      Select("SELECT time, principal, peer, door, line, reason, table_name, column_name, "
+             "excerpt FROM sluice_rejections"),
+      testing::ElementsAre("1970-01-01T00:00:00.000000005Z|collector|10.0.0.1:9|/write|1i|"
+                           "type_conflict|m|f|m f=\"x\"",
+                           "1970-01-01T00:00:00.000000005Z|collector|10.0.0.1:9|/write|2i|syntax|"
+                           "bad||bad"));
+  EXPECT_THAT(Select("SELECT count(*) FROM Sluice_Rejections WHERE time > '2020-01-01'"),
+              testing::ElementsAre("0i"));
+  EXPECT_THAT(Select("SELECT name FROM sqlite_schema"), testing::ElementsAre("m"));
+}
+
+TEST_F(QueryTest, ATableNamedLikeTheRejectionsIsStillThere) {
+  Write("sluice_rejections f=7i 1");
+  EXPECT_THAT(Select("SELECT f FROM _sluice_rejections"), testing::ElementsAre("7i"));
 }
 
 }  // namespace

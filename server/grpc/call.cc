@@ -1,0 +1,46 @@
+#include "server/grpc/call.h"
+
+#include <chrono>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
+#include "server/auth/credential.h"
+#include "server/grpc/status.h"
+#include "storage/timestamp.h"
+
+namespace sluice::grpc_door {
+
+absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
+                                         const grpc::CallbackServerContext& context) {
+  std::optional<std::string> token;
+  auto found = context.client_metadata().find("authorization");
+  if (found != context.client_metadata().end()) {
+    token = auth::TokenIn({found->second.data(), found->second.size()});
+  }
+  return authority.Identify(token, storage::NowNs());
+}
+
+// gRPC says ipv4:10.0.0.1:5000 or ipv6:%5B::1%5D:5000.
+std::string PeerOf(const grpc::CallbackServerContext& context) {
+  std::string peer = context.peer();
+  if (absl::StartsWith(peer, "ipv4:") || absl::StartsWith(peer, "ipv6:")) peer.erase(0, 5);
+  return absl::StrReplaceAll(peer, {{"%5B", "["}, {"%5D", "]"}});
+}
+
+absl::Status CheckAwaited(const grpc::CallbackServerContext& context) {
+  if (context.deadline() <= std::chrono::system_clock::now()) {
+    return absl::DeadlineExceededError("the deadline has passed; nothing was ingested");
+  }
+  if (context.IsCancelled()) {
+    return absl::CancelledError("the call was cancelled; nothing was ingested");
+  }
+  return absl::OkStatus();
+}
+
+void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context) {
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return;
+  context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(kRetryDelayMs));
+}
+
+}  // namespace sluice::grpc_door

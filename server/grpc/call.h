@@ -1,0 +1,38 @@
+#ifndef SLUICE_SERVER_GRPC_CALL_H_
+#define SLUICE_SERVER_GRPC_CALL_H_
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/auth/authority.h"
+
+// What every handler does with its call.
+
+namespace sluice::grpc_door {
+
+// Who makes a call, by its metadata `authorization`. Unauthenticated as Authority::Identify.
+absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
+                                         const grpc::CallbackServerContext& context);
+
+// The client's address and port, such as 10.0.0.1:5000 or [::1]:5000.
+std::string PeerOf(const grpc::CallbackServerContext& context);
+
+// OK while somebody may wait for the answer; DeadlineExceeded or Cancelled afterwards.
+absl::Status CheckAwaited(const grpc::CallbackServerContext& context);
+
+// Adds the trailer `grpc-retry-pushback-ms` where `status` is UNAVAILABLE (contract W-9).
+void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context);
+
+// Ends the call.
+template <typename Reactor>
+void Finish(grpc::CallbackServerContext* context, Reactor* reactor, const grpc::Status& status) {
+  AddPushback(status, *context);
+  reactor->Finish(status);
+}
+
+}  // namespace sluice::grpc_door
+
+#endif  // SLUICE_SERVER_GRPC_CALL_H_

@@ -1,0 +1,24 @@
+#include "server/memory_budget.h"
+
+#include <fmt/format.h>
+
+namespace sluice::server {
+
+absl::Status MemoryBudget::Share::Grow(size_t bytes) {
+  size_t used = budget_.used_bytes_;
+  do {
+    if (bytes > budget_.max_bytes_ - used) {
+      return absl::UnavailableError(fmt::format(
+          "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));
+    }
+  } while (!budget_.used_bytes_.compare_exchange_weak(used, used + bytes));
+  bytes_ += bytes;
+  return absl::OkStatus();
+}
+
+void MemoryBudget::Share::Clear() {
+  budget_.used_bytes_ -= bytes_;
+  bytes_ = 0;
+}
+
+}  // namespace sluice::server

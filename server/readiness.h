@@ -1,0 +1,34 @@
+#ifndef SLUICE_SERVER_READINESS_H_
+#define SLUICE_SERVER_READINESS_H_
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "storage/store.h"
+
+namespace sluice::server {
+
+// Whether the server takes writes now: the answer to /ready, and of every write that comes while it
+// does not (contract W-9). Safe for use by many threads.
+class Readiness {
+ public:
+  // `store` must outlive it.
+  explicit Readiness(const storage::Store& store) : store_(store) {}
+
+  // From now on the server only ends what is under way.
+  void Drain() { draining_ = true; }
+
+  // Unavailable, and why. Costs nothing.
+  absl::Status Check() const {
+    if (draining_) return absl::UnavailableError("the server is shutting down");
+    return store_.CheckWritable();
+  }
+
+ private:
+  const storage::Store& store_;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace sluice::server
+
+#endif  // SLUICE_SERVER_READINESS_H_

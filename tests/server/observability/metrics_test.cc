@@ -1,0 +1,43 @@
+#include "server/observability/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sluice::observability {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(MetricsTest, CountsWrites) {
+  Metrics metrics;
+  ingest::Outcome partial;
+  partial.ingested = 5;
+  partial.rejected = 2;
+  const absl::StatusOr<ingest::Outcome> outcome = partial;
+  const absl::StatusOr<ingest::Outcome> missing = absl::NotFoundError("");
+  metrics.Observe({.door = "grpc",
+                   .outcome = outcome,
+                   .body_bytes = 100,
+                   .duration = std::chrono::milliseconds(3)});
+  metrics.Observe({.door = "grpc", .outcome = missing, .body_bytes = 1});
+  std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("# TYPE sluice_write_requests_total counter\n"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="partial"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="not_found"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_points_ingested_total{door="grpc"} 5)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_lines_rejected_total{door="grpc"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_body_bytes_total{door="grpc"} 101)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_duration_seconds_bucket{door="grpc",le="0.005"} 2)"));
+}
+
+TEST(MetricsTest, AsksForGaugesAtEveryScrape) {
+  Metrics metrics;
+  double value = 1;
+  metrics.AddGauge("sluice_something", "Some thing.", [&] { return value; });
+  EXPECT_THAT(metrics.Render(), HasSubstr("sluice_something 1\n"));
+  value = 2;
+  EXPECT_THAT(metrics.Render(), HasSubstr("sluice_something 2\n"));
+}
+
+}  // namespace
+}  // namespace sluice::observability
