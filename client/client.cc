@@ -15,7 +15,6 @@ namespace sluice::client {
 namespace {
 
 constexpr char kDetailsUrl[] = "google.rpc.Status";
-constexpr int64_t kNsPerSecond = 1'000'000'000;
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -72,59 +71,109 @@ Value FromProto(const v1::Value& value) {
   return std::monostate();
 }
 
+// Of a google.protobuf.Duration or, since the epoch, a Timestamp.
+template <typename Message>
+absl::Duration DurationOf(const Message& message) {
+  return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
+}
+
+template <typename Message>
+void Set(absl::Duration duration, Message& to) {
+  to.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  to.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
 Database FromProto(const v1::Database& database) {
   Database result;
   result.name = database.name();
-  result.create_time = absl::FromUnixSeconds(database.create_time().seconds()) +
-                       absl::Nanoseconds(database.create_time().nanos());
+  result.create_time = absl::UnixEpoch() + DurationOf(database.create_time());
+  DatabaseSettings& settings = result.settings;
   if (database.has_retention_period()) {
-    result.retention_period = absl::Seconds(database.retention_period().seconds()) +
-                              absl::Nanoseconds(database.retention_period().nanos());
+    settings.retention_period = DurationOf(database.retention_period());
+  }
+  if (database.has_max_tables()) settings.max_tables = database.max_tables();
+  if (database.has_max_columns()) settings.max_columns = database.max_columns();
+  return result;
+}
+
+Rejection FromProto(const v1::Rejection& rejection) {
+  return {.id = rejection.id(),
+          .time = absl::UnixEpoch() + DurationOf(rejection.time()),
+          .principal = rejection.principal(),
+          .peer = rejection.peer(),
+          .door = rejection.door(),
+          .line_error = FromProto(rejection.line_error())};
+}
+
+Token FromProto(const v1::Token& token) {
+  Token result;
+  result.name = token.name();
+  result.admin = token.admin();
+  for (const auto& permission : token.permissions()) {
+    result.permissions.push_back({permission.database(), permission.read(), permission.write()});
+  }
+  result.create_time = absl::UnixEpoch() + DurationOf(token.create_time());
+  if (token.has_expire_time()) {
+    result.expire_time = absl::UnixEpoch() + DurationOf(token.expire_time());
   }
   return result;
 }
 
 template <typename Request>
-void SetRetentionOf(std::optional<absl::Duration> retention, Request& request) {
-  if (!retention) return;
-  int64_t ns = absl::ToInt64Nanoseconds(*retention);
-  request.mutable_retention_period()->set_seconds(ns / kNsPerSecond);
-  request.mutable_retention_period()->set_nanos(static_cast<int32_t>(ns % kNsPerSecond));
+void Fill(const DatabaseSettings& settings, Request& request) {
+  if (settings.retention_period) {
+    Set(*settings.retention_period, *request.mutable_retention_period());
+  }
+  if (settings.max_tables) request.set_max_tables(*settings.max_tables);
+  if (settings.max_columns) request.set_max_columns(*settings.max_columns);
 }
 
 class GrpcClient : public Client {
  public:
-  GrpcClient(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout)
-      : timeout_(timeout),
+  GrpcClient(const std::shared_ptr<grpc::Channel>& channel, const ConnectOptions& options)
+      : options_(options),
         write_(v1::WriteService::NewStub(channel)),
         query_(v1::QueryService::NewStub(channel)),
         admin_(v1::AdminService::NewStub(channel)) {}
 
   absl::StatusOr<WriteResult> Write(const std::string& database, std::string line_protocol,
                                     const WriteOptions& options) override;
+  absl::StatusOr<Verdict> Validate(const std::string& database, std::string line_protocol,
+                                   Precision precision) override;
   absl::Status Query(const std::string& database, const std::string& sql,
                      const ResultReader& reader) override;
   absl::StatusOr<Database> CreateDatabase(const std::string& name,
-                                          std::optional<absl::Duration> retention) override;
+                                          const DatabaseSettings& settings) override;
   absl::StatusOr<std::vector<Database>> ListDatabases() override;
   absl::StatusOr<Database> GetDatabase(const std::string& name) override;
-  absl::StatusOr<Database> SetRetention(const std::string& name,
-                                        std::optional<absl::Duration> retention) override;
+  absl::StatusOr<Database> UpdateDatabase(const std::string& name,
+                                          const DatabaseChange& change) override;
   absl::Status DropDatabase(const std::string& name) override;
   absl::StatusOr<std::vector<std::string>> ListTables(const std::string& database) override;
   absl::StatusOr<std::vector<Column>> DescribeTable(const std::string& database,
                                                     const std::string& table) override;
+  absl::StatusOr<std::vector<Rejection>> ListRejections(const std::string& database,
+                                                        uint32_t max_count,
+                                                        int64_t newer_than) override;
+  absl::StatusOr<CreatedToken> CreateToken(const Token& token) override;
+  absl::StatusOr<std::vector<Token>> ListTokens() override;
+  absl::Status DeleteToken(const std::string& name) override;
 
  private:
+  void Prepare(grpc::ClientContext& context) const {
+    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+    if (!options_.token.empty()) context.AddMetadata("authorization", "Bearer " + options_.token);
+  }
+
   // A unary call.
   template <typename Stub, typename Method, typename Request, typename Response>
   absl::Status Call(Stub& stub, Method method, const Request& request, Response& response) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+    Prepare(context);
     return FromGrpc((stub.*method)(&context, request, &response));
   }
 
-  const absl::Duration timeout_;
+  const ConnectOptions options_;
   const std::unique_ptr<v1::WriteService::Stub> write_;
   const std::unique_ptr<v1::QueryService::Stub> query_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
@@ -150,10 +199,26 @@ absl::StatusOr<WriteResult> GrpcClient::Write(const std::string& database,
   return result;
 }
 
+absl::StatusOr<Verdict> GrpcClient::Validate(const std::string& database, std::string line_protocol,
+                                             Precision precision) {
+  v1::ValidateRequest request;
+  request.set_database(database);
+  request.set_line_protocol(std::move(line_protocol));
+  request.set_precision(ToProto(precision));
+  v1::ValidateResponse response;
+  absl::Status status = Call(*write_, &v1::WriteService::Stub::Validate, request, response);
+  if (!status.ok()) return status;
+  Verdict verdict;
+  verdict.accepted_points = response.accepted_points();
+  verdict.rejected_lines = response.rejected_lines();
+  for (const auto& error : response.line_errors()) verdict.line_errors.push_back(FromProto(error));
+  return verdict;
+}
+
 absl::Status GrpcClient::Query(const std::string& database, const std::string& sql,
                                const ResultReader& reader) {
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+  Prepare(context);
   v1::QueryRequest request;
   request.set_database(database);
   request.set_sql(sql);
@@ -177,10 +242,10 @@ absl::Status GrpcClient::Query(const std::string& database, const std::string& s
 }
 
 absl::StatusOr<Database> GrpcClient::CreateDatabase(const std::string& name,
-                                                    std::optional<absl::Duration> retention) {
+                                                    const DatabaseSettings& settings) {
   v1::CreateDatabaseRequest request;
   request.set_name(name);
-  SetRetentionOf(retention, request);
+  Fill(settings, request);
   v1::CreateDatabaseResponse response;
   absl::Status status = Call(*admin_, &v1::AdminService::Stub::CreateDatabase, request, response);
   if (!status.ok()) return status;
@@ -206,11 +271,18 @@ absl::StatusOr<Database> GrpcClient::GetDatabase(const std::string& name) {
   return FromProto(response.database());
 }
 
-absl::StatusOr<Database> GrpcClient::SetRetention(const std::string& name,
-                                                  std::optional<absl::Duration> retention) {
+absl::StatusOr<Database> GrpcClient::UpdateDatabase(const std::string& name,
+                                                    const DatabaseChange& change) {
   v1::UpdateDatabaseRequest request;
   request.set_name(name);
-  SetRetentionOf(retention, request);
+  Fill(DatabaseSettings{.retention_period = change.retention_period.value_or(std::nullopt),
+                        .max_tables = change.max_tables.value_or(std::nullopt),
+                        .max_columns = change.max_columns.value_or(std::nullopt)},
+       request);
+  auto& mask = *request.mutable_update_mask();
+  if (change.retention_period) mask.add_paths("retention_period");
+  if (change.max_tables) mask.add_paths("max_tables");
+  if (change.max_columns) mask.add_paths("max_columns");
   v1::UpdateDatabaseResponse response;
   absl::Status status = Call(*admin_, &v1::AdminService::Stub::UpdateDatabase, request, response);
   if (!status.ok()) return status;
@@ -249,6 +321,57 @@ absl::StatusOr<std::vector<Column>> GrpcClient::DescribeTable(const std::string&
   return columns;
 }
 
+absl::StatusOr<std::vector<Rejection>> GrpcClient::ListRejections(const std::string& database,
+                                                                  uint32_t max_count,
+                                                                  int64_t newer_than) {
+  v1::ListRejectionsRequest request;
+  request.set_database(database);
+  request.set_max_count(max_count);
+  request.set_newer_than(newer_than);
+  v1::ListRejectionsResponse response;
+  absl::Status status = Call(*admin_, &v1::AdminService::Stub::ListRejections, request, response);
+  if (!status.ok()) return status;
+  std::vector<Rejection> rejections;
+  for (const auto& rejection : response.rejections()) rejections.push_back(FromProto(rejection));
+  return rejections;
+}
+
+absl::StatusOr<CreatedToken> GrpcClient::CreateToken(const Token& token) {
+  v1::CreateTokenRequest request;
+  request.set_name(token.name);
+  request.set_admin(token.admin);
+  for (const Permission& permission : token.permissions) {
+    v1::Permission& to = *request.add_permissions();
+    to.set_database(permission.database);
+    to.set_read(permission.read);
+    to.set_write(permission.write);
+  }
+  if (token.expire_time) {
+    Set(*token.expire_time - absl::UnixEpoch(), *request.mutable_expire_time());
+  }
+  v1::CreateTokenResponse response;
+  absl::Status status = Call(*admin_, &v1::AdminService::Stub::CreateToken, request, response);
+  if (!status.ok()) return status;
+  return CreatedToken{response.secret(), FromProto(response.token())};
+}
+
+absl::StatusOr<std::vector<Token>> GrpcClient::ListTokens() {
+  v1::ListTokensResponse response;
+  absl::Status status =
+      Call(*admin_, &v1::AdminService::Stub::ListTokens, v1::ListTokensRequest(), response);
+  if (!status.ok()) return status;
+  std::vector<Token> tokens;
+  for (const auto& token : response.tokens()) tokens.push_back(FromProto(token));
+  return tokens;
+}
+
+absl::Status GrpcClient::DeleteToken(const std::string& name) {
+  v1::DeleteTokenRequest request;
+  request.set_name(name);
+  v1::DeleteTokenResponse response;
+  return Call(*admin_, &v1::AdminService::Stub::DeleteToken, request, response);
+}
+
 std::string Quote(std::string_view bytes) {
   std::string text = "x'";
   for (char c : bytes) text += fmt::format("{:02x}", static_cast<uint8_t>(c));
@@ -270,12 +393,12 @@ struct AsText {
 
 std::string ToText(const Value& value) { return std::visit(AsText(), value); }
 
-std::unique_ptr<Client> Client::Connect(const std::string& address, absl::Duration timeout) {
+std::unique_ptr<Client> Client::Connect(const std::string& address, const ConnectOptions& options) {
   grpc::ChannelArguments arguments;
   // The server bounds what it takes; the client takes what it answers.
   arguments.SetMaxReceiveMessageSize(-1);
   auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-  return std::make_unique<GrpcClient>(channel, timeout);
+  return std::make_unique<GrpcClient>(channel, options);
 }
 
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {

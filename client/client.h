@@ -17,7 +17,7 @@
 
 // A client of a Sluice server over gRPC.
 //
-//   std::unique_ptr<Client> client = Client::Connect("127.0.0.1:8182");
+//   std::unique_ptr<Client> client = Client::Connect("127.0.0.1:8182", {.token = "sluice_…"});
 //   absl::StatusOr<WriteResult> result = client->Write("demo", "home,room=a temp=21.5");
 //   if (result.ok() && result->rejected_lines > 0) …result->line_errors…
 
@@ -69,11 +69,67 @@ struct Column {
   std::string type;
 };
 
+// What would become of a body; see ValidateResponse in write.proto.
+struct Verdict {
+  int64_t accepted_points = 0;
+  int64_t rejected_lines = 0;
+  std::vector<LineError> line_errors;
+};
+
+// What is set of a database.
+struct DatabaseSettings {
+  // Absent: points are kept for ever.
+  std::optional<absl::Duration> retention_period = std::nullopt;
+  // Absent: as many as the server's flags say.
+  std::optional<uint32_t> max_tables = std::nullopt;
+  std::optional<uint32_t> max_columns = std::nullopt;
+};
+
+// What to change of a database: nothing where a member is absent; one that holds nothing unsets.
+struct DatabaseChange {
+  std::optional<std::optional<absl::Duration>> retention_period = std::nullopt;
+  std::optional<std::optional<uint32_t>> max_tables = std::nullopt;
+  std::optional<std::optional<uint32_t>> max_columns = std::nullopt;
+};
+
 struct Database {
   std::string name;
-  // Absent: points are kept for ever.
-  std::optional<absl::Duration> retention_period;
+  DatabaseSettings settings;
   absl::Time create_time;
+};
+
+// A line that was rejected, and the request that brought it; see Rejection in admin.proto.
+struct Rejection {
+  int64_t id = 0;
+  absl::Time time;
+  std::string principal;
+  std::string peer;
+  std::string door;
+  LineError line_error;
+};
+
+// What a token may do with a database, or with all where that is "*".
+struct Permission {
+  std::string database;
+  bool read = false;
+  bool write = false;
+};
+
+// What is known of a token.
+struct Token {
+  std::string name;
+  bool admin = false;
+  std::vector<Permission> permissions = {};
+  // Of a new token it is ignored.
+  absl::Time create_time = absl::InfinitePast();
+  // Absent: never.
+  std::optional<absl::Time> expire_time = std::nullopt;
+};
+
+struct CreatedToken {
+  // What a client sends; the server tells it this once.
+  std::string secret;
+  Token token;
 };
 
 // Receives a query's result: the columns once, then each row.
@@ -82,33 +138,52 @@ struct ResultReader {
   std::function<void(const std::vector<Value>& row)> on_row;
 };
 
+struct ConnectOptions {
+  // Sent with every call, unless empty.
+  std::string token = "";
+  // How long a call may take.
+  absl::Duration timeout = absl::Seconds(60);
+};
+
 // Errors have the canonical code and the message of the server's status; what explains a failed
-// write line by line is in its details: see ViolationsOf. Every call waits at most for
-// `timeout`. Safe for use by many threads.
+// write line by line is in its details: see ViolationsOf. Safe for use by many threads.
 class Client {
  public:
   // Does not wait: the first call finds out whether the server, at "host:port", is there.
   static std::unique_ptr<Client> Connect(const std::string& address,
-                                         absl::Duration timeout = absl::Seconds(60));
+                                         const ConnectOptions& options = {});
   virtual ~Client() = default;
 
   virtual absl::StatusOr<WriteResult> Write(const std::string& database, std::string line_protocol,
                                             const WriteOptions& options = {}) = 0;
 
+  // Judges a body and stores nothing.
+  virtual absl::StatusOr<Verdict> Validate(const std::string& database, std::string line_protocol,
+                                           Precision precision = Precision::kNanosecond) = 0;
+
   virtual absl::Status Query(const std::string& database, const std::string& sql,
                              const ResultReader& reader) = 0;
 
   virtual absl::StatusOr<Database> CreateDatabase(const std::string& name,
-                                                  std::optional<absl::Duration> retention) = 0;
+                                                  const DatabaseSettings& settings = {}) = 0;
   virtual absl::StatusOr<std::vector<Database>> ListDatabases() = 0;
   virtual absl::StatusOr<Database> GetDatabase(const std::string& name) = 0;
-  virtual absl::StatusOr<Database> SetRetention(const std::string& name,
-                                                std::optional<absl::Duration> retention) = 0;
+  virtual absl::StatusOr<Database> UpdateDatabase(const std::string& name,
+                                                  const DatabaseChange& change) = 0;
   virtual absl::Status DropDatabase(const std::string& name) = 0;
   virtual absl::StatusOr<std::vector<std::string>> ListTables(const std::string& database) = 0;
   // Columns by name, with their types as in Column and "time" for the timestamp.
   virtual absl::StatusOr<std::vector<Column>> DescribeTable(const std::string& database,
                                                             const std::string& table) = 0;
+
+  // The newest first, at most `max_count`, those with an id above `newer_than`.
+  virtual absl::StatusOr<std::vector<Rejection>> ListRejections(const std::string& database,
+                                                                uint32_t max_count,
+                                                                int64_t newer_than = 0) = 0;
+
+  virtual absl::StatusOr<CreatedToken> CreateToken(const Token& token) = 0;
+  virtual absl::StatusOr<std::vector<Token>> ListTokens() = 0;
+  virtual absl::Status DeleteToken(const std::string& name) = 0;
 };
 
 // The field violations that a failed call was explained with: field and description.

@@ -8,21 +8,54 @@
 #include <iostream>
 #include <sstream>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
 #include "client/client.h"
+#include "server/auth/token.h"
 #include "storage/retention.h"
 
 namespace sluice::client {
 namespace {
 
+// How often `rejections tail --follow` asks, and for how many at once.
+constexpr absl::Duration kFollowPeriod = absl::Seconds(1);
+constexpr uint32_t kMaxFollowed = 1000;
+
 struct Options {
   std::string server = "127.0.0.1:8182";
+  std::string token;
+  std::string token_file;
   std::string database;
   std::string table;
   std::string file = "-";
   std::string sql;
-  std::string retention = "none";
+  // Empty where they were not given.
+  std::string retention;
+  std::string max_tables;
+  std::string max_columns;
   WriteOptions write;
+  uint32_t count = 20;
+  bool follow = false;
+  std::string token_name;
+  bool admin = false;
+  std::vector<std::string> read;
+  std::vector<std::string> written;
+  std::string expires_in;
 };
+
+std::string Hint(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      return "Does a server serve gRPC there? --server HOST:PORT names another.";
+    case absl::StatusCode::kResourceExhausted:
+      return "Send less at once, or raise the server's --max-body-bytes.";
+    case absl::StatusCode::kUnauthenticated:
+      return "Give a valid token: --token, --token-file, or SLUICE_TOKEN in the environment.";
+    default:
+      return "";
+  }
+}
 
 int Fail(const absl::Status& status) {
   std::string message(status.message());
@@ -30,11 +63,7 @@ int Fail(const absl::Status& status) {
   for (const auto& [field, description] : ViolationsOf(status)) {
     if (description != message) fmt::print(stderr, "  {}: {}\n", field, description);
   }
-  if (absl::IsUnavailable(status)) {
-    fmt::print(stderr, "Does a server serve gRPC there? --server HOST:PORT names another.\n");
-  } else if (absl::IsResourceExhausted(status)) {
-    fmt::print(stderr, "Send less at once, or raise the server's --max-body-bytes.\n");
-  }
+  if (std::string hint = Hint(status); !hint.empty()) fmt::print(stderr, "{}\n", hint);
   return 1;
 }
 
@@ -50,15 +79,58 @@ absl::StatusOr<std::string> ReadInput(const std::string& path) {
   return text.str();
 }
 
-absl::StatusOr<std::optional<absl::Duration>> RetentionOf(const std::string& text) {
-  auto retention_ns = storage::ParseRetention(text);
-  if (!retention_ns.ok()) return retention_ns.status();
-  std::optional<absl::Duration> retention;
-  if (*retention_ns) retention = absl::Nanoseconds(**retention_ns);
-  return retention;
+absl::StatusOr<std::optional<absl::Duration>> DurationOf(const std::string& text) {
+  auto ns = storage::ParseRetention(text);
+  if (!ns.ok()) return ns.status();
+  std::optional<absl::Duration> duration;
+  if (*ns) duration = absl::Nanoseconds(**ns);
+  return duration;
 }
 
-// Exit code 2: some lines were rejected, others ingested.
+absl::StatusOr<std::optional<uint32_t>> LimitOf(const std::string& text) {
+  if (text == "none") return std::nullopt;
+  uint32_t limit = 0;
+  if (absl::SimpleAtoi(text, &limit)) return limit;
+  return absl::InvalidArgumentError(fmt::format("'{}' is not a number, or none", text));
+}
+
+// Reads one of the settings, if it was given.
+template <typename T>
+absl::Status Read(const std::string& text,
+                  absl::StatusOr<std::optional<T>> (*parse)(const std::string&),
+                  std::optional<std::optional<T>>& to) {
+  if (text.empty()) return absl::OkStatus();
+  auto parsed = parse(text);
+  if (parsed.ok()) to = *parsed;
+  return parsed.status();
+}
+
+absl::StatusOr<DatabaseChange> ChangeOf(const Options& options) {
+  DatabaseChange change;
+  absl::Status read = Read(options.retention, DurationOf, change.retention_period);
+  if (read.ok()) read = Read(options.max_tables, LimitOf, change.max_tables);
+  if (read.ok()) read = Read(options.max_columns, LimitOf, change.max_columns);
+  if (!read.ok()) return read;
+  return change;
+}
+
+std::string Show(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+}
+
+void Print(const LineError& error) {
+  fmt::print("line {}: {}: {}\n  {}\n", error.line_number, error.reason, error.message,
+             error.excerpt);
+}
+
+// Exit code 2: some lines are rejected.
+int Print(const std::vector<LineError>& errors, int64_t rejected) {
+  for (const LineError& error : errors) Print(error);
+  int64_t more = rejected - static_cast<int64_t>(errors.size());
+  if (more > 0) fmt::print("and {} more\n", more);
+  return rejected == 0 ? 0 : 2;
+}
+
 int Write(Client& client, const Options& options) {
   auto input = ReadInput(options.file);
   if (!input.ok()) return Fail(input.status());
@@ -66,13 +138,17 @@ int Write(Client& client, const Options& options) {
   if (!result.ok()) return Fail(result.status());
   fmt::print("{} points ingested, {} lines rejected\n", result->ingested_points,
              result->rejected_lines);
-  for (const LineError& error : result->line_errors) {
-    fmt::print("line {}: {}: {}\n  {}\n", error.line_number, error.reason, error.message,
-               error.excerpt);
-  }
-  int64_t more = result->rejected_lines - static_cast<int64_t>(result->line_errors.size());
-  if (more > 0) fmt::print("and {} more\n", more);
-  return result->rejected_lines == 0 ? 0 : 2;
+  return Print(result->line_errors, result->rejected_lines);
+}
+
+int Validate(Client& client, const Options& options) {
+  auto input = ReadInput(options.file);
+  if (!input.ok()) return Fail(input.status());
+  auto verdict = client.Validate(options.database, *std::move(input), options.write.precision);
+  if (!verdict.ok()) return Fail(verdict.status());
+  fmt::print("nothing written: {} points would be ingested, {} lines rejected\n",
+             verdict->accepted_points, verdict->rejected_lines);
+  return Print(verdict->line_errors, verdict->rejected_lines);
 }
 
 // Tab-separated, for people and for cut(1).
@@ -92,25 +168,36 @@ int Query(Client& client, const Options& options) {
   return status.ok() ? 0 : Fail(status);
 }
 
+std::string Show(const std::optional<uint32_t>& limit) {
+  return limit ? std::to_string(*limit) : "default";
+}
+
 int Print(const absl::StatusOr<Database>& database) {
   if (!database.ok()) return Fail(database.status());
-  fmt::print(
-      "{}\tretention {}\tcreated {}\n", database->name,
-      database->retention_period ? absl::FormatDuration(*database->retention_period) : "none",
-      absl::FormatTime(database->create_time, absl::UTCTimeZone()));
+  const DatabaseSettings& settings = database->settings;
+  fmt::print("{}\tretention {}\ttables {}\tcolumns {}\tcreated {}\n", database->name,
+             settings.retention_period ? absl::FormatDuration(*settings.retention_period) : "none",
+             Show(settings.max_tables), Show(settings.max_columns), Show(database->create_time));
   return 0;
 }
 
 int CreateDatabase(Client& client, const Options& options) {
-  auto retention = RetentionOf(options.retention);
-  if (!retention.ok()) return Fail(retention.status());
-  return Print(client.CreateDatabase(options.database, *retention));
+  auto change = ChangeOf(options);
+  if (!change.ok()) return Fail(change.status());
+  return Print(client.CreateDatabase(
+      options.database, {.retention_period = change->retention_period.value_or(std::nullopt),
+                         .max_tables = change->max_tables.value_or(std::nullopt),
+                         .max_columns = change->max_columns.value_or(std::nullopt)}));
 }
 
 int UpdateDatabase(Client& client, const Options& options) {
-  auto retention = RetentionOf(options.retention);
-  if (!retention.ok()) return Fail(retention.status());
-  return Print(client.SetRetention(options.database, *retention));
+  auto change = ChangeOf(options);
+  if (!change.ok()) return Fail(change.status());
+  if (!change->retention_period && !change->max_tables && !change->max_columns) {
+    return Fail(absl::InvalidArgumentError(
+        "nothing to change: give --retention, --max-tables or --max-columns"));
+  }
+  return Print(client.UpdateDatabase(options.database, *change));
 }
 
 int GetDatabase(Client& client, const Options& options) {
@@ -143,6 +230,82 @@ int DescribeTable(Client& client, const Options& options) {
   return 0;
 }
 
+void Print(const Rejection& rejection) {
+  fmt::print("{} {} {} {} ", Show(rejection.time), rejection.principal, rejection.peer,
+             rejection.door);
+  Print(rejection.line_error);
+}
+
+// The oldest first, as tail(1) does.
+int TailRejections(Client& client, const Options& options) {
+  int64_t seen = 0;
+  uint32_t count = options.count;
+  while (true) {
+    auto rejections = client.ListRejections(options.database, count, seen);
+    if (!rejections.ok()) return Fail(rejections.status());
+    for (auto it = rejections->rbegin(); it != rejections->rend(); ++it) Print(*it);
+    if (!rejections->empty()) seen = rejections->front().id;
+    if (!options.follow) return 0;
+    std::fflush(stdout);
+    count = kMaxFollowed;
+    absl::SleepFor(kFollowPeriod);
+  }
+}
+
+std::string Show(const Token& token) {
+  if (token.admin) return "admin";
+  std::vector<std::string> rights;
+  for (const Permission& permission : token.permissions) {
+    rights.push_back(fmt::format("{}:{}{}{}", permission.database, permission.read ? "read" : "",
+                                 permission.read && permission.write ? "," : "",
+                                 permission.write ? "write" : ""));
+  }
+  return fmt::format("{}", fmt::join(rights, " "));
+}
+
+void Print(const Token& token) {
+  fmt::print("{}\t{}\texpires {}\tcreated {}\n", token.name, Show(token),
+             token.expire_time ? Show(*token.expire_time) : "never", Show(token.create_time));
+}
+
+int CreateToken(Client& client, const Options& options) {
+  Token token = {.name = options.token_name, .admin = options.admin};
+  std::map<std::string, Permission> permissions;
+  for (const std::string& database : options.read) permissions[database].read = true;
+  for (const std::string& database : options.written) permissions[database].write = true;
+  for (auto& [database, permission] : permissions) {
+    permission.database = database;
+    token.permissions.push_back(permission);
+  }
+  if (!options.expires_in.empty()) {
+    auto duration = DurationOf(options.expires_in);
+    if (!duration.ok()) return Fail(duration.status());
+    if (*duration) token.expire_time = absl::Now() + **duration;
+  }
+  auto created = client.CreateToken(token);
+  if (!created.ok()) return Fail(created.status());
+  fmt::print(stderr, "This is the only time that the token is shown:\n");
+  fmt::print("{}\n", created->secret);
+  return 0;
+}
+
+int ListTokens(Client& client, const Options&) {
+  auto tokens = client.ListTokens();
+  if (!tokens.ok()) return Fail(tokens.status());
+  for (const Token& token : *tokens) Print(token);
+  return 0;
+}
+
+int DeleteToken(Client& client, const Options& options) {
+  absl::Status status = client.DeleteToken(options.token_name);
+  return status.ok() ? 0 : Fail(status);
+}
+
+int GenerateToken(Client&, const Options&) {
+  fmt::print("{}\n", auth::GenerateToken());
+  return 0;
+}
+
 using Command = int (*)(Client& client, const Options& options);
 
 class CommandLine {
@@ -154,17 +317,28 @@ class CommandLine {
     app_.add_option("--server", options_.server, "HOST:PORT of the server's gRPC")
         ->envname("SLUICE_SERVER")
         ->capture_default_str();
+    app_.add_option("--token", options_.token, "the token to send; better given by the environment")
+        ->envname("SLUICE_TOKEN");
+    app_.add_option("--token-file", options_.token_file, "a file with the token to send")
+        ->envname("SLUICE_TOKEN_FILE");
     AddWrite();
     CLI::App* query = Add(app_, "query", "run one SELECT and print its rows", Query);
     AddDatabaseName(*query);
     query->add_option("sql", options_.sql, "the query")->required();
     AddDatabaseCommands();
     AddTableCommands();
+    AddRejectionCommands();
+    AddTokenCommands();
   }
 
   int Run(int argc, char** argv) {
     CLI11_PARSE(app_, argc, argv);
-    std::unique_ptr<Client> client = Client::Connect(options_.server);
+    if (options_.token.empty() && !options_.token_file.empty()) {
+      auto token = ReadInput(options_.token_file);
+      if (!token.ok()) return Fail(token.status());
+      options_.token = std::string(absl::StripAsciiWhitespace(*token));
+    }
+    auto client = Client::Connect(options_.server, {.token = options_.token});
     return command_(*client, options_);
   }
 
@@ -180,43 +354,84 @@ class CommandLine {
     return &app;
   }
 
-  void AddWrite() {
-    CLI::App* write = Add(app_, "write",
-                          "write line protocol from a file or standard input; exit "
-                          "code 2 where lines were rejected",
-                          Write);
-    AddDatabaseName(*write);
-    write->add_option("file", options_.file, "the file; - for standard input")
-        ->capture_default_str();
+  // A body and how to read it.
+  void AddBody(CLI::App& app) {
+    AddDatabaseName(app);
+    app.add_option("file", options_.file, "the file; - for standard input")->capture_default_str();
     const std::map<std::string, Precision> kUnits = {{"ns", Precision::kNanosecond},
                                                      {"us", Precision::kMicrosecond},
                                                      {"ms", Precision::kMillisecond},
                                                      {"s", Precision::kSecond},
                                                      {"auto", Precision::kAuto}};
-    write->add_option("--precision", options_.write.precision, "unit of the timestamps")
+    app.add_option("--precision", options_.write.precision, "unit of the timestamps")
         ->transform(CLI::CheckedTransformer(kUnits));
+  }
+
+  void AddWrite() {
+    CLI::App* write = Add(app_, "write",
+                          "write line protocol from a file or standard input; exit "
+                          "code 2 where lines were rejected",
+                          Write);
+    AddBody(*write);
     write->add_flag("--accept-partial,!--all-or-nothing", options_.write.accept_partial,
                     "ingest the good lines when others are rejected (the default), or nothing");
     write->add_flag("--no-sync", options_.write.no_sync, "do not wait for the disk");
+    AddBody(*Add(app_, "validate",
+                 "judge line protocol as a write would, and write nothing; exit code 2 where lines "
+                 "would be rejected",
+                 Validate));
   }
 
-  CLI::Option* AddRetention(CLI::App& app) {
-    return app
-        .add_option("--retention", options_.retention,
-                    "how long to keep points: 30d, 2w3d, 1y, none")
-        ->capture_default_str();
+  void AddSettings(CLI::App& app) {
+    AddDatabaseName(app);
+    app.add_option("--retention", options_.retention,
+                   "how long to keep points: 30d, 2w3d, 1y, or none for ever");
+    app.add_option("--max-tables", options_.max_tables,
+                   "most tables, or none for the server's --max-tables");
+    app.add_option("--max-columns", options_.max_columns,
+                   "most columns a table, time included, or none for the server's --max-columns");
   }
 
   void AddDatabaseCommands() {
     CLI::App* database = app_.add_subcommand("database", "manage databases");
     database->require_subcommand(1);
-    AddRetention(*AddDatabaseName(*Add(*database, "create", "create a database", CreateDatabase)));
-    AddRetention(*AddDatabaseName(*Add(*database, "update", "change a database's retention period",
-                                       UpdateDatabase)))
-        ->required();
+    AddSettings(*Add(*database, "create", "create a database", CreateDatabase));
+    AddSettings(*Add(*database, "update", "change some of a database's settings", UpdateDatabase));
     AddDatabaseName(*Add(*database, "get", "show a database", GetDatabase));
     AddDatabaseName(*Add(*database, "drop", "drop a database and all its points", DropDatabase));
     Add(*database, "list", "list all databases", ListDatabases);
+  }
+
+  void AddRejectionCommands() {
+    CLI::App* rejections = app_.add_subcommand("rejections", "show what was rejected");
+    rejections->require_subcommand(1);
+    CLI::App* tail =
+        Add(*rejections, "tail", "show the lines that a database rejected last", TailRejections);
+    AddDatabaseName(*tail);
+    tail->add_option("-n,--count", options_.count, "how many")
+        ->check(CLI::Range(uint32_t{1}, kMaxFollowed))
+        ->capture_default_str();
+    tail->add_flag("-f,--follow", options_.follow, "go on and show what comes");
+  }
+
+  void AddTokenName(CLI::App& app) {
+    app.add_option("name", options_.token_name, "the token's name")->required();
+  }
+
+  void AddTokenCommands() {
+    CLI::App* token = app_.add_subcommand("token", "manage tokens");
+    token->require_subcommand(1);
+    CLI::App* create = Add(*token, "create", "create a token and show it, once", CreateToken);
+    AddTokenName(*create);
+    create->add_flag("--admin", options_.admin, "let it do everything");
+    create->add_option("--read", options_.read, "a database that it may query; * for all");
+    create->add_option("--write", options_.written, "a database that it may write to; * for all");
+    create->add_option("--expires-in", options_.expires_in, "how long it is valid: 30d, 12h, none");
+    Add(*token, "list", "list all tokens", ListTokens);
+    AddTokenName(*Add(*token, "delete", "delete a token; it is refused at once", DeleteToken));
+    Add(*token, "generate",
+        "make up a token without asking a server, to start one with: see sluiced --help",
+        GenerateToken);
   }
 
   void AddTableCommands() {

@@ -174,6 +174,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   }
   const Deferred& deferred = std::get<Deferred>(beginning);
   Response response = co_await Later(deferred);
+  body_.Clear();
   co_return co_await Answer(parser, std::move(response), true, deferred.workers);
 }
 

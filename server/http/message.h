@@ -23,7 +23,7 @@ struct RequestHead {
   std::string target;
   std::vector<Header> headers;
   // The client's address and port.
-  std::string peer;
+  std::string peer = {};
 
   // The first header of that name, in any case; empty if there is none.
   std::string_view HeaderNamed(std::string_view name) const;

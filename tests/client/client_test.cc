@@ -37,20 +37,120 @@ class ClientTest : public testing::Test {
 using Rows = std::vector<std::string>;
 
 TEST_F(ClientTest, ManagesDatabases) {
-  Database made = client_->CreateDatabase("demo", absl::Hours(48)).value();
-  EXPECT_EQ(made.retention_period, absl::Hours(48));
+  Database made = client_->CreateDatabase("demo", {.retention_period = absl::Hours(48)}).value();
+  EXPECT_EQ(made.settings.retention_period, absl::Hours(48));
   EXPECT_LT(absl::Now() - made.create_time, absl::Minutes(1));
   EXPECT_EQ(client_->CreateDatabase("demo", {}).status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(client_->CreateDatabase("a b", {}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(client_->CreateDatabase("x", absl::Seconds(-1)).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(client_->SetRetention("demo", {})->retention_period, std::nullopt);
-  EXPECT_EQ(client_->GetDatabase("demo")->retention_period, std::nullopt);
+  constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(client_->CreateDatabase("x", {.retention_period = absl::Seconds(-1)}).status().code(),
+            kInvalid);
+  EXPECT_EQ(client_->CreateDatabase("x", {.max_tables = 0}).status().code(), kInvalid);
+  EXPECT_EQ(client_->CreateDatabase("x", {.max_columns = 2001}).status().code(), kInvalid);
   ASSERT_TRUE(client_->CreateDatabase("another", {}).ok());
   EXPECT_EQ(client_->ListDatabases()->at(0).name, "another");
   EXPECT_TRUE(client_->DropDatabase("demo").ok());
   EXPECT_EQ(client_->GetDatabase("demo").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(client_->DropDatabase("demo").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientTest, ChangesOfADatabaseWhatItIsToldTo) {
+  client_->CreateDatabase("demo", {.retention_period = absl::Hours(1), .max_tables = 7}).value();
+  DatabaseSettings settings =
+      client_->UpdateDatabase("demo", {.max_columns = std::optional<uint32_t>(9)})->settings;
+  EXPECT_EQ(settings.retention_period, absl::Hours(1));
+  EXPECT_EQ(settings.max_tables, 7u);
+  EXPECT_EQ(settings.max_columns, 9u);
+  DatabaseChange unset;
+  unset.retention_period.emplace();
+  unset.max_tables.emplace();
+  settings = client_->UpdateDatabase("demo", unset)->settings;
+  EXPECT_EQ(settings.retention_period, std::nullopt);
+  EXPECT_EQ(settings.max_tables, std::nullopt);
+  EXPECT_EQ(settings.max_columns, 9u);
+  EXPECT_EQ(client_->UpdateDatabase("none", unset).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientTest, ValidatesWithoutWriting) {
+  client_->CreateDatabase("demo").value();
+  Verdict verdict = client_->Validate("demo", "m f=1 1\nbad\nm f=t 2").value();
+  EXPECT_EQ(verdict.accepted_points, 1);
+  EXPECT_EQ(verdict.rejected_lines, 2);
+  ASSERT_EQ(verdict.line_errors.size(), 2u);
+  EXPECT_EQ(verdict.line_errors[1].reason, "TYPE_CONFLICT");
+  EXPECT_TRUE(client_->ListTables("demo")->empty());
+  EXPECT_EQ(client_->Validate("none", "m f=1").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientTest, ListsWhatWasRejected) {
+  client_->CreateDatabase("demo").value();
+  client_->Write("demo", "m f=1 1\nbad\nworse").value();
+  std::vector<Rejection> rejections = client_->ListRejections("demo", 10).value();
+  ASSERT_EQ(rejections.size(), 2u);
+  EXPECT_EQ(rejections[0].line_error.line_number, 3);
+  EXPECT_EQ(rejections[0].door, "grpc");
+  EXPECT_EQ(rejections[0].principal, "anonymous");
+  EXPECT_THAT(rejections[0].peer, testing::StartsWith("127.0.0.1:"));
+  EXPECT_LT(absl::Now() - rejections[0].time, absl::Minutes(1));
+  EXPECT_EQ(client_->ListRejections("demo", 1)->size(), 1u);
+  EXPECT_TRUE(client_->ListRejections("demo", 10, rejections[0].id)->empty());
+}
+
+class TokenTest : public testing::Test {
+ protected:
+  std::unique_ptr<Client> With(const std::string& token) {
+    return Client::Connect(server_.grpc_address(), {.token = token});
+  }
+
+  fixture::RunningServer server_{{.auth = true}};
+  std::string admin_ = server_.CreateToken({.name = "root", .admin = true});
+};
+
+TEST_F(TokenTest, TokensAreCreatedListedAndDeleted) {
+  auto admin = With(admin_);
+  admin->CreateDatabase("demo").value();
+  const absl::Time expiry =
+      absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now())) + absl::Hours(1);
+  CreatedToken made =
+      admin
+          ->CreateToken(
+              {.name = "w", .permissions = {{"demo", false, true}}, .expire_time = expiry})
+          .value();
+  EXPECT_EQ(made.token.expire_time, expiry);
+  EXPECT_EQ(admin->CreateToken({.name = "w", .admin = true}).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(admin->CreateToken({.name = "x"}).status().code(), absl::StatusCode::kInvalidArgument);
+  std::vector<Token> tokens = admin->ListTokens().value();
+  ASSERT_EQ(tokens.size(), 2u);
+  EXPECT_TRUE(tokens[0].admin);
+  EXPECT_EQ(tokens[1].permissions[0].database, "demo");
+
+  auto writer = With(made.secret);
+  EXPECT_EQ(writer->Write("demo", "m f=1")->ingested_points, 1);
+  constexpr absl::StatusCode kDenied = absl::StatusCode::kPermissionDenied;
+  EXPECT_EQ(writer->ListTables("demo").status().code(), kDenied);
+  EXPECT_EQ(writer->GetDatabase("demo").status().code(), kDenied);
+  EXPECT_EQ(writer->ListRejections("demo", 1).status().code(), kDenied);
+  EXPECT_EQ(writer->Query("demo", "SELECT 1", {}).code(), kDenied);
+  EXPECT_EQ(writer->ListDatabases().status().code(), kDenied);
+  EXPECT_EQ(writer->DropDatabase("demo").code(), kDenied);
+  EXPECT_EQ(writer->ListTokens().status().code(), kDenied);
+  ASSERT_TRUE(admin->DeleteToken("w").ok());
+  EXPECT_EQ(writer->Write("demo", "m f=1").status().code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(admin->DeleteToken("w").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(TokenTest, WithoutOneNothingIsAnswered) {
+  for (const char* token : {"", "nonsense"}) {
+    auto client = With(token);
+    constexpr absl::StatusCode kUnknown = absl::StatusCode::kUnauthenticated;
+    EXPECT_EQ(client->Write("demo", "m f=1").status().code(), kUnknown);
+    EXPECT_EQ(client->Validate("demo", "m f=1").status().code(), kUnknown);
+    EXPECT_EQ(client->Query("demo", "SELECT 1", {}).code(), kUnknown);
+    EXPECT_EQ(client->CreateDatabase("demo").status().code(), kUnknown);
+    EXPECT_EQ(client->ListTables("demo").status().code(), kUnknown);
+    EXPECT_EQ(client->CreateToken({.name = "x", .admin = true}).status().code(), kUnknown);
+  }
 }
 
 TEST_F(ClientTest, WritesAndQueriesEveryType) {
@@ -112,7 +212,7 @@ TEST_F(ClientTest, LargeResultsArrive) {
 
 TEST_F(ClientTest, AnAbandonedQueryEnds) {
   client_->CreateDatabase("demo", {}).value();
-  auto hasty = Client::Connect(server_.grpc_address(), absl::Milliseconds(200));
+  auto hasty = Client::Connect(server_.grpc_address(), {.timeout = absl::Milliseconds(200)});
   // More than there are workers.
   std::vector<std::thread> threads;
   for (int i = 0; i < 6; ++i) {

@@ -242,10 +242,9 @@ void RunCase(const Case& c, const Door& door) {
   if (c.json.value("create", true)) Server().CreateDatabase(database);
   if (c.json.contains("retention_s")) {
     int64_t retention_ns = c.json["retention_s"].get<int64_t>() * 1'000'000'000;
-    ASSERT_TRUE(Server()
-                    .store()
-                    .SetRetention(storage::DatabaseName::Parse(database).value(), retention_ns)
-                    .ok());
+    auto set = [&](storage::DatabaseSettings& settings) { settings.retention_ns = retention_ns; };
+    ASSERT_TRUE(
+        Server().store().UpdateDatabase(storage::DatabaseName::Parse(database).value(), set).ok());
   }
   for (const auto& body : c.json.value("before", std::vector<std::string>())) {
     auto outcome = Server().pipeline().Write(

@@ -25,7 +25,8 @@ TEST(RocksDbEngineTest, SaysWhileRocksDbHasStoppedWrites) {
   auto engine = RocksDbEngine::Open(dir.path() + "/db", 0, families).value();
   EXPECT_TRUE(engine->CheckWritable().ok());
   rocksdb::DB& db = engine->db();
-  ASSERT_TRUE(db.SetOptions({{"write_buffer_size", "1048576"}, {"max_write_buffer_number", "2"}}).ok());
+  ASSERT_TRUE(
+      db.SetOptions({{"write_buffer_size", "1048576"}, {"max_write_buffer_number", "2"}}).ok());
   ASSERT_TRUE(db.PauseBackgroundWork().ok());
   std::thread writer([&] {
     const std::string value(300000, 'x');

@@ -81,7 +81,8 @@ class RocksDbStoreTest : public testing::Test {
 };
 
 TEST_F(RocksDbStoreTest, DatabasesOutliveTheProcess) {
-  DatabaseRecord made = store_->CreateDatabase(Name("a"), {.retention_ns = 5 * kDay, .max_tables = 7}).value();
+  DatabaseRecord made =
+      store_->CreateDatabase(Name("a"), {.retention_ns = 5 * kDay, .max_tables = 7}).value();
   store_->CreateDatabase(Name("b"), {}).value();
   Reopen();
   EXPECT_EQ(Find("a")->record(), made);
@@ -246,8 +247,7 @@ TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
   EXPECT_EQ(store->CheckWritable().code(), absl::StatusCode::kUnavailable);
   store->CreateDatabase(Name("a"), {}).value();
   auto database = store->FindDatabase(Name("a")).value();
-  absl::Status committed =
-      database->Commit(CreatingWriteOf(*database, {1}), Durability::kSynced);
+  absl::Status committed = database->Commit(CreatingWriteOf(*database, {1}), Durability::kSynced);
   EXPECT_EQ(committed.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(committed.message()), testing::HasSubstr("the disk is nearly full"));
   EXPECT_TRUE(store->DropDatabase(Name("a")).ok());

@@ -37,7 +37,7 @@ TEST(GrpcStatusTest, KeepsCodeAndMessage) {
 TEST(GrpcStatusTest, ABadRequestNamesTheField) {
   google::rpc::BadRequest bad_request;
   ASSERT_TRUE(DetailsOf(ToGrpc(absl::InvalidArgumentError("no"), "precision"))
-                  .details(0)
+                  .details(1)
                   .UnpackTo(&bad_request));
   EXPECT_EQ(bad_request.field_violations(0).field(), "precision");
   EXPECT_EQ(bad_request.field_violations(0).description(), "no");
@@ -46,10 +46,30 @@ TEST(GrpcStatusTest, ABadRequestNamesTheField) {
 TEST(GrpcStatusTest, NotFoundNamesTheResource) {
   google::rpc::ResourceInfo info;
   ASSERT_TRUE(DetailsOf(ToGrpc(absl::NotFoundError("gone"), "database", "demo"))
-                  .details(0)
+                  .details(1)
                   .UnpackTo(&info));
   EXPECT_EQ(info.resource_type(), "database");
   EXPECT_EQ(info.resource_name(), "demo");
+}
+
+TEST(GrpcStatusTest, EveryErrorHasAReasonAndTheDomain) {
+  for (const absl::Status& status :
+       {absl::UnauthenticatedError("x"), absl::PermissionDeniedError("x"), absl::InternalError("x"),
+        absl::ResourceExhaustedError("x"), absl::NotFoundError("x")}) {
+    google::rpc::ErrorInfo info;
+    ASSERT_TRUE(DetailsOf(ToGrpc(status)).details(0).UnpackTo(&info));
+    EXPECT_EQ(info.reason(), absl::StatusCodeToString(status.code()));
+    EXPECT_EQ(info.domain(), "sluice");
+  }
+}
+
+TEST(GrpcStatusTest, UnavailableSaysWhenToTryAgain) {
+  google::rpc::Status details = DetailsOf(ToGrpc(absl::UnavailableError("later")));
+  google::rpc::RetryInfo retry;
+  ASSERT_EQ(details.details_size(), 2);
+  ASSERT_TRUE(details.details(1).UnpackTo(&retry));
+  EXPECT_EQ(retry.retry_delay().seconds(), 1);
+  EXPECT_EQ(DetailsOf(ToGrpc(absl::ResourceExhaustedError("large"))).details_size(), 1);
 }
 
 TEST(GrpcStatusTest, TellsTwentyRejectedLines) {

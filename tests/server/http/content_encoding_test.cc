@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <libdeflate.h>
+#include <zstd.h>
 
 namespace sluice::http {
 namespace {
@@ -18,28 +19,29 @@ std::string Gzip(const std::string& text) {
 }
 
 absl::StatusOr<std::string> Decode(std::string_view encoding, const std::string& body) {
-  std::string storage;
-  auto decoded = DecodeContent(encoding, body, kMaxBytes, storage);
+  server::MemoryBudget budget(10 * kMaxBytes);
+  ContentDecoder decoder(kMaxBytes, budget);
+  auto decoded = decoder.Decode(encoding, body);
   if (!decoded.ok()) return decoded.status();
   return std::string(*decoded);
 }
 
-TEST(DecodeContentTest, LeavesPlainBodiesAlone) {
+TEST(ContentDecoderTest, LeavesPlainBodiesAlone) {
   EXPECT_EQ(*Decode("", "text"), "text");
   EXPECT_EQ(*Decode("identity", "text"), "text");
 }
 
-TEST(DecodeContentTest, DecodesGzipOfOneMemberOrSeveral) {
+TEST(ContentDecoderTest, DecodesGzipOfOneMemberOrSeveral) {
   EXPECT_EQ(*Decode("gzip", Gzip("one")), "one");
   EXPECT_EQ(*Decode("GZIP", Gzip("one") + Gzip("") + Gzip("two")), "onetwo");
 }
 
-TEST(DecodeContentTest, IgnoresTheEncodingOfAnEmptyBody) {
+TEST(ContentDecoderTest, IgnoresTheEncodingOfAnEmptyBody) {
   EXPECT_EQ(*Decode("gzip", ""), "");
   EXPECT_EQ(*Decode("nonsense", ""), "");
 }
 
-TEST(DecodeContentTest, ExactlyTheLimitPasses) {
+TEST(ContentDecoderTest, ExactlyTheLimitPasses) {
   EXPECT_EQ(Decode("gzip", Gzip(std::string(kMaxBytes, 'x')))->size(), kMaxBytes);
   EXPECT_EQ(Decode("gzip", Gzip(std::string(kMaxBytes + 1, 'x'))).status().code(),
             absl::StatusCode::kResourceExhausted);
@@ -47,12 +49,12 @@ TEST(DecodeContentTest, ExactlyTheLimitPasses) {
             "max request size (100000 bytes) exceeded");
 }
 
-TEST(DecodeContentTest, ABombIsStoppedAtTheLimit) {
+TEST(ContentDecoderTest, ABombIsStoppedAtTheLimit) {
   EXPECT_EQ(Decode("gzip", Gzip(std::string(size_t{64} << 20, '\0'))).status().code(),
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST(DecodeContentTest, RefusesDamagedGzip) {
+TEST(ContentDecoderTest, RefusesDamagedGzip) {
   std::string good = Gzip("some text that is long enough");
   for (const std::string& bad :
        {good.substr(0, good.size() - 1), good.substr(0, 5), good + "x", std::string("plain")}) {
@@ -63,9 +65,45 @@ TEST(DecodeContentTest, RefusesDamagedGzip) {
   EXPECT_EQ(Decode("gzip", corrupt).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(DecodeContentTest, RefusesOtherEncodings) {
+TEST(ContentDecoderTest, RefusesOtherEncodings) {
   EXPECT_EQ(Decode("br", "x").status().message(),
-            "unknown Content-Encoding 'br'; send the body as it is, or gzip");
+            "unknown Content-Encoding 'br'; send the body as it is, or gzip or zstd");
+}
+
+std::string Zstd(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+TEST(ContentDecoderTest, DecodesZstdOfOneFrameOrSeveral) {
+  EXPECT_EQ(*Decode("zstd", Zstd("one")), "one");
+  EXPECT_EQ(*Decode("zstd", Zstd("one") + Zstd("") + Zstd("two")), "onetwo");
+  EXPECT_EQ(Decode("zstd", Zstd(std::string(kMaxBytes, 'x')))->size(), kMaxBytes);
+  EXPECT_EQ(Decode("zstd", Zstd(std::string(kMaxBytes + 1, 'x'))).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Decode("zstd", Zstd(std::string(size_t{256} << 20, '\0'))).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST(ContentDecoderTest, RefusesDamagedZstd) {
+  std::string good = Zstd("some text that is long enough");
+  for (const std::string& bad :
+       {good.substr(0, good.size() - 1), good.substr(0, 5), good + "x", std::string("plain")}) {
+    EXPECT_EQ(Decode("zstd", bad).status().message(),
+              "invalid zstd body: truncated, corrupt, or followed by something else");
+  }
+}
+
+TEST(ContentDecoderTest, TakesItsMemoryFromTheBudgetAndGivesItBack) {
+  server::MemoryBudget budget(kMaxBytes / 2);
+  {
+    std::string body = Gzip(std::string(kMaxBytes, 'x'));
+    ContentDecoder decoder(kMaxBytes, budget);
+    EXPECT_EQ(decoder.Decode("gzip", body).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_GT(budget.used_bytes(), 0u);
+  }
+  EXPECT_EQ(budget.used_bytes(), 0u);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
 
@@ -23,6 +24,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr size_t kMaxBodyBytes = 100000;
+constexpr char kPage[] = "https://page.example";
 
 class HttpServerTest : public testing::Test {
  protected:
@@ -40,7 +42,7 @@ class HttpServerTest : public testing::Test {
         ->body;
   }
 
-  fixture::RunningServer server_{{.limits = {}, .max_body_bytes = kMaxBodyBytes}};
+  fixture::RunningServer server_{{.max_body_bytes = kMaxBodyBytes, .cors_origins = {kPage}}};
 };
 
 std::string WriteRequest(const std::string& body, const std::string& version = "1.1",
@@ -59,6 +61,75 @@ TEST_F(HttpServerTest, AnswersPing) {
     EXPECT_FALSE(answer.headers.contains("content-length"));
   }
   EXPECT_EQ(Fetch(port(), "GET", "/health")->status, 200);
+}
+
+TEST_F(HttpServerTest, IsReadyUntilItDrains) {
+  EXPECT_EQ(Fetch(port(), "GET", "/ready")->status, 200);
+  server_.readiness().Drain();
+  HttpAnswer answer = Fetch(port(), "GET", "/ready").value();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.body, R"({"code":"unavailable","message":"the server is shutting down"})");
+  EXPECT_EQ(answer.headers["retry-after"], "1");
+  EXPECT_EQ(Write("m f=1").status, 503);
+  EXPECT_EQ(Fetch(port(), "GET", "/health")->status, 200);
+}
+
+TEST_F(HttpServerTest, TellsItsMetrics) {
+  Write("m f=1 1\nbad");
+  HttpAnswer answer = Fetch(port(), "GET", "/metrics").value();
+  EXPECT_EQ(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_THAT(answer.body, HasSubstr(R"(sluice_points_ingested_total{door="/write"} 1)"));
+  EXPECT_THAT(answer.body,
+              HasSubstr(R"(sluice_write_requests_total{door="/write",result="partial"} 1)"));
+}
+
+TEST_F(HttpServerTest, PagesOfAnAllowedOriginMayUseIt) {
+  const std::string from = fmt::format("Origin: {}\r\n", kPage);
+  HttpAnswer preflight = Fetch(port(), "OPTIONS", "/write?db=demo", "", from).value();
+  EXPECT_EQ(preflight.status, 204);
+  EXPECT_EQ(preflight.headers["access-control-allow-origin"], kPage);
+  EXPECT_THAT(preflight.headers["access-control-allow-methods"], HasSubstr("POST"));
+  EXPECT_THAT(preflight.headers["access-control-allow-headers"], HasSubstr("Authorization"));
+  EXPECT_EQ(Write("m f=1", from).headers["access-control-allow-origin"], kPage);
+  EXPECT_EQ(Write("m f=1", from, "/write?db=none").headers["access-control-allow-origin"], kPage);
+  HttpAnswer other = Fetch(port(), "OPTIONS", "/write", "", "Origin: https://else\r\n").value();
+  EXPECT_EQ(other.status, 405);
+  EXPECT_FALSE(other.headers.contains("access-control-allow-origin"));
+}
+
+TEST_F(HttpServerTest, ARefusalForWantOfMemoryComesBackLater) {
+  server::MemoryBudget::Share all(server_.budget());
+  ASSERT_TRUE(all.Grow(server_.budget().max_bytes() - 100).ok());
+  EXPECT_EQ(Write("m f=1 1").status, 204);
+  HttpAnswer answer = Write(std::string(200, '\n') + "m f=1 2");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.headers["retry-after"], "1");
+  EXPECT_EQ(answer.headers["x-influx-error"], answer.headers["x-influxdb-error"]);
+  all.Clear();
+  EXPECT_EQ(Write(std::string(200, '\n') + "m f=1 2").status, 204);
+  EXPECT_EQ(server_.budget().used_bytes(), 0u);
+}
+
+TEST_F(HttpServerTest, WhoReadsRetryAfterAsMillisecondsIsNotToldIt) {
+  server_.readiness().Drain();
+  HttpAnswer answer = Write("m f=1", "User-Agent: influxdb-client-js/1.35.0\r\n");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_FALSE(answer.headers.contains("retry-after"));
+}
+
+TEST_F(HttpServerTest, DryRunsTellEverythingAndStoreNothing) {
+  const std::string target = "/api/v3/write_lp?db=demo&dry_run=true";
+  EXPECT_EQ(Write("m f=1 1", "", target).status, 204);
+  std::string bad;
+  for (int i = 0; i < 150; ++i) bad += "bad\n";
+  HttpAnswer answer = Write("m f=1 1\n" + bad, "", target);
+  EXPECT_EQ(answer.status, 400);
+  nlohmann::json body = nlohmann::json::parse(answer.body);
+  EXPECT_EQ(body["error"],
+            "dry run, nothing was written: 1 points would be ingested, 150 lines rejected");
+  EXPECT_EQ(body["data"].size(), 150u);
+  EXPECT_THAT(Query("SELECT * FROM m"), HasSubstr("no such table"));
+  EXPECT_EQ(Query("SELECT * FROM sluice_rejections"), "[]");
 }
 
 TEST_F(HttpServerTest, UnknownRoutesAndMethods) {
@@ -228,12 +299,32 @@ TEST_F(HttpServerTest, CreatesDatabases) {
   };
   EXPECT_EQ(create(R"({"db":"new","retention_period":"30d"})"), 200);
   EXPECT_EQ(create(R"({"db":"new"})"), 409);
+  EXPECT_EQ(create(R"({"db":"x","max_tables":0})"), 400);
+  EXPECT_EQ(create(R"({"db":"x","max_columns":"5"})"), 400);
   EXPECT_EQ(create(R"({"db":"a b"})"), 400);
   EXPECT_EQ(create(R"({"db":"x","retention_period":"soon"})"), 400);
   EXPECT_EQ(create(R"({"db":"x","retention_period":5})"), 400);
   EXPECT_EQ(create("[]"), 400);
   EXPECT_EQ(create("{"), 400);
   EXPECT_EQ(Write("m f=1", "", "/write?db=new").status, 204);
+}
+
+TEST_F(HttpServerTest, ListsChangesAndDropsDatabases) {
+  const std::string route = "/api/v3/configure/database";
+  auto put = [&](const std::string& body) { return Fetch(port(), "PUT", route, body)->status; };
+  EXPECT_EQ(Fetch(port(), "GET", route + "?format=json")->body, R"([{"iox::database":"demo"}])");
+  EXPECT_EQ(Fetch(port(), "GET", route + "?format=csv")->body, "iox::database\r\ndemo\r\n");
+  EXPECT_EQ(put(R"({"db":"demo","retention_period":"1h","max_tables":1})"), 200);
+  EXPECT_EQ(Write("a f=1 1").status, 400);
+  // No retention period means none, and the limit stays.
+  EXPECT_EQ(put(R"({"db":"demo"})"), 200);
+  EXPECT_EQ(Write("a f=1 1").status, 204);
+  EXPECT_EQ(Write("b f=1 1").status, 400);
+  EXPECT_EQ(put(R"({"db":"none"})"), 404);
+  EXPECT_EQ(Fetch(port(), "DELETE", route + "?db=demo")->status, 200);
+  EXPECT_EQ(Fetch(port(), "DELETE", route + "?db=demo")->status, 404);
+  EXPECT_EQ(Fetch(port(), "DELETE", route)->status, 400);
+  EXPECT_EQ(Fetch(port(), "GET", route)->body, "[]");
 }
 
 TEST_F(HttpServerTest, QueriesByGetAndPost) {
@@ -311,9 +402,127 @@ TEST_F(HttpServerTest, ManyIdleConnectionsDoNotKeepOthersWaiting) {
   EXPECT_EQ(Write("m f=1").status, 204);
 }
 
+class HttpTokenTest : public testing::Test {
+ protected:
+  HttpTokenTest() { server_.CreateDatabase("demo"); }
+
+  HttpAnswer Send(const std::string& method, const std::string& target, const std::string& token,
+                  const std::string& body = "") {
+    return Fetch(server_.http_port(), method, target, body,
+                 fmt::format("Authorization: Bearer {}\r\n", token))
+        .value();
+  }
+
+  fixture::RunningServer server_{{.auth = true}};
+  std::string admin_ = server_.CreateToken({.name = "root", .admin = true});
+  std::string writer_ = server_.CreateToken({.name = "writer", .grants = {{"demo", false, true}}});
+};
+
+TEST_F(HttpTokenTest, EveryRouteAsksForItsRight) {
+  struct Route {
+    const char* method;
+    const char* target;
+  };
+  for (Route route : std::initializer_list<Route>{{"POST", "/write?db=demo"},
+                                                  {"POST", "/api/v2/write?bucket=demo"},
+                                                  {"POST", "/api/v3/write_lp?db=demo"},
+                                                  {"GET", "/api/v3/query_sql?db=demo&q=SELECT+1"},
+                                                  {"GET", "/api/v3/configure/database"},
+                                                  {"POST", "/api/v3/configure/database"},
+                                                  {"PUT", "/api/v3/configure/database"},
+                                                  {"DELETE", "/api/v3/configure/database?db=demo"},
+                                                  {"POST", "/api/v3/configure/token/admin"},
+                                                  {"POST", "/api/v3/configure/token/named_admin"},
+                                                  {"POST", "/api/v3/enterprise/configure/token"},
+                                                  {"DELETE", "/api/v3/configure/token"}}) {
+    HttpAnswer answer = Send(route.method, route.target, "nonsense", "m f=1");
+    EXPECT_EQ(answer.status, 401) << route.target;
+    EXPECT_EQ(answer.body, R"({"code":"unauthorized","message":"unauthorized access"})");
+    bool writes = std::string_view(route.target).find("/write") != std::string_view::npos;
+    EXPECT_EQ(Send(route.method, route.target, writer_, "m f=1").status, writes ? 204 : 401)
+        << route.target;
+  }
+  for (const char* target : {"/ping", "/health", "/ready", "/metrics"}) {
+    EXPECT_LT(Fetch(server_.http_port(), "GET", target)->status, 300) << target;
+  }
+}
+
+TEST_F(HttpTokenTest, TakesTheTokenInEveryForm) {
+  std::string basic;
+  absl::Base64Escape("anyone:" + writer_, &basic);
+  for (const std::string& header :
+       {"Token " + writer_, "Bearer " + writer_, "Basic " + basic, "bearer " + writer_}) {
+    EXPECT_EQ(Fetch(server_.http_port(), "POST", "/write?db=demo", "m f=1",
+                    "Authorization: " + header + "\r\n")
+                  ->status,
+              204)
+        << header;
+  }
+  const std::string in_query = "/write?db=demo&u=anyone&p=" + writer_;
+  EXPECT_EQ(Fetch(server_.http_port(), "POST", in_query, "m f=1")->status, 204);
+  EXPECT_EQ(
+      Fetch(server_.http_port(), "POST", in_query, "m f=1", "Authorization: Token \r\n")->status,
+      204);
+  // The header goes first, and only /write takes a parameter.
+  EXPECT_EQ(Send("POST", in_query, "wrong", "m f=1").status, 401);
+  EXPECT_EQ(
+      Fetch(server_.http_port(), "POST", "/api/v2/write?bucket=demo&p=" + writer_, "m f=1")->status,
+      401);
+}
+
+TEST_F(HttpTokenTest, ChecksInTheOrderOfTheContract) {
+  auto status = [&](const std::string& target, const std::string& token) {
+    return Send("POST", target, token, "m f=1").status;
+  };
+  EXPECT_EQ(status("/write?db=-&precision=x", "wrong"), 401);
+  EXPECT_EQ(status("/write?db=none&precision=x", writer_), 400);
+  EXPECT_EQ(status("/write?db=none", writer_), 404);
+  server_.CreateDatabase("other");
+  EXPECT_EQ(status("/write?db=other", writer_), 401);
+}
+
+TEST_F(HttpTokenTest, ManagesTokensAsInfluxDb3Does) {
+  HttpAnswer made = Send("POST", "/api/v3/configure/token/named_admin", admin_,
+                         R"({"token_name":"ci","expiry_secs":3600})");
+  ASSERT_EQ(made.status, 201);
+  nlohmann::json json = nlohmann::json::parse(made.body);
+  EXPECT_EQ(json["name"], "ci");
+  EXPECT_FALSE(json["expiry"].is_null());
+  std::string ci = json["token"];
+  EXPECT_EQ(Send("GET", "/api/v3/configure/database", ci).status, 200);
+  EXPECT_EQ(
+      Send("POST", "/api/v3/configure/token/named_admin", admin_, R"({"token_name":"ci"})").status,
+      409);
+  std::string permissions =
+      R"({"token_name":"r","permissions":[{"resource_type":"db","resource_names":["demo"],)"
+      R"("actions":["read"]}]})";
+  HttpAnswer reader = Send("POST", "/api/v3/enterprise/configure/token", ci, permissions);
+  ASSERT_EQ(reader.status, 201);
+  std::string r = nlohmann::json::parse(reader.body)["token"];
+  EXPECT_EQ(Send("GET", "/api/v3/query_sql?db=demo&q=SELECT+1", r).status, 200);
+  EXPECT_EQ(Send("POST", "/write?db=demo", r, "m f=1").status, 401);
+  EXPECT_EQ(Send("POST", "/api/v3/configure/token/admin", ci).status, 201);
+  EXPECT_EQ(Send("POST", "/api/v3/configure/token/admin", ci).status, 409);
+  EXPECT_EQ(Send("DELETE", "/api/v3/configure/token?token_name=ci", admin_).status, 200);
+  EXPECT_EQ(Send("GET", "/api/v3/configure/database", ci).status, 401);
+  EXPECT_EQ(Send("DELETE", "/api/v3/configure/token?token_name=ci", admin_).status, 404);
+  EXPECT_EQ(Send("DELETE", "/api/v3/configure/token", admin_).status, 400);
+  for (const char* body :
+       {"", "[]", "{}", R"({"token_name":5})", R"({"token_name":"x"})",
+        R"({"token_name":"x","permissions":[]})", R"({"token_name":"x","permissions":[5]})",
+        R"({"token_name":"x","permissions":[{"resource_type":"db","resource_names":["demo"]}]})",
+        R"({"token_name":"x","permissions":[{"resource_type":"table","resource_names":["demo"],)"
+        R"("actions":["read"]}]})",
+        R"({"token_name":"x","permissions":[{"resource_type":"db","resource_names":["demo"],)"
+        R"("actions":["drop"]}]})"}) {
+    EXPECT_EQ(Send("POST", "/api/v3/enterprise/configure/token", admin_, body).status, 400) << body;
+  }
+}
+
 TEST(HttpServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
   server::Workers workers(1);
-  auto server = Server::Start({.port = 0, .max_connections = 20}, [&](const RequestHead&) {
+  server::MemoryBudget budget(1 << 20);
+  auto server = Server::Start({.port = 0, .max_connections = 20}, budget, [&](const RequestHead&) {
                   return Deferred{&workers, [](std::string_view) { return Response(); }};
                 }).value();
   std::vector<std::unique_ptr<HttpConnection>> idle;
@@ -324,7 +533,7 @@ TEST(HttpServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
 
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
   fixture::RunningServer server;
-  auto second = Server::Start({.port = server.http_port()},
+  auto second = Server::Start({.port = server.http_port()}, server.budget(),
                               [](const RequestHead&) { return Beginning(Response()); });
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),

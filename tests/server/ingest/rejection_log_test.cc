@@ -43,7 +43,7 @@ TEST(RejectionLogTest, TheOldestOfADatabaseGiveWayByCountAndByBytes) {
   log.Add(2, 0, kOrigin, Lines({9}));
   log.Add(1, 0, kOrigin, Lines({1, 2, 3, 4}));
   EXPECT_EQ(NumbersOf(log.List(1, 10)), (Numbers{4, 3, 2}));
-  log.Add(1, 0, kOrigin, Lines({5}, 3000));
+  log.Add(1, 0, kOrigin, Lines({5}, 3400));
   EXPECT_EQ(NumbersOf(log.List(1, 10)), (Numbers{5, 4}));
   log.Add(1, 0, kOrigin, Lines({6}, 9000));
   EXPECT_EQ(NumbersOf(log.List(1, 10)), (Numbers{6}));
@@ -52,8 +52,8 @@ TEST(RejectionLogTest, TheOldestOfADatabaseGiveWayByCountAndByBytes) {
 
 TEST(RejectionLogTest, TheOldestOfAllGiveWayWhereAllTogetherAreTooMany) {
   RejectionLog log({.max_lines = 100, .max_bytes = 1 << 20, .max_total_bytes = 10'000});
-  log.Add(1, 0, kOrigin, Lines({1, 2}, 3000));
-  log.Add(2, 0, kOrigin, Lines({3, 4}, 3000));
+  log.Add(1, 0, kOrigin, Lines({1, 2}, 4000));
+  log.Add(2, 0, kOrigin, Lines({3, 4}, 4000));
   EXPECT_EQ(NumbersOf(log.List(1, 10)), (Numbers{}));
   EXPECT_EQ(NumbersOf(log.List(2, 10)), (Numbers{4, 3}));
 }
