@@ -65,12 +65,24 @@ sigset_t BlockSignals() {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow is an error of that write and not the end of the process.
+  signal(SIGXFSZ, SIG_IGN);
   return signals;
 }
 
-void WaitForSignal(const sigset_t& signals) {
+// Returns on a signal. Ends the process where the store is no longer usable: opening it again,
+// which whatever runs the server does, is all that helps, and closing it is no longer possible.
+void WaitForSignal(const sigset_t& signals, const storage::Store& store) {
+  constexpr timespec kPeriod = {.tv_sec = 0, .tv_nsec = 500'000'000};
   int number = 0;
-  sigwait(&signals, &number);
+  while ((number = sigtimedwait(&signals, nullptr, &kPeriod)) < 0) {
+    absl::Status usable = store.CheckUsable();
+    if (usable.ok()) continue;
+    spdlog::critical("{}; ending, to be started again", std::string(usable.message()));
+    // Answers under way still go out.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    std::_Exit(1);
+  }
   spdlog::info("stopping on {}", strsignal(number));
 }
 
@@ -199,7 +211,7 @@ absl::Status Run(const Config& config) {
                Join({config.http_listen.host, (*http_server)->port()}),
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.data_dir);
-  WaitForSignal(signals);
+  WaitForSignal(signals, *parts->store);
   TakeDown(*parts, **http_server, **grpc_server, config);
   return absl::OkStatus();
 }

@@ -124,14 +124,27 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kSynced;
   rocksdb::Status status = db_->Write(options, &batch);
-  // After some faults RocksDB refuses all writes until it is told that the cause may be gone.
-  if (status.IsIOError() && db_->Resume().ok()) status = db_->Write(options, &batch);
+  if (status.IsIOError() && Recover()) status = db_->Write(options, &batch);
   absl::Status written = FromRocksDb(status, "cannot write to the store");
   if (written.ok() && !options.sync) unsynced_ = true;
   return written;
 }
 
+// After a fault RocksDB refuses all writes until it is told that the cause may be gone. Some
+// faults, such as one in the middle of the write-ahead log, it only forgets by being opened again.
+bool RocksDbEngine::Recover() {
+  rocksdb::Status resumed = db_->Resume();
+  if (resumed.severity() >= rocksdb::Status::kFatalError) failed_ = true;
+  return resumed.ok();
+}
+
+absl::Status RocksDbEngine::CheckUsable() const {
+  if (!failed_) return absl::OkStatus();
+  return absl::InternalError("a fault of the disk stopped the store; it must be opened again");
+}
+
 absl::Status RocksDbEngine::CheckWritable() const {
+  if (failed_) return absl::UnavailableError(std::string(CheckUsable().message()));
   if (disk_nearly_full_) {
     return absl::UnavailableError(
         fmt::format("the disk is nearly full: less than {} MiB are free; free some, or drop data",
@@ -158,6 +171,7 @@ void RocksDbEngine::Tend(std::stop_token stop) {
   std::unique_lock lock(mutex);
   while (!stop.stop_requested()) {
     wake.wait_for(lock, stop, kTendPeriod, [] { return false; });
+    if (failed_) continue;
     // A failed sync stays to be done; RocksDB then refuses further writes and says why.
     if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
     LookAround();

@@ -40,13 +40,15 @@ class RocksDbEngine {
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
-  // See Store::CheckWritable.
+  // See Store.
+  absl::Status CheckUsable() const;
   absl::Status CheckWritable() const;
 
  private:
   RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes);
 
   absl::Status LoadSequences();
+  bool Recover();
   void Tend(std::stop_token stop);
   void LookAround();
 
@@ -62,6 +64,7 @@ class RocksDbEngine {
   std::atomic<bool> unsynced_ = false;
   std::atomic<bool> disk_nearly_full_ = false;
   std::atomic<bool> stalled_ = false;
+  std::atomic<bool> failed_ = false;
   std::jthread tender_;
 };
 

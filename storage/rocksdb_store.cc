@@ -98,6 +98,7 @@ class RocksDbStore : public Store {
   absl::StatusOr<std::vector<TokenRecord>> ListTokens() const override;
   absl::Status PutToken(const TokenRecord& token) override;
   absl::Status DeleteToken(const std::string& name) override;
+  absl::Status CheckUsable() const override { return engine_->CheckUsable(); }
   absl::Status CheckWritable() const override { return engine_->CheckWritable(); }
 
  private:

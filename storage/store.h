@@ -154,9 +154,13 @@ class Store {
   // OK too where there is none of that name.
   virtual absl::Status DeleteToken(const std::string& name) = 0;
 
-  // Unavailable, and which, where points cannot be taken now: the disk is nearly full, or the store
-  // has more to write than it can keep up with. Costs nothing. Commits are refused by it as well;
-  // everything else goes on.
+  // Internal, and why, once a fault of the disk has left the store in a state that only opening it
+  // again ends. What was acknowledged is on disk. Costs nothing.
+  virtual absl::Status CheckUsable() const = 0;
+
+  // Unavailable, and which, where points cannot be taken now: the store is not usable, the disk is
+  // nearly full, or there is more to write than RocksDB can keep up with. Costs nothing. Commits
+  // are refused by it as well; everything else goes on.
   virtual absl::Status CheckWritable() const = 0;
 };
 

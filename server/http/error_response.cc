@@ -43,6 +43,26 @@ std::string HeaderText(std::string_view message) {
   return text;
 }
 
+// Clients take a message with these words for success (contract W-26), and messages quote what was
+// sent.
+std::string Disarm(std::string text) {
+  static constexpr std::string_view kWords = "hinted handoff queue not empty";
+  static constexpr std::string_view kOthers = "hinted handoff queue is not empty";
+  for (size_t at = 0; (at = text.find(kWords, at)) != std::string::npos; at += kOthers.size()) {
+    text.replace(at, kWords.size(), kOthers);
+  }
+  return text;
+}
+
+// Every text but that of a line as it was sent.
+void DisarmAll(nlohmann::ordered_json& json) {
+  if (json.is_string()) json = Disarm(json.get<std::string>());
+  if (!json.is_structured()) return;
+  for (auto it = json.begin(); it != json.end(); ++it) {
+    if (json.is_array() || it.key() != "original_line") DisarmAll(*it);
+  }
+}
+
 Response Plain(int status, std::string_view message) {
   return ErrorResponse(status, message, {{"code", CodeWord(status)}, {"message", message}});
 }
@@ -80,12 +100,13 @@ int HttpStatusOf(absl::StatusCode code) {
   }
 }
 
-Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body) {
+Response ErrorResponse(int status, std::string_view message, nlohmann::ordered_json body) {
+  const std::string told = HeaderText(Disarm(std::string(message)));
+  DisarmAll(body);
   Response response;
   response.status = status;
-  response.headers = {{"Content-Type", "application/json"},
-                      {"X-Influxdb-Error", HeaderText(message)}};
-  if (status >= 500) response.headers.emplace_back("X-Influx-Error", HeaderText(message));
+  response.headers = {{"Content-Type", "application/json"}, {"X-Influxdb-Error", told}};
+  if (status >= 500) response.headers.emplace_back("X-Influx-Error", told);
   if (status == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
   response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return response;

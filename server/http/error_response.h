@@ -15,7 +15,7 @@ int HttpStatusOf(absl::StatusCode code);
 
 // A response with `body` and the headers of contract W-25; `message` is what the header tells. The
 // answer to a 5xx tells it a second time, under the name that Telegraf reads.
-Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body);
+Response ErrorResponse(int status, std::string_view message, nlohmann::ordered_json body);
 
 // {"code":…,"message":…} for a failed request.
 Response ToResponse(const absl::Status& status);

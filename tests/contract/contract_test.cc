@@ -1,5 +1,6 @@
-// Runs every case in cases/ through the pipeline, gRPC and the three HTTP routes. README.md in this
-// folder says what a case is.
+// Runs every case in cases/: a write through the pipeline, gRPC and the three HTTP routes, a list
+// of steps as it is. README.md in this folder says what a case is, and which rule is shown by
+// which.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -7,10 +8,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
 #include <string>
 
 #include "client/client.h"
+#include "tests/contract/exchange.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
 
@@ -272,7 +277,7 @@ std::vector<Case> ReadCases() {
   return cases;
 }
 
-TEST(ContractTest, EveryCaseHoldsAtEveryDoor) {
+TEST(ContractTest, EveryWriteComesToTheSameAtEveryDoor) {
   PipelineDoor pipeline;
   GrpcDoor grpc;
   HttpDoor v1("/write", "db");
@@ -280,6 +285,7 @@ TEST(ContractTest, EveryCaseHoldsAtEveryDoor) {
   HttpDoor v3("/api/v3/write_lp", "db");
   int runs = 0;
   for (const Case& c : ReadCases()) {
+    if (c.json.contains("steps")) continue;
     for (const Door* door : std::initializer_list<const Door*>{&pipeline, &grpc, &v1, &v2, &v3}) {
       if (!door->Takes(c)) continue;
       SCOPED_TRACE(
@@ -289,6 +295,56 @@ TEST(ContractTest, EveryCaseHoldsAtEveryDoor) {
     }
   }
   EXPECT_GT(runs, 150);
+}
+
+TEST(ContractTest, EveryExchangeGoesAsItSays) {
+  int runs = 0;
+  for (const Case& c : ReadCases()) {
+    if (!c.json.contains("steps")) continue;
+    SCOPED_TRACE(fmt::format("{}: {}", c.file, c.json["name"].get<std::string>()));
+    contract::RunExchange(c.json);
+    ++runs;
+  }
+  EXPECT_GT(runs, 30);
+}
+
+// All rules of the contract, by their numbers.
+std::set<std::string> AllRules() {
+  std::set<std::string> rules;
+  for (auto [first, last] : {std::pair{1, 16}, {20, 26}, {30, 40}, {50, 53}, {60, 65}, {70, 72}}) {
+    for (int i = first; i <= last; ++i) rules.insert(fmt::format("W-{}", i));
+  }
+  return rules;
+}
+
+// By rule, the files that the table in README.md names in its third column.
+std::map<std::string, std::set<std::string>> ReadTable() {
+  static const std::regex kRow(R"(\| (W-\d+) \|[^|]*\|([^|]*)\|.*)");
+  static const std::regex kFile(R"(`(\w+)\.json`)");
+  std::map<std::string, std::set<std::string>> table;
+  std::ifstream readme("tests/contract/README.md");
+  for (std::string line; std::getline(readme, line);) {
+    std::smatch row;
+    if (!std::regex_match(line, row, kRow)) continue;
+    std::string cell = row[2];
+    for (std::sregex_iterator file(cell.begin(), cell.end(), kFile), end; file != end; ++file) {
+      table[row[1]].insert((*file)[1].str() + ".json");
+    }
+  }
+  return table;
+}
+
+TEST(ContractTest, EveryRuleHasACaseAndTheTableSaysWhich) {
+  std::map<std::string, std::set<std::string>> shown;
+  for (const Case& c : ReadCases()) {
+    for (const std::string rule : c.json["rules"]) shown[rule].insert(c.file);
+  }
+  std::map<std::string, std::set<std::string>> table = ReadTable();
+  for (const std::string& rule : AllRules()) {
+    EXPECT_TRUE(shown.contains(rule)) << rule << " has no case";
+    EXPECT_EQ(table[rule], shown[rule]) << "the row of " << rule << " in README.md";
+  }
+  for (const auto& [rule, files] : shown) EXPECT_TRUE(AllRules().contains(rule)) << rule;
 }
 
 }  // namespace

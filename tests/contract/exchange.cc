@@ -1,0 +1,297 @@
+#include "tests/contract/exchange.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <libdeflate.h>
+#include <zstd.h>
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_replace.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "sluice/v1/admin.pb.h"
+#include "sluice/v1/query.pb.h"
+#include "sluice/v1/write.pb.h"
+#include "tests/fixture/http_client.h"
+#include "tests/fixture/running_server.h"
+#include "tests/fixture/server_process.h"
+#include "tests/fixture/temp_dir.h"
+
+namespace sluice::contract {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using google::protobuf::Message;
+
+constexpr size_t kMaxBodyBytes = 4096;
+
+std::string Gzip(const std::string& text) {
+  libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
+  std::string out(libdeflate_gzip_compress_bound(compressor, text.size()), '\0');
+  out.resize(
+      libdeflate_gzip_compress(compressor, text.data(), text.size(), out.data(), out.size()));
+  libdeflate_free_compressor(compressor);
+  return out;
+}
+
+std::string Zstd(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+  return out;
+}
+
+// A text, or parts put together: each a text, or {"repeat": text, "times": n}, {"gzip": …},
+// {"zstd": …} of such, {"hex": digits}.
+std::string BytesOf(const Json& json) {
+  if (json.is_string()) return json;
+  std::string bytes;
+  if (json.is_array()) {
+    for (const Json& part : json) bytes += BytesOf(part);
+  } else if (json.contains("repeat")) {
+    for (int i = 0; i < json["times"]; ++i) bytes += json["repeat"];
+  } else if (json.contains("gzip")) {
+    bytes = Gzip(BytesOf(json["gzip"]));
+  } else if (json.contains("zstd")) {
+    bytes = Zstd(BytesOf(json["zstd"]));
+  } else if (json.contains("hex")) {
+    bytes = absl::HexStringToBytes(json["hex"].get<std::string>());
+  }
+  return bytes;
+}
+
+// Whether `actual` has all that `expected` has: objects may have more keys.
+bool Has(const Json& actual, const Json& expected) {
+  if (expected.is_object() && actual.is_object()) {
+    for (const auto& [key, value] : expected.items()) {
+      if (!actual.contains(key) || !Has(actual[key], value)) return false;
+    }
+    return true;
+  }
+  if (!expected.is_array() || !actual.is_array()) return actual == expected;
+  if (actual.size() != expected.size()) return false;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (!Has(actual[i], expected[i])) return false;
+  }
+  return true;
+}
+
+// The object of that key; an empty one where there is none.
+const Json& ObjectAt(const Json& json, const char* key) {
+  static const Json kNone = Json::object();
+  return json.contains(key) ? json[key] : kNone;
+}
+
+class Exchange {
+ public:
+  explicit Exchange(const Json& exchange) : exchange_(exchange) {
+    if (exchange.value("process", false)) {
+      process_.emplace(directory_.path() + "/data");
+      return;
+    }
+    server_.emplace(OptionsOf(ObjectAt(exchange, "server")));
+    names_["admin"] = server_->CreateToken({.name = "admin", .admin = true});
+    names_["reader"] = server_->CreateToken({.name = "reader", .grants = {{"demo", true, false}}});
+    names_["writer"] = server_->CreateToken({.name = "writer", .grants = {{"demo", false, true}}});
+    names_["expired"] = ExpiredToken();
+    names_["basic"] = absl::Base64Escape("anyone:" + names_["writer"]);
+    if (exchange.value("create", true)) server_->CreateDatabase("demo");
+  }
+
+  void Run() {
+    for (const Json& raw : exchange_["steps"]) {
+      Json step = Json::parse(Fill(raw.dump()));
+      SCOPED_TRACE(step.dump());
+      if (step.value("drain", false)) server_->readiness().Drain();
+      if (step.value("disk_fault", false)) process_->StopFilesFromGrowing();
+      if (step.contains("http")) RunHttp(step);
+      if (step.contains("raw")) RunRaw(step);
+      if (step.contains("grpc")) RunGrpc(step);
+    }
+  }
+
+ private:
+  static fixture::RunningServer::Options OptionsOf(const Json& json) {
+    return {.limits = {.max_tables = 4, .max_columns = 6},
+            .max_body_bytes = json.value("max_body_bytes", kMaxBodyBytes),
+            .auth = json.value("auth", false),
+            .create_databases = json.value("create_databases", false),
+            .max_memory_bytes = json.value("max_memory_bytes", size_t{1} << 30),
+            .min_free_disk_bytes = json.value("min_free_disk_bytes", uint64_t{0}),
+            .cors_origins = json.value("cors_origins", std::vector<std::string>())};
+  }
+
+  // Valid only long before the requests are made.
+  std::string ExpiredToken() {
+    auth::NewToken token = {.name = "expired", .expiry_ns = 10, .admin = true};
+    return server_->authority().Create(token, 5)->text;
+  }
+
+  uint16_t http_port() const { return process_ ? process_->http_port() : server_->http_port(); }
+  std::string grpc_address() const {
+    return process_ ? process_->grpc_address() : server_->grpc_address();
+  }
+
+  // ${name} stands for a token, or what an earlier step has kept.
+  std::string Fill(std::string text) const {
+    for (const auto& [name, value] : names_) {
+      text = absl::StrReplaceAll(text, {{fmt::format("${{{}}}", name), value}});
+    }
+    return text;
+  }
+
+  void RunHttp(const Json& step) {
+    std::string line = step["http"];
+    size_t space = line.find(' ');
+    std::string headers;
+    for (const auto& [name, value] : ObjectAt(step, "headers").items()) {
+      headers += fmt::format("{}: {}\r\n", name, value.get<std::string>());
+    }
+    std::string body = BytesOf(step.value("body", Json("")));
+    auto answer =
+        fixture::Fetch(http_port(), line.substr(0, space), line.substr(space + 1), body, headers);
+    ASSERT_TRUE(answer) << "no answer";
+    Expect(*answer, step);
+  }
+
+  // Bytes as they are, and as many answers as `expect` has.
+  void RunRaw(const Json& step) {
+    fixture::HttpConnection connection(http_port());
+    connection.Send(BytesOf(step["raw"]));
+    for (const Json& expected : step["expect"]) {
+      std::optional<fixture::HttpAnswer> answer = connection.Receive();
+      ASSERT_TRUE(answer) << "no answer";
+      Expect(*answer, {{"expect", expected}});
+    }
+  }
+
+  void Expect(fixture::HttpAnswer answer, const Json& step) {
+    const Json& expected = step["expect"];
+    EXPECT_EQ(answer.status, expected["status"]) << answer.body;
+    for (const auto& [name, value] : ObjectAt(expected, "headers").items()) {
+      if (value.is_null()) {
+        EXPECT_FALSE(answer.headers.contains(name)) << name;
+      } else {
+        EXPECT_EQ(answer.headers[name], value) << name;
+      }
+    }
+    if (expected.contains("body")) {
+      EXPECT_EQ(answer.body, expected["body"].get<std::string>());
+    }
+    if (!expected.contains("json") && !step.contains("keep")) return;
+    Json body = Json::parse(answer.body, nullptr, false);
+    EXPECT_TRUE(Has(body, ObjectAt(expected, "json"))) << answer.body;
+    for (const auto& [name, key] : ObjectAt(step, "keep").items()) {
+      names_[name] = body[key.get<std::string>()];
+    }
+  }
+
+  void RunGrpc(const Json& step) {
+    const std::string method = step["grpc"];
+    const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
+        absl::StrReplaceAll(method, {{"/", "."}}));
+    ASSERT_NE(descriptor, nullptr) << method;
+    auto request = New(descriptor->input_type());
+    Json fields = step.value("request", Json::object());
+    // Bytes are base64 in JSON; a case says them as they are.
+    if (fields.contains("line_protocol")) {
+      fields["line_protocol"] = absl::Base64Escape(BytesOf(fields["line_protocol"]));
+    }
+    ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(fields.dump(), request.get()).ok());
+    grpc::ClientContext context;
+    if (step.contains("token")) {
+      context.AddMetadata("authorization", step["token"].get<std::string>());
+    }
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    auto response = New(descriptor->output_type());
+    grpc::Status status = Call("/" + method, *request, context, *response);
+    ExpectGrpc(status, context, *response, step);
+  }
+
+  static std::unique_ptr<Message> New(const google::protobuf::Descriptor* type) {
+    auto* factory = google::protobuf::MessageFactory::generated_factory();
+    return std::unique_ptr<Message>(factory->GetPrototype(type)->New());
+  }
+
+  grpc::Status Call(const std::string& method, const Message& request, grpc::ClientContext& context,
+                    Message& response) {
+    grpc::GenericStub stub(grpc::CreateChannel(grpc_address(), grpc::InsecureChannelCredentials()));
+    grpc::Slice bytes(request.SerializeAsString());
+    grpc::ByteBuffer sent(&bytes, 1);
+    grpc::CompletionQueue queue;
+    auto call = stub.PrepareUnaryCall(&context, method, sent, &queue);
+    call->StartCall();
+    grpc::ByteBuffer received;
+    grpc::Status status;
+    call->Finish(&received, &status, nullptr);
+    void* tag = nullptr;
+    bool ok = false;
+    queue.Next(&tag, &ok);
+    std::vector<grpc::Slice> slices;
+    if (!status.ok() || !received.Dump(&slices).ok()) return status;
+    std::string text;
+    for (const grpc::Slice& slice : slices) {
+      text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    }
+    EXPECT_TRUE(response.ParseFromString(text));
+    return status;
+  }
+
+  void ExpectGrpc(const grpc::Status& status, const grpc::ClientContext& context,
+                  const Message& response, const Json& step) {
+    const Json& expected = step["expect"];
+    EXPECT_EQ(absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())),
+              expected["code"].get<std::string>())
+        << status.error_message();
+    if (expected.contains("message")) {
+      EXPECT_EQ(status.error_message(), expected["message"].get<std::string>());
+    }
+    EXPECT_LT(status.error_details().size(), 4096u);
+    google::rpc::Status details;
+    details.ParseFromString(status.error_details());
+    if (expected.contains("details")) {
+      EXPECT_TRUE(Has(ToJson(details)["details"], expected["details"])) << ToJson(details).dump();
+    }
+    for (const auto& [name, value] : ObjectAt(expected, "trailers").items()) {
+      auto found = context.GetServerTrailingMetadata().find(name);
+      std::string got = found == context.GetServerTrailingMetadata().end()
+                            ? ""
+                            : std::string(found->second.data(), found->second.size());
+      EXPECT_EQ(got, value) << name;
+    }
+    Json body = ToJson(response);
+    EXPECT_TRUE(Has(body, ObjectAt(expected, "response"))) << body.dump();
+    for (const auto& [name, key] : ObjectAt(step, "keep").items()) {
+      names_[name] = body[key.get<std::string>()];
+    }
+  }
+
+  static Json ToJson(const Message& message) {
+    std::string text;
+    google::protobuf::util::JsonPrintOptions options;
+    options.preserve_proto_field_names = true;
+    EXPECT_TRUE(google::protobuf::util::MessageToJsonString(message, &text, options).ok());
+    return Json::parse(text);
+  }
+
+  const Json& exchange_;
+  // One of them: a server in this process, or the real binary.
+  std::optional<fixture::RunningServer> server_;
+  fixture::TempDir directory_;
+  std::optional<fixture::ServerProcess> process_;
+  std::map<std::string, std::string> names_;
+};
+
+}  // namespace
+
+void RunExchange(const Json& exchange) { Exchange(exchange).Run(); }
+
+}  // namespace sluice::contract
