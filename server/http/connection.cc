@@ -36,11 +36,9 @@ constexpr size_t kFirstBodyBytes = 16 << 10;
 // (contract W-14), and how long that may take.
 constexpr size_t kMaxDrainBytes = size_t{64} << 20;
 constexpr seconds kDrainTime(10);
-// How long a client may be silent: between requests, and within one.
+// How long a client may be silent between requests.
 constexpr seconds kIdleTime(300);
-constexpr seconds kSilenceTime(30);
-// A body comes faster than this, on average, after kSilenceTime: who sends a byte now and then only
-// holds on to a connection and memory.
+// Who sends a byte now and then only holds on to a connection and memory.
 constexpr size_t kMinBytesPerSecond = 1024;
 
 // Completes an operation with an error code in `ec` instead of an exception.
@@ -99,11 +97,12 @@ void BodyBuffer::Clear() {
   share_.Clear();
 }
 
-Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes,
-                       server::MemoryBudget& budget)
+Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
+                       const ServerOptions& options, server::MemoryBudget& budget)
     : stream_(std::move(socket)),
       handler_(handler),
-      max_body_bytes_(max_body_bytes),
+      max_body_bytes_(options.max_body_bytes),
+      silence_(options.silence),
       body_(budget),
       peer_(Show(stream_.socket())) {}
 
@@ -250,8 +249,8 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
 
 // Gives the next read of the body that began at `start` the time that it may take.
 void Connection::ExpectMore(std::chrono::steady_clock::time_point start) {
-  auto by_rate = start + kSilenceTime + seconds(body_.size() / kMinBytesPerSecond);
-  stream_.expires_at(std::min(by_rate, std::chrono::steady_clock::now() + kSilenceTime));
+  auto by_rate = start + silence_ + seconds(body_.size() / kMinBytesPerSecond);
+  stream_.expires_at(std::min(by_rate, std::chrono::steady_clock::now() + silence_));
 }
 
 // Tells a client that asked first to send its body.
@@ -292,7 +291,7 @@ asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, 
   if (response.status != 204) message.content_length(response.body.size());
   if (!head_only) message.body() = std::move(response.body);
   beast::error_code ec;
-  stream_.expires_after(kSilenceTime);
+  stream_.expires_after(silence_);
   co_await beast::http::async_write(stream_, message, Await(ec));
   co_return !ec;
 }
@@ -309,14 +308,14 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
   message.chunked(chunked);
   beast::http::response_serializer<beast::http::empty_body> serializer(message);
   beast::error_code ec;
-  stream_.expires_after(kSilenceTime);
+  stream_.expires_after(silence_);
   co_await beast::http::async_write_header(stream_, serializer, Await(ec));
   absl::StatusOr<std::string> piece = std::move(response.body);
   while (!ec) {
     if (piece->empty()) piece = co_await NextPiece(*response.rest, workers);
     if (!piece.ok()) co_return false;
     if (piece->empty()) break;
-    stream_.expires_after(kSilenceTime);
+    stream_.expires_after(silence_);
     if (chunked) {
       co_await asio::async_write(stream_, beast::http::make_chunk(asio::buffer(*piece)), Await(ec));
     } else {

@@ -17,6 +17,7 @@
 #include <boost/beast/http/parser.hpp>
 
 #include "server/http/message.h"
+#include "server/http/server.h"
 #include "server/memory_budget.h"
 
 namespace sluice::http {
@@ -47,8 +48,8 @@ class BodyBuffer {
 // One client's connection, from its first request to its last. It runs on its socket's executor.
 class Connection {
  public:
-  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler, size_t max_body_bytes,
-             server::MemoryBudget& budget);
+  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler,
+             const ServerOptions& options, server::MemoryBudget& budget);
 
   // Serves until the client leaves or the connection is cut.
   boost::asio::awaitable<void> Run();
@@ -89,6 +90,7 @@ class Connection {
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
   const size_t max_body_bytes_;
+  const std::chrono::milliseconds silence_;
   // Bounds what a head, a chunk's extensions or trailers may take.
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;

@@ -100,8 +100,7 @@ asio::awaitable<void> AsioServer::Accept() {
       continue;
     }
     MakeRoom();
-    auto connection =
-        std::make_shared<Connection>(std::move(socket), handler_, options_.max_body_bytes, budget_);
+    auto connection = std::make_shared<Connection>(std::move(socket), handler_, options_, budget_);
     asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
   }
 }

@@ -23,6 +23,9 @@ struct ServerOptions {
   size_t max_connections = 10000;
   // Of a body as sent; a longer one gets 413 (contract W-38).
   size_t max_body_bytes = size_t{10} << 20;
+  // How long a client may be silent within a request; its body comes at 1 KiB a second, on average,
+  // after as long.
+  std::chrono::milliseconds silence = std::chrono::seconds(30);
 };
 
 // An HTTP/1.0 and 1.1 server: keep-alive, pipelining, chunked bodies, `Expect: 100-continue`. It

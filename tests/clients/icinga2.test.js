@@ -3,8 +3,9 @@
 'use strict';
 
 const assert = require('node:assert');
-const { spawn } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 
@@ -40,9 +41,11 @@ class Icinga {
     fs.rmSync(this.log, { force: true });
     const file = path.join(this.directory, 'icinga2.conf');
     fs.writeFileSync(file, configuration(server, settings));
+    const user = os.userInfo().username;
+    const group = execFileSync('id', ['-gn'], { encoding: 'utf8' }).trim();
     const constants = [`DataDir=${this.directory}`, `LogDir=${this.directory}`,
       `CacheDir=${this.directory}`, `SpoolDir=${this.directory}`, `InitRunDir=${this.directory}`,
-      'Configuration.RunAsUser=root', 'Configuration.RunAsGroup=root'];
+      `Configuration.RunAsUser=${user}`, `Configuration.RunAsGroup=${group}`];
     this.process = spawn('icinga2', ['daemon', '-c', file, '-x', 'critical',
       ...constants.map((constant) => `-D${constant}`)], { stdio: 'ignore', detached: true });
     this.ended = new Promise((resolve) => this.process.on('exit', resolve));

@@ -106,4 +106,4 @@ class Server {
   }
 }
 
-module.exports = { Server, adminToken, root, sleep };
+module.exports = { Server, adminToken, freePort, root, sleep };

@@ -531,6 +531,27 @@ TEST(HttpServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
   EXPECT_TRUE(idle.front()->AtEnd());
 }
 
+TEST(HttpServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
+  server::Workers workers(1);
+  server::MemoryBudget budget(size_t{64} << 20);
+  auto server =
+      Server::Start({.port = 0, .silence = std::chrono::milliseconds(300)}, budget,
+                    [&](const RequestHead&) {
+                      return Deferred{&workers, [](std::string_view) { return Response(); }};
+                    })
+          .value();
+  HttpConnection slow(server->port());
+  slow.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n");
+  bool open = true;
+  for (int i = 0; i < 100 && open; ++i) {
+    open = slow.Send("x");
+    EXPECT_LE(budget.used_bytes(), 16384u);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_FALSE(open);
+  EXPECT_EQ(Fetch(server->port(), "POST", "/", std::string(100000, 'x'))->status, 204);
+}
+
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
   fixture::RunningServer server;
   auto second = Server::Start({.port = server.http_port()}, server.budget(),
