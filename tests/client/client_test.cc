@@ -96,6 +96,17 @@ TEST_F(ClientTest, ListsWhatWasRejected) {
   EXPECT_TRUE(client_->ListRejections("demo", 10, rejections[0].id)->empty());
 }
 
+// All workers are busy until after the deadline.
+TEST_F(ClientTest, AWriteThatNobodyWaitsForAnyMoreIsNotMade) {
+  client_->CreateDatabase("demo").value();
+  for (int i = 0; i < 4; ++i) {
+    server_.workers().Post([] { std::this_thread::sleep_for(std::chrono::milliseconds(600)); });
+  }
+  auto hasty = Client::Connect(server_.grpc_address(), {.timeout = absl::Milliseconds(200)});
+  EXPECT_EQ(hasty->Write("demo", "m f=1").status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(client_->ListTables("demo")->empty());
+}
+
 class TokenTest : public testing::Test {
  protected:
   std::unique_ptr<Client> With(const std::string& token) {
