@@ -28,6 +28,7 @@
 #include "server/ingest/pipeline.h"
 #include "server/memory_budget.h"
 #include "server/observability/metrics.h"
+#include "server/parts.h"
 #include "server/query/query.h"
 #include "server/readiness.h"
 #include "server/version.h"
@@ -102,27 +103,47 @@ std::string Join(const Address& address) {
   return fmt::format("{}:{}", host, address.port);
 }
 
-// Everything that the doors are made of.
-struct Parts {
-  Parts(std::unique_ptr<storage::Store> opened, std::unique_ptr<auth::Authority> known,
-        const Config& config)
-      : store(std::move(opened)),
-        authority(std::move(known)),
-        pipeline(*store, rejections,
-                 {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
-                  .create_databases = config.create_databases}) {}
+// Owns what the doors are made of.
+class Core {
+ public:
+  Core(std::unique_ptr<storage::Store> store, std::unique_ptr<auth::Authority> authority,
+       MemoryBudget& budget, const Config& config)
+      : store_(std::move(store)),
+        authority_(std::move(authority)),
+        pipeline_(*store_, rejections_,
+                  {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
+                   .create_databases = config.create_databases}),
+        parts_{*store_, pipeline_, rejections_,    *authority_,   readiness_,
+               budget,  metrics_,  write_workers_, query_workers_} {
+    AddGauges();
+  }
 
-  std::unique_ptr<storage::Store> store;
-  std::unique_ptr<auth::Authority> authority;
-  Readiness readiness{*store};
-  ingest::RejectionLog rejections;
-  ingest::Pipeline pipeline;
-  observability::Metrics metrics;
-  Workers write_workers{kWriteWorkers};
-  Workers query_workers{kQueryWorkers};
+  const Parts& parts() const { return parts_; }
+  void Drain() { readiness_.Drain(); }
+
+ private:
+  // What is read at each scrape.
+  void AddGauges() {
+    metrics_.AddGauge("sluice_request_memory_bytes", "Memory of the bodies under way.",
+                      [this] { return static_cast<double>(parts_.budget.used_bytes()); });
+    metrics_.AddGauge("sluice_databases", "Databases.",
+                      [this] { return static_cast<double>(store_->ListDatabases().size()); });
+    metrics_.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
+                      [this] { return readiness_.Check().ok() ? 1.0 : 0.0; });
+  }
+
+  const std::unique_ptr<storage::Store> store_;
+  const std::unique_ptr<auth::Authority> authority_;
+  Readiness readiness_{*store_};
+  ingest::RejectionLog rejections_;
+  ingest::Pipeline pipeline_;
+  observability::Metrics metrics_;
+  Workers write_workers_{kWriteWorkers};
+  Workers query_workers_{kQueryWorkers};
+  const Parts parts_;
 };
 
-absl::StatusOr<std::unique_ptr<Parts>> OpenParts(const Config& config) {
+absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, MemoryBudget& budget) {
   auto store = storage::OpenRocksDbStore(config.data_dir,
                                          {.min_free_disk_bytes = config.min_free_disk_bytes});
   if (!store.ok()) return store.status();
@@ -138,38 +159,22 @@ absl::StatusOr<std::unique_ptr<Parts>> OpenParts(const Config& config) {
     if (!made.ok()) return made.status();
     if (!made->empty()) spdlog::warn("made an admin token; it is in {}", *made);
   }
-  return std::make_unique<Parts>(*std::move(store), *std::move(authority), config);
+  return std::make_unique<Core>(*std::move(store), *std::move(authority), budget, config);
 }
 
-// What is read at each scrape.
-void AddGauges(Parts& parts, const MemoryBudget& budget) {
-  parts.metrics.AddGauge("sluice_request_memory_bytes", "Memory of the bodies under way.",
-                         [&budget] { return static_cast<double>(budget.used_bytes()); });
-  parts.metrics.AddGauge("sluice_databases", "Databases.", [&parts] {
-    return static_cast<double>(parts.store->ListDatabases().size());
-  });
-  parts.metrics.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
-                         [&parts] { return parts.readiness.Check().ok() ? 1.0 : 0.0; });
-}
-
-void AddRoutes(Parts& parts, MemoryBudget& budget, const Config& config, http::Router& router) {
-  http::AddHealthRoutes(router, kVersion, parts.readiness, parts.metrics);
-  http::AddWriteRoutes(router,
-                       {parts.pipeline, *parts.authority, parts.readiness, budget, parts.metrics,
-                        parts.write_workers},
-                       config.max_body_bytes);
-  http::AddQueryRoutes(router,
-                       {*parts.store, parts.rejections, *parts.authority, parts.query_workers},
-                       std::chrono::seconds(config.query_timeout_seconds));
-  http::AddDatabaseRoutes(router, *parts.store, *parts.authority, parts.write_workers);
-  http::AddTokenRoutes(router, *parts.authority, parts.write_workers);
+void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
+  http::AddHealthRoutes(router, parts, kVersion);
+  http::AddWriteRoutes(router, parts, config.max_body_bytes);
+  http::AddQueryRoutes(router, parts, std::chrono::seconds(config.query_timeout_seconds));
+  http::AddDatabaseRoutes(router, parts);
+  http::AddTokenRoutes(router, parts);
 }
 
 // Takes the server down in order: first it says that it stops, to balancers and to writers, who
 // come back later; then it ends what is under way.
-void TakeDown(Parts& parts, http::Server& http_server, grpc_door::Server& grpc_server,
+void TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_server,
               const Config& config) {
-  parts.readiness.Drain();
+  core.Drain();
   grpc_server.SetNotServing();
   std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
   query::StopQueries();
@@ -182,7 +187,7 @@ absl::Status Run(const Config& config) {
   sigset_t signals = BlockSignals();
   MemoryBudget budget(config.max_memory_bytes);
   http::Router router;
-  std::unique_ptr<Parts> parts;
+  std::unique_ptr<Core> core;
   // HTTP answers, if only that the server is starting, while the store is opened.
   std::atomic<bool> started = false;
   auto http_server = http::Server::Start(
@@ -194,25 +199,23 @@ absl::Status Run(const Config& config) {
         return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
       }));
   if (!http_server.ok()) return http_server.status();
-  auto opened = OpenParts(config);
+  auto opened = OpenCore(config, budget);
   if (!opened.ok()) return opened.status();
-  parts = *std::move(opened);
-  AddGauges(*parts, budget);
-  AddRoutes(*parts, budget, config, router);
+  core = *std::move(opened);
+  AddRoutes(core->parts(), config, router);
   auto grpc_server = grpc_door::Server::Start(
       {.address = Join(config.grpc_listen),
        .max_body_bytes = config.max_body_bytes,
        .query_timeout = std::chrono::seconds(config.query_timeout_seconds)},
-      {*parts->store, parts->pipeline, parts->rejections, *parts->authority, parts->readiness,
-       budget, parts->metrics, parts->write_workers, parts->query_workers});
+      core->parts());
   if (!grpc_server.ok()) return grpc_server.status();
   started = true;
   spdlog::info("Sluice {} serves HTTP on {} and gRPC on {}, data in {}", kVersion,
                Join({config.http_listen.host, (*http_server)->port()}),
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.data_dir);
-  WaitForSignal(signals, *parts->store);
-  TakeDown(*parts, **http_server, **grpc_server, config);
+  WaitForSignal(signals, core->parts().store);
+  TakeDown(*core, **http_server, **grpc_server, config);
   return absl::OkStatus();
 }
 

@@ -186,7 +186,7 @@ grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* co
     Finish(context, reactor, ToGrpc(may));
     return reactor;
   }
-  parts_.workers.Post(
+  parts_.write_workers.Post(
       [context, reactor, act = std::move(act)] { Finish(context, reactor, act()); });
   return reactor;
 }
@@ -201,7 +201,7 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
     Finish(context, reactor, ToGrpc(principal.status()));
     return reactor;
   }
-  parts_.workers.Post(
+  parts_.write_workers.Post(
       [this, context, reactor, principal = *principal, &text, field, act = std::move(act)] {
         std::shared_ptr<storage::Database> database;
         grpc::Status status = WithName(text, field, [&](const storage::DatabaseName& name) {

@@ -1,25 +1,15 @@
 #ifndef SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 #define SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 
-#include "server/auth/authority.h"
-#include "server/ingest/rejection_log.h"
-#include "server/workers.h"
+#include "server/parts.h"
 #include "sluice/v1/admin.grpc.pb.h"
-#include "storage/store.h"
 
 namespace sluice::grpc_door {
 
-// What the service is made of; all must outlive it.
-struct AdminParts {
-  storage::Store& store;
-  const ingest::RejectionLog& rejections;
-  auth::Authority& authority;
-  server::Workers& workers;
-};
-
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  explicit AdminService(const AdminParts& parts) : parts_(parts) {}
+  // `parts` must outlive it.
+  explicit AdminService(const server::Parts& parts) : parts_(parts) {}
 
   grpc::ServerUnaryReactor* CreateDatabase(grpc::CallbackServerContext* context,
                                            const v1::CreateDatabaseRequest* request,
@@ -64,7 +54,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ForReader(grpc::CallbackServerContext* context, const std::string& name,
                                       const char* field, Act act);
 
-  const AdminParts parts_;
+  const server::Parts& parts_;
 };
 
 }  // namespace sluice::grpc_door

@@ -69,19 +69,19 @@ class Watch {
 // Streams one result. Each message is made on a worker when the one before is on its way.
 class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
  public:
-  ResultStream(const QueryParts& parts, std::chrono::milliseconds timeout,
+  ResultStream(const server::Parts& parts, std::chrono::milliseconds timeout,
                grpc::CallbackServerContext* context, const v1::QueryRequest& request)
       : parts_(parts),
         timeout_(timeout),
         context_(context),
         request_(request),
         watch_(context, 2 * timeout) {
-    parts_.workers.Post([this] { Begin(); });
+    parts_.query_workers.Post([this] { Begin(); });
   }
 
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"));
-    parts_.workers.Post([this] { SendRows(); });
+    parts_.query_workers.Post([this] { SendRows(); });
   }
   void OnCancel() override {
     std::lock_guard lock(mutex_);
@@ -140,7 +140,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
   void End(const grpc::Status& status) { grpc_door::Finish(context_, this, status); }
 
-  const QueryParts& parts_;
+  const server::Parts& parts_;
   const std::chrono::milliseconds timeout_;
   grpc::CallbackServerContext* const context_;
   const v1::QueryRequest& request_;

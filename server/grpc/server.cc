@@ -19,13 +19,10 @@ constexpr int kMaxStreams = 200;
 
 class GrpcServer : public Server {
  public:
-  GrpcServer(const ServerOptions& options, const ServerParts& parts)
-      : write_({parts.pipeline, parts.authority, parts.readiness, parts.budget, parts.metrics,
-                parts.write_workers},
-               options.max_body_bytes),
-        query_({parts.store, parts.rejections, parts.authority, parts.query_workers},
-               options.query_timeout),
-        admin_({parts.store, parts.rejections, parts.authority, parts.write_workers}) {}
+  GrpcServer(const ServerOptions& options, const server::Parts& parts)
+      : write_(parts, options.max_body_bytes),
+        query_(parts, options.query_timeout),
+        admin_(parts) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);
@@ -66,7 +63,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      const ServerParts& parts) {
+                                                      const server::Parts& parts) {
   auto server = std::make_unique<GrpcServer>(options, parts);
   absl::Status listening = server->Listen(options);
   if (!listening.ok()) return listening;

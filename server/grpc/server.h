@@ -7,13 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/auth/authority.h"
-#include "server/ingest/pipeline.h"
-#include "server/memory_budget.h"
-#include "server/observability/metrics.h"
-#include "server/readiness.h"
-#include "server/workers.h"
-#include "storage/store.h"
+#include "server/parts.h"
 
 namespace sluice::grpc_door {
 
@@ -25,27 +19,13 @@ struct ServerOptions {
   std::chrono::milliseconds query_timeout = std::chrono::minutes(5);
 };
 
-// What the services are made of; all must outlive the server.
-struct ServerParts {
-  storage::Store& store;
-  const ingest::Pipeline& pipeline;
-  const ingest::RejectionLog& rejections;
-  auth::Authority& authority;
-  const server::Readiness& readiness;
-  server::MemoryBudget& budget;
-  observability::Metrics& metrics;
-  // Apart, so that slow queries never keep writes, or the management of databases, waiting.
-  server::Workers& write_workers;
-  server::Workers& query_workers;
-};
-
 // A gRPC server of the services in proto/sluice/v1, with reflection and the standard health
 // service.
 class Server {
  public:
-  // Unavailable where the address cannot be had.
+  // Unavailable where the address cannot be had. `parts` must outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       const ServerParts& parts);
+                                                       const server::Parts& parts);
   virtual ~Server() = default;
 
   virtual int port() const = 0;

@@ -92,7 +92,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
     finish(admission.status, admission.field);
     return reactor;
   }
-  parts_.workers.Post([context, run, finish, admission = std::move(admission)] {
+  parts_.write_workers.Post([context, run, finish, admission = std::move(admission)] {
     absl::Status awaited = CheckAwaited(*context);
     auto outcome = awaited.ok() ? run(*admission.write) : awaited;
     finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);

@@ -4,29 +4,15 @@
 #include <memory>
 #include <optional>
 
-#include "server/auth/authority.h"
-#include "server/ingest/pipeline.h"
-#include "server/memory_budget.h"
-#include "server/observability/metrics.h"
-#include "server/readiness.h"
-#include "server/workers.h"
+#include "server/parts.h"
 #include "sluice/v1/write.grpc.pb.h"
 
 namespace sluice::grpc_door {
 
-// What the service is made of; all must outlive it.
-struct WriteParts {
-  const ingest::Pipeline& pipeline;
-  const auth::Authority& authority;
-  const server::Readiness& readiness;
-  server::MemoryBudget& budget;
-  observability::Metrics& metrics;
-  server::Workers& workers;
-};
-
 class WriteService final : public v1::WriteService::CallbackService {
  public:
-  WriteService(const WriteParts& parts, size_t max_body_bytes)
+  // `parts` must outlive it.
+  WriteService(const server::Parts& parts, size_t max_body_bytes)
       : parts_(parts), max_body_bytes_(max_body_bytes) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
@@ -57,7 +43,7 @@ class WriteService final : public v1::WriteService::CallbackService {
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, const Request& request,
                                    bool stores, Run run, Answer answer);
 
-  const WriteParts parts_;
+  const server::Parts& parts_;
   const size_t max_body_bytes_;
 };
 

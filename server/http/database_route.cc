@@ -114,10 +114,10 @@ Response Drop(storage::Store& store, std::string_view query) {
 
 }  // namespace
 
-void AddDatabaseRoutes(Router& router, storage::Store& store, const auth::Authority& authority,
-                       server::Workers& workers) {
+void AddDatabaseRoutes(Router& router, const server::Parts& parts) {
+  storage::Store& store = parts.store;
   auto add = [&](const char* method, AdminAct act) {
-    router.Add(method, kPath, ForAdmins(authority, workers, std::move(act)));
+    router.Add(method, kPath, ForAdmins(parts.authority, parts.write_workers, std::move(act)));
   };
   add("GET", [&store](std::string_view query, std::string_view) { return List(store, query); });
   add("POST", [&store](std::string_view, std::string_view body) { return Create(store, body); });

@@ -28,8 +28,7 @@ Response Ready(const server::Readiness& readiness) {
 
 }  // namespace
 
-void AddHealthRoutes(Router& router, std::string_view version, const server::Readiness& readiness,
-                     const observability::Metrics& metrics) {
+void AddHealthRoutes(Router& router, const server::Parts& parts, std::string_view version) {
   auto add = [&](const char* path, auto answer) {
     for (const char* method : {"GET", "HEAD"}) {
       router.Add(method, path, [answer](const RequestHead&) { return Beginning(answer()); });
@@ -37,12 +36,12 @@ void AddHealthRoutes(Router& router, std::string_view version, const server::Rea
   };
   add("/ping", [version = std::string(version)] { return Ping(version); });
   add("/health", [version = std::string(version)] { return Health(version); });
-  add("/ready", [&readiness] { return Ready(readiness); });
-  add("/metrics", [&metrics] {
+  add("/ready", [&parts] { return Ready(parts.readiness); });
+  add("/metrics", [&parts] {
     Response response;
     response.status = 200;
     response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
-    response.body = metrics.Render();
+    response.body = parts.metrics.Render();
     return response;
   });
 }

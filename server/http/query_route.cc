@@ -73,7 +73,7 @@ class QueryResult : public BodySource {
   bool done_ = false;
 };
 
-Response Answer(const QueryParts& parts, const auth::Principal& principal, const Asked& asked,
+Response Answer(const server::Parts& parts, const auth::Principal& principal, const Asked& asked,
                 int64_t arrival_ns, std::chrono::milliseconds timeout) {
   if (asked.db.empty() || asked.q.empty()) {
     return BadRequest("the parameters 'db', a database, and 'q', an SQL query, are required");
@@ -102,14 +102,15 @@ Response Answer(const QueryParts& parts, const auth::Principal& principal, const
 
 }  // namespace
 
-void AddQueryRoutes(Router& router, const QueryParts& parts, std::chrono::milliseconds timeout) {
+void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::milliseconds timeout) {
   auto add = [&](const char* method, auto parse) {
-    router.Add(method, "/api/v3/query_sql", [=](const RequestHead& head) -> Beginning {
+    router.Add(method, "/api/v3/query_sql", [=, &parts](const RequestHead& head) -> Beginning {
       absl::StatusOr<auth::Principal> principal = Identify(parts.authority, head);
       if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       int64_t arrival_ns = storage::NowNs();
-      return Deferred{&parts.workers, [=, principal = *principal](std::string_view body) {
+      return Deferred{&parts.query_workers,
+                      [=, &parts, principal = *principal](std::string_view body) {
                         absl::StatusOr<Asked> asked = parse(query, body);
                         return asked.ok() ? Answer(parts, principal, *asked, arrival_ns, timeout)
                                           : ToResponse(asked.status());

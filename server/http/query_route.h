@@ -3,25 +3,15 @@
 
 #include <chrono>
 
-#include "server/auth/authority.h"
 #include "server/http/router.h"
-#include "server/ingest/rejection_log.h"
-#include "storage/store.h"
+#include "server/parts.h"
 
 namespace sluice::http {
 
-// What the query routes are made of; all must outlive the router.
-struct QueryParts {
-  const storage::Store& store;
-  const ingest::RejectionLog& rejections;
-  const auth::Authority& authority;
-  server::Workers& workers;
-};
-
 // Adds GET and POST /api/v3/query_sql: the parameters `db`, `q` and `format` (result_format.h) in
 // the query or, with POST, as the strings of a JSON object. Who asks needs the right to read the
-// database.
-void AddQueryRoutes(Router& router, const QueryParts& parts, std::chrono::milliseconds timeout);
+// database. `parts` must outlive the router.
+void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::milliseconds timeout);
 
 }  // namespace sluice::http
 

@@ -121,9 +121,10 @@ Response Delete(auth::Authority& authority, std::string_view query) {
 
 }  // namespace
 
-void AddTokenRoutes(Router& router, auth::Authority& authority, server::Workers& workers) {
+void AddTokenRoutes(Router& router, const server::Parts& parts) {
+  auth::Authority& authority = parts.authority;
   auto add = [&](const char* method, const std::string& path, AdminAct act) {
-    router.Add(method, path, ForAdmins(authority, workers, std::move(act)));
+    router.Add(method, path, ForAdmins(authority, parts.write_workers, std::move(act)));
   };
   auto create = [&authority](bool admin) {
     return [&authority, admin](std::string_view, std::string_view body) {

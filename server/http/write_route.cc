@@ -93,7 +93,7 @@ absl::StatusOr<Asked> ParseWrite(const Parameters& parameters, Dialect dialect) 
 
 class WriteRoute {
  public:
-  WriteRoute(const WriteParts& parts, size_t max_body_bytes, std::string path, Dialect dialect)
+  WriteRoute(const server::Parts& parts, size_t max_body_bytes, std::string path, Dialect dialect)
       : parts_(parts), max_body_bytes_(max_body_bytes), path_(std::move(path)), dialect_(dialect) {}
 
   // In the order of contract W-14: what can be said without the body is said without it.
@@ -109,7 +109,7 @@ class WriteRoute {
     asked->write.arrival_ns = storage::NowNs();
     asked->write.origin = {path_, principal->name(), head.peer};
     std::string encoding(head.HeaderNamed("Content-Encoding"));
-    return Deferred{&parts_.workers,
+    return Deferred{&parts_.write_workers,
                     [this, asked = *std::move(asked), encoding](std::string_view body) {
                       return End(asked, encoding, body);
                     }};
@@ -168,7 +168,7 @@ class WriteRoute {
         {.door = path_, .outcome = outcome, .body_bytes = body_bytes, .duration = duration});
   }
 
-  const WriteParts parts_;
+  const server::Parts& parts_;
   const size_t max_body_bytes_;
   const std::string path_;
   const Dialect dialect_;
@@ -176,7 +176,7 @@ class WriteRoute {
 
 }  // namespace
 
-void AddWriteRoutes(Router& router, const WriteParts& parts, size_t max_body_bytes) {
+void AddWriteRoutes(Router& router, const server::Parts& parts, size_t max_body_bytes) {
   auto add = [&](const char* path, Dialect dialect) {
     auto route = std::make_shared<WriteRoute>(parts, max_body_bytes, path, dialect);
     router.Add("POST", path, [route](const RequestHead& head) { return route->Begin(head); });

@@ -7,8 +7,6 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <libdeflate.h>
-#include <zstd.h>
 
 #include <map>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "sluice/v1/admin.pb.h"
 #include "sluice/v1/query.pb.h"
 #include "sluice/v1/write.pb.h"
+#include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
 #include "tests/fixture/server_process.h"
@@ -34,21 +33,6 @@ using google::protobuf::Message;
 
 constexpr size_t kMaxBodyBytes = 4096;
 
-std::string Gzip(const std::string& text) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
-  std::string out(libdeflate_gzip_compress_bound(compressor, text.size()), '\0');
-  out.resize(
-      libdeflate_gzip_compress(compressor, text.data(), text.size(), out.data(), out.size()));
-  libdeflate_free_compressor(compressor);
-  return out;
-}
-
-std::string Zstd(const std::string& text) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  return out;
-}
-
 // A text, or parts put together: each a text, or {"repeat": text, "times": n}, {"gzip": …},
 // {"zstd": …} of such, {"hex": digits}.
 std::string BytesOf(const Json& json) {
@@ -59,9 +43,9 @@ std::string BytesOf(const Json& json) {
   } else if (json.contains("repeat")) {
     for (int i = 0; i < json["times"]; ++i) bytes += json["repeat"];
   } else if (json.contains("gzip")) {
-    bytes = Gzip(BytesOf(json["gzip"]));
+    bytes = fixture::Gzip(BytesOf(json["gzip"]));
   } else if (json.contains("zstd")) {
-    bytes = Zstd(BytesOf(json["zstd"]));
+    bytes = fixture::Zstd(BytesOf(json["zstd"]));
   } else if (json.contains("hex")) {
     bytes = absl::HexStringToBytes(json["hex"].get<std::string>());
   }

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <libdeflate.h>
 #include <sys/resource.h>
 
 #include <fstream>
@@ -11,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/server_process.h"
 #include "tests/fixture/temp_dir.h"
@@ -21,15 +21,6 @@ namespace {
 using fixture::HttpConnection;
 
 constexpr size_t kMiB = size_t{1} << 20;
-
-std::string Gzip(const std::string& text) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(9);
-  std::string out(libdeflate_gzip_compress_bound(compressor, text.size()), '\0');
-  out.resize(
-      libdeflate_gzip_compress(compressor, text.data(), text.size(), out.data(), out.size()));
-  libdeflate_free_compressor(compressor);
-  return out;
-}
 
 class HostileClientsTest : public testing::Test {
  protected:
@@ -83,7 +74,7 @@ TEST_F(HostileClientsTest, ARefusalIsReadableWhileTenMebibytesAreStillBeingSent)
 }
 
 TEST_F(HostileClientsTest, BombsAreDefused) {
-  const std::string bomb = Gzip(std::string(512 * kMiB, '\n'));
+  const std::string bomb = fixture::Gzip(std::string(512 * kMiB, '\n'));
   std::vector<std::thread> clients;
   for (int i = 0; i < 16; ++i) {
     clients.emplace_back([&] { EXPECT_EQ(Write(bomb, "Content-Encoding: gzip\r\n"), 413); });

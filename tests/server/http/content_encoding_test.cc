@@ -1,22 +1,16 @@
 #include "server/http/content_encoding.h"
 
 #include <gtest/gtest.h>
-#include <libdeflate.h>
-#include <zstd.h>
+
+#include "tests/fixture/compress.h"
 
 namespace sluice::http {
 namespace {
 
-constexpr size_t kMaxBytes = 100000;
+using fixture::Gzip;
+using fixture::Zstd;
 
-std::string Gzip(const std::string& text) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
-  std::string out(libdeflate_gzip_compress_bound(compressor, text.size()), '\0');
-  out.resize(
-      libdeflate_gzip_compress(compressor, text.data(), text.size(), out.data(), out.size()));
-  libdeflate_free_compressor(compressor);
-  return out;
-}
+constexpr size_t kMaxBytes = 100000;
 
 absl::StatusOr<std::string> Decode(std::string_view encoding, const std::string& body) {
   server::MemoryBudget budget(10 * kMaxBytes);
@@ -68,12 +62,6 @@ TEST(ContentDecoderTest, RefusesDamagedGzip) {
 TEST(ContentDecoderTest, RefusesOtherEncodings) {
   EXPECT_EQ(Decode("br", "x").status().message(),
             "unknown Content-Encoding 'br'; send the body as it is, or gzip or zstd");
-}
-
-std::string Zstd(const std::string& text) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  return out;
 }
 
 TEST(ContentDecoderTest, DecodesZstdOfOneFrameOrSeveral) {

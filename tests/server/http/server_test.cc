@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <libdeflate.h>
 
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
 
@@ -240,12 +240,7 @@ TEST_F(HttpServerTest, ExactlyTheSizeLimitPasses) {
 }
 
 TEST_F(HttpServerTest, TakesGzip) {
-  libdeflate_compressor* compressor = libdeflate_alloc_compressor(6);
-  std::string body(1000, '\0');
-  std::string_view text = "m f=1 1";
-  body.resize(
-      libdeflate_gzip_compress(compressor, text.data(), text.size(), body.data(), body.size()));
-  libdeflate_free_compressor(compressor);
+  std::string body = fixture::Gzip("m f=1 1");
   EXPECT_EQ(Write(body, "Content-Encoding: gzip\r\n").status, 204);
   EXPECT_EQ(Write(body + "x", "Content-Encoding: gzip\r\n").status, 400);
   EXPECT_EQ(Write("m f=1", "Content-Encoding: br\r\n").status, 400);

@@ -1,0 +1,31 @@
+#ifndef SLUICE_SERVER_PARTS_H_
+#define SLUICE_SERVER_PARTS_H_
+
+#include "server/auth/authority.h"
+#include "server/ingest/pipeline.h"
+#include "server/ingest/rejection_log.h"
+#include "server/memory_budget.h"
+#include "server/observability/metrics.h"
+#include "server/readiness.h"
+#include "server/workers.h"
+#include "storage/store.h"
+
+namespace sluice::server {
+
+// What both doors are made of. Each is safe for use by many threads, and must outlive the doors.
+struct Parts {
+  storage::Store& store;
+  const ingest::Pipeline& pipeline;
+  const ingest::RejectionLog& rejections;
+  auth::Authority& authority;
+  const Readiness& readiness;
+  MemoryBudget& budget;
+  observability::Metrics& metrics;
+  // Apart, so that slow queries never keep writes, or the management of databases, waiting.
+  Workers& write_workers;
+  Workers& query_workers;
+};
+
+}  // namespace sluice::server
+
+#endif  // SLUICE_SERVER_PARTS_H_
