@@ -401,6 +401,11 @@ std::unique_ptr<Client> Client::Connect(const std::string& address, const Connec
   return std::make_unique<GrpcClient>(channel, options);
 }
 
+bool IsFromServer(const absl::Status& status) {
+  absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
+  return details && !details->empty();
+}
+
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {
   std::vector<std::pair<std::string, std::string>> violations;
   absl::optional<absl::Cord> payload = status.GetPayload(kDetailsUrl);

@@ -186,6 +186,9 @@ class Client {
   virtual absl::Status DeleteToken(const std::string& name) = 0;
 };
 
+// Whether the server itself said so, rather than gRPC for want of it.
+bool IsFromServer(const absl::Status& status);
+
 // The field violations that a failed call was explained with: field and description.
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status);
 

@@ -157,7 +157,9 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, MemoryBudge
         **authority, {config.admin_token, config.admin_token_file, config.data_dir},
         storage::NowNs());
     if (!made.ok()) return made.status();
+    bool given = !config.admin_token.empty() || !config.admin_token_file.empty();
     if (!made->empty()) spdlog::warn("made an admin token; it is in {}", *made);
+    if (given) spdlog::info("the token given is valid for admin; one made before is not any more");
   }
   return std::make_unique<Core>(*std::move(store), *std::move(authority), budget, config);
 }

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "client/client.h"
@@ -34,6 +36,7 @@ struct Options {
   std::string retention;
   std::string max_tables;
   std::string max_columns;
+  std::string precision = "ns";
   WriteOptions write;
   uint32_t count = 20;
   bool follow = false;
@@ -47,9 +50,11 @@ struct Options {
 std::string Hint(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      return "Does a server serve gRPC there? --server HOST:PORT names another.";
+      return IsFromServer(status)
+                 ? "Try again later."
+                 : "Does a server serve gRPC there? --server HOST:PORT names another.";
     case absl::StatusCode::kResourceExhausted:
-      return "Send less at once, or raise the server's --max-body-bytes.";
+      return "A body has at most 10 MiB, or the server's --max-body-bytes: send less at once.";
     case absl::StatusCode::kUnauthenticated:
       return "Give a valid token: --token, --token-file, or SLUICE_TOKEN in the environment.";
     default:
@@ -131,11 +136,29 @@ int Print(const std::vector<LineError>& errors, int64_t rejected) {
   return rejected == 0 ? 0 : 2;
 }
 
+Precision PrecisionOf(const std::string& unit) {
+  if (unit == "us") return Precision::kMicrosecond;
+  if (unit == "ms") return Precision::kMillisecond;
+  if (unit == "s") return Precision::kSecond;
+  return unit == "auto" ? Precision::kAuto : Precision::kNanosecond;
+}
+
+// Whether lines are why a write failed.
+bool IsRejection(const absl::Status& status) {
+  auto violations = ViolationsOf(status);
+  return !violations.empty() && absl::StartsWith(violations[0].first, "line_protocol:");
+}
+
 int Write(Client& client, const Options& options) {
   auto input = ReadInput(options.file);
   if (!input.ok()) return Fail(input.status());
-  auto result = client.Write(options.database, *std::move(input), options.write);
-  if (!result.ok()) return Fail(result.status());
+  WriteOptions write = options.write;
+  write.precision = PrecisionOf(options.precision);
+  auto result = client.Write(options.database, *std::move(input), write);
+  if (!result.ok()) {
+    Fail(result.status());
+    return IsRejection(result.status()) ? 2 : 1;
+  }
   fmt::print("{} points ingested, {} lines rejected\n", result->ingested_points,
              result->rejected_lines);
   return Print(result->line_errors, result->rejected_lines);
@@ -144,7 +167,8 @@ int Write(Client& client, const Options& options) {
 int Validate(Client& client, const Options& options) {
   auto input = ReadInput(options.file);
   if (!input.ok()) return Fail(input.status());
-  auto verdict = client.Validate(options.database, *std::move(input), options.write.precision);
+  auto verdict =
+      client.Validate(options.database, *std::move(input), PrecisionOf(options.precision));
   if (!verdict.ok()) return Fail(verdict.status());
   fmt::print("nothing written: {} points would be ingested, {} lines rejected\n",
              verdict->accepted_points, verdict->rejected_lines);
@@ -317,10 +341,10 @@ class CommandLine {
     app_.add_option("--server", options_.server, "HOST:PORT of the server's gRPC")
         ->envname("SLUICE_SERVER")
         ->capture_default_str();
-    app_.add_option("--token", options_.token, "the token to send; better given by the environment")
-        ->envname("SLUICE_TOKEN");
+    auto* token = app_.add_option("--token", options_.token,
+                                  "the token to send; otherwise the environment's SLUICE_TOKEN");
     app_.add_option("--token-file", options_.token_file, "a file with the token to send")
-        ->envname("SLUICE_TOKEN_FILE");
+        ->excludes(token);
     AddWrite();
     CLI::App* query = Add(app_, "query", "run one SELECT and print its rows", Query);
     AddDatabaseName(*query);
@@ -333,7 +357,11 @@ class CommandLine {
 
   int Run(int argc, char** argv) {
     CLI11_PARSE(app_, argc, argv);
-    if (options_.token.empty() && !options_.token_file.empty()) {
+    const char* token = std::getenv("SLUICE_TOKEN");
+    if (options_.token.empty() && options_.token_file.empty() && token != nullptr) {
+      options_.token = token;
+    }
+    if (!options_.token_file.empty()) {
       auto token = ReadInput(options_.token_file);
       if (!token.ok()) return Fail(token.status());
       options_.token = std::string(absl::StripAsciiWhitespace(*token));
@@ -358,19 +386,15 @@ class CommandLine {
   void AddBody(CLI::App& app) {
     AddDatabaseName(app);
     app.add_option("file", options_.file, "the file; - for standard input")->capture_default_str();
-    const std::map<std::string, Precision> kUnits = {{"ns", Precision::kNanosecond},
-                                                     {"us", Precision::kMicrosecond},
-                                                     {"ms", Precision::kMillisecond},
-                                                     {"s", Precision::kSecond},
-                                                     {"auto", Precision::kAuto}};
-    app.add_option("--precision", options_.write.precision, "unit of the timestamps")
-        ->transform(CLI::CheckedTransformer(kUnits));
+    app.add_option("--precision", options_.precision, "unit of the timestamps")
+        ->check(CLI::IsMember({"ns", "us", "ms", "s", "auto"}))
+        ->capture_default_str();
   }
 
   void AddWrite() {
     CLI::App* write = Add(app_, "write",
                           "write line protocol from a file or standard input; exit "
-                          "code 2 where lines were rejected",
+                          "code 2 where lines were rejected, 1 where all else failed",
                           Write);
     AddBody(*write);
     write->add_flag("--accept-partial,!--all-or-nothing", options_.write.accept_partial,

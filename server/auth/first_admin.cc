@@ -7,22 +7,21 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 #include <system_error>
 
-#include "absl/strings/ascii.h"
 #include "server/auth/token.h"
 
 namespace sluice::auth {
 namespace {
 
 absl::StatusOr<std::string> ReadToken(const std::string& path) {
+  errno = 0;
   std::ifstream file(path);
-  std::ostringstream text;
-  if (!(text << file.rdbuf())) {
-    return absl::InvalidArgumentError(fmt::format("cannot read the admin token from {}", path));
-  }
-  return std::string(absl::StripAsciiWhitespace(text.str()));
+  std::string token;
+  if (file >> token) return token;
+  return absl::InvalidArgumentError(
+      fmt::format("no admin token in {}: {}", path,
+                  errno == 0 ? "it is empty" : std::generic_category().message(errno)));
 }
 
 // Whole or not at all, for its owner alone.
@@ -50,8 +49,10 @@ absl::StatusOr<std::string> EnsureFirstAdmin(Authority& authority, const FirstAd
   if (!given.ok()) return given.status();
   if (!given->empty() || !source.file.empty()) {
     absl::Status set = authority.SetFirstAdmin(*given, now_ns);
-    if (!set.ok()) return set;
-    return "";
+    if (set.ok()) return "";
+    return absl::Status(
+        set.code(), fmt::format("{}: {}", source.token.empty() ? source.file : "SLUICE_ADMIN_TOKEN",
+                                std::string(set.message())));
   }
   if (authority.HasAdmin(now_ns)) return "";
   std::string path = source.data_dir + "/admin-token";

@@ -57,7 +57,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&admin_);
   server_ = builder.BuildAndStart();
   if (server_ != nullptr && port_ != 0) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("cannot listen for gRPC on {}", options.address));
+  return absl::UnavailableError(fmt::format("cannot listen for gRPC on {} (is it in use?)", options.address));
 }
 
 }  // namespace

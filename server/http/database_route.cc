@@ -1,5 +1,7 @@
 #include "server/http/database_route.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -64,6 +66,21 @@ absl::StatusOr<Configuration> ParseConfiguration(std::string_view text) {
   return configuration;
 }
 
+// What is set now, so that a key that was mistyped shows.
+Response Show(const storage::DatabaseRecord& record) {
+  const storage::DatabaseSettings& settings = record.settings;
+  nlohmann::ordered_json body = {{"db", record.name},
+                                 {"retention_period", nullptr},
+                                 {"max_tables", nullptr},
+                                 {"max_columns", nullptr}};
+  if (settings.retention_ns) {
+    body["retention_period"] = fmt::format("{}s", *settings.retention_ns / 1'000'000'000);
+  }
+  if (settings.max_tables) body["max_tables"] = *settings.max_tables;
+  if (settings.max_columns) body["max_columns"] = *settings.max_columns;
+  return JsonResponse(200, body);
+}
+
 Response Create(storage::Store& store, std::string_view body) {
   auto configuration = ParseConfiguration(body);
   if (!configuration.ok()) return ToResponse(configuration.status());
@@ -71,7 +88,7 @@ Response Create(storage::Store& store, std::string_view body) {
   configuration->ApplyTo(settings);
   auto created = store.CreateDatabase(configuration->name, settings);
   if (!created.ok()) return ToResponse(created.status());
-  return JsonResponse(200, {{"db", created->name}});
+  return Show(*created);
 }
 
 Response Update(storage::Store& store, std::string_view body) {
@@ -81,7 +98,7 @@ Response Update(storage::Store& store, std::string_view body) {
       configuration->name,
       [&](storage::DatabaseSettings& settings) { configuration->ApplyTo(settings); });
   if (!updated.ok()) return ToResponse(updated.status());
-  return JsonResponse(200, {{"db", updated->name}});
+  return Show(*updated);
 }
 
 Response List(const storage::Store& store, std::string_view query) {
