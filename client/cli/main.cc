@@ -357,9 +357,9 @@ class CommandLine {
 
   int Run(int argc, char** argv) {
     CLI11_PARSE(app_, argc, argv);
-    const char* token = std::getenv("SLUICE_TOKEN");
-    if (options_.token.empty() && options_.token_file.empty() && token != nullptr) {
-      options_.token = token;
+    const char* known = std::getenv("SLUICE_TOKEN");
+    if (options_.token.empty() && options_.token_file.empty() && known != nullptr) {
+      options_.token = known;
     }
     if (!options_.token_file.empty()) {
       auto token = ReadInput(options_.token_file);
