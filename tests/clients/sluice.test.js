@@ -15,9 +15,9 @@ before(async () => { server = await Server.start(); });
 after(() => server.stop());
 
 // Runs the command; `token` goes into the environment.
-function sluice(args, { token = adminToken, input = '' } = {}) {
+function sluice(args, { token = adminToken, input = '', address = server.grpcAddress } = {}) {
   const { status, stdout, stderr } = spawnSync(path.join(root, 'bazel-bin/client/cli/sluice'),
-    ['--server', server.grpcAddress, ...args],
+    ['--server', address, ...args],
     { input, encoding: 'utf8', env: { ...process.env, SLUICE_TOKEN: token } });
   return { status, stdout, stderr };
 }
@@ -72,7 +72,7 @@ test('rejected lines are told, judged again without writing, and looked up after
 });
 
 test('what goes wrong says what to do', () => {
-  const nobody = sluice(['--server', '127.0.0.1:1', 'database', 'list']);
+  const nobody = sluice(['database', 'list'], { address: '127.0.0.1:1' });
   assert.strictEqual(nobody.status, 1);
   assert.match(nobody.stderr, /Does a server serve gRPC there\?/);
   assert.match(sluice(['write', 'demo', '/no/such/file']).stderr, /cannot read the file/);
