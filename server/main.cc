@@ -135,7 +135,7 @@ class Core {
   const std::unique_ptr<storage::Store> store_;
   const std::unique_ptr<auth::Authority> authority_;
   Readiness readiness_{*store_};
-  ingest::RejectionLog rejections_;
+  ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
   ingest::Pipeline pipeline_;
   observability::Metrics metrics_;
   Workers write_workers_{kWriteWorkers};
@@ -181,7 +181,7 @@ void TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_ser
   std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
   query::StopQueries();
   EndWithin(2 * kGrace);
-  http_server.Stop(kGrace);
+  std::jthread http_stop([&http_server] { http_server.Stop(kGrace); });
   grpc_server.Stop(kGrace);
 }
 

@@ -1,12 +1,12 @@
 #include "storage/format_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+
+#include "storage/durable_file.h"
 
 namespace sluice::storage {
 namespace {
@@ -20,24 +20,8 @@ absl::Status SystemError(const std::string& what, const fs::path& path, int erro
       fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(error)));
 }
 
-absl::Status WriteDurably(const fs::path& path, const std::string& text) {
-  int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) return SystemError("cannot create", path, errno);
-  bool written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                 fsync(file) == 0;
-  int error = errno;
-  close(file);
-  return written ? absl::OkStatus() : SystemError("cannot write", path, error);
-}
-
-// In place of what is there, by a rename: a crash leaves one or the other.
 absl::Status WriteVersion(const fs::path& path) {
-  fs::path fresh = path.string() + ".new";
-  absl::Status written = WriteDurably(fresh, fmt::format("{}{}\n", kPrefix, kFormatVersion));
-  if (!written.ok()) return written;
-  std::error_code error;
-  fs::rename(fresh, path, error);
-  return error ? SystemError("cannot replace", path, error.value()) : absl::OkStatus();
+  return WriteDurably(path.string(), fmt::format("{}{}\n", kPrefix, kFormatVersion), 0644);
 }
 
 absl::Status Check(const fs::path& path) {

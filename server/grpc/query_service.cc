@@ -76,7 +76,13 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
         context_(context),
         request_(request),
         watch_(context, 2 * timeout) {
-    parts_.query_workers.Post([this] { Begin(); });
+    // Strangers do not wait for a worker.
+    auto principal = Identify(parts_.authority, *context_);
+    if (principal.ok()) {
+      parts_.query_workers.Post([this, principal = *principal] { Begin(principal); });
+    } else {
+      End(ToGrpc(principal.status()));
+    }
   }
 
   void OnWriteDone(bool ok) override {
@@ -91,13 +97,11 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   void OnDone() override { delete this; }
 
  private:
-  void Begin() {
-    auto principal = Identify(parts_.authority, *context_);
-    if (!principal.ok()) return End(ToGrpc(principal.status()));
+  void Begin(const auth::Principal& principal) {
     auto name = storage::DatabaseName::Parse(request_.database());
     if (!name.ok()) return End(ToGrpc(name.status(), "database"));
     absl::Status status = parts_.store.FindDatabase(*name).status();
-    if (status.ok()) status = principal->MayRead(request_.database());
+    if (status.ok()) status = principal.MayRead(request_.database());
     if (!status.ok()) return End(ToGrpc(status, "database", request_.database()));
     auto query = query::Query::Open(parts_.store, parts_.rejections,
                                     {*std::move(name), request_.sql(), arrival_ns_, timeout_});

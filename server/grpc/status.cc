@@ -27,7 +27,7 @@ class Details {
   Details(grpc::StatusCode code, std::string_view message, google::rpc::ErrorInfo info)
       : code_(code) {
     status_.set_code(code);
-    status_.set_message(Cut(message, kMaxMessageBytes));
+    status_.set_message(Cut(ingest::Disarm(std::string(message)), kMaxMessageBytes));
     info.set_domain(kDomain);
     Add(info);
   }

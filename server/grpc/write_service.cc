@@ -33,8 +33,6 @@ absl::StatusOr<Precision> FromProto(v1::Precision precision) {
   }
 }
 
-constexpr char kDoor[] = "grpc";
-
 void Fill(const std::vector<ingest::Rejection>& rejections,
           google::protobuf::RepeatedPtrField<v1::LineError>& to) {
   for (const ingest::Rejection& rejection : rejections) *to.Add() = ToProto(rejection);
@@ -80,10 +78,8 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto finish = [this, context, reactor, &request, start, answer](
                     const absl::StatusOr<ingest::Outcome>& outcome, const char* field) {
-    parts_.metrics.Observe({.door = kDoor,
-                            .outcome = outcome,
-                            .body_bytes = request.line_protocol().size(),
-                            .duration = std::chrono::steady_clock::now() - start});
+    metrics_.Observe(outcome, request.line_protocol().size(),
+                     std::chrono::steady_clock::now() - start);
     Finish(context, reactor,
            outcome.ok() ? answer(*outcome) : ToGrpc(outcome.status(), field, request.database()));
   };

@@ -13,7 +13,7 @@ class WriteService final : public v1::WriteService::CallbackService {
  public:
   // `parts` must outlive it.
   WriteService(const server::Parts& parts, size_t max_body_bytes)
-      : parts_(parts), max_body_bytes_(max_body_bytes) {}
+      : parts_(parts), metrics_(parts.metrics.AddDoor(kDoor)), max_body_bytes_(max_body_bytes) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
@@ -43,7 +43,10 @@ class WriteService final : public v1::WriteService::CallbackService {
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, const Request& request,
                                    bool stores, Run run, Answer answer);
 
+  static constexpr char kDoor[] = "grpc";
+
   const server::Parts& parts_;
+  observability::WriteMetrics& metrics_;
   const size_t max_body_bytes_;
 };
 

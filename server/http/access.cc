@@ -5,6 +5,7 @@
 
 #include "server/auth/credential.h"
 #include "server/http/error_response.h"
+#include "server/http/json_body.h"
 #include "server/http/parameters.h"
 #include "storage/timestamp.h"
 
@@ -22,8 +23,12 @@ Handler ForAdmins(const auth::Authority& authority, server::Workers& workers, Ad
     absl::StatusOr<auth::Principal> principal = Identify(authority, head);
     absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
     if (!may.ok()) return ToResponse(may);
-    return Deferred{&workers, [act, query = std::string(QueryOf(head.target))](
-                                  std::string_view body) { return act(query, body); }};
+    return Deferred{
+        .workers = &workers,
+        .answer = [act, query = std::string(QueryOf(head.target))](
+                      std::string_view body) { return act(query, body); },
+        .max_body_bytes = kMaxJsonBytes,
+    };
   };
 }
 

@@ -101,7 +101,7 @@ Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
                        const ServerOptions& options, server::MemoryBudget& budget)
     : stream_(std::move(socket)),
       handler_(handler),
-      max_body_bytes_(options.max_body_bytes),
+      server_max_body_bytes_(options.max_body_bytes),
       silence_(options.silence),
       body_(budget),
       peer_(Show(stream_.socket())) {}
@@ -157,24 +157,36 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);
   }
-  switch (co_await ReadBody(parser)) {
-    case BodyEnd::kCut:
-      co_return false;
-    case BodyEnd::kTooLarge:
-      co_return co_await Answer(parser, TooLarge(max_body_bytes_), false);
-    case BodyEnd::kNoMemory:
-      co_return co_await Answer(
-          parser, Unavailable("the memory for the bodies of requests under way is used up"), false);
-    case BodyEnd::kMalformed:
-      co_return co_await Answer(parser, BadRequest("the body is not encoded as its headers say"),
-                                false);
-    case BodyEnd::kComplete:
-      break;
-  }
   const Deferred& deferred = std::get<Deferred>(beginning);
+  max_body_bytes_ = std::min(server_max_body_bytes_, deferred.max_body_bytes);
+  const BodyEnd end = co_await ReadBody(parser);
+  if (end == BodyEnd::kCut) co_return false;
+  if (end != BodyEnd::kComplete) {
+    // A client that is sent away holds nothing while it reads that.
+    body_.Clear();
+    const absl::Status why = StatusOf(end);
+    Response refusal = deferred.refuse ? deferred.refuse(why) : ToResponse(why);
+    co_return co_await Answer(parser, std::move(refusal), false);
+  }
   Response response = co_await Later(deferred);
   body_.Clear();
   co_return co_await Answer(parser, std::move(response), true, deferred.workers);
+}
+
+absl::Status Connection::StatusOf(BodyEnd end) const {
+  switch (end) {
+    case BodyEnd::kTooLarge:
+      return absl::ResourceExhaustedError(
+          fmt::format("max request size ({} bytes) exceeded", max_body_bytes_));
+    case BodyEnd::kMalformed:
+      return absl::InvalidArgumentError("the body is not encoded as its headers say");
+    case BodyEnd::kNoMemory:
+      return absl::UnavailableError("the memory for the bodies of requests under way is used up");
+    case BodyEnd::kComplete:
+    case BodyEnd::kCut:
+      break;
+  }
+  return absl::OkStatus();
 }
 
 // False when there is no further request.

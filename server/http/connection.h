@@ -71,6 +71,7 @@ class Connection {
   enum class BodyEnd { kComplete, kTooLarge, kMalformed, kNoMemory, kCut };
 
   RequestHead HeadOf(const Parser& parser) const;
+  absl::Status StatusOf(BodyEnd end) const;
   Awaitable<bool> ServeOne();
   Awaitable<bool> ReadHead(Parser& parser);
   Awaitable<BodyEnd> ReadBody(Parser& parser);
@@ -89,7 +90,9 @@ class Connection {
 
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
-  const size_t max_body_bytes_;
+  const size_t server_max_body_bytes_;
+  // Of the request under way.
+  size_t max_body_bytes_ = 0;
   const std::chrono::milliseconds silence_;
   // Bounds what a head, a chunk's extensions or trailers may take.
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/http/error_response.h"
+
 namespace sluice::http {
 namespace {
 
@@ -32,12 +34,17 @@ Beginning Allowing(const std::string& origin, Beginning beginning) {
     return beginning;
   }
   Deferred& deferred = std::get<Deferred>(beginning);
-  return Deferred{deferred.workers,
-                  [origin, answer = std::move(deferred.answer)](std::string_view body) {
-                    Response response = answer(body);
-                    Allow(origin, response);
-                    return response;
-                  }};
+  auto allowing = [&origin](auto make) {
+    return [origin, make = std::move(make)](const auto& from) {
+      Response response = make(from);
+      Allow(origin, response);
+      return response;
+    };
+  };
+  if (!deferred.refuse) deferred.refuse = ToResponse;
+  deferred.answer = allowing(std::move(deferred.answer));
+  deferred.refuse = allowing(std::move(deferred.refuse));
+  return beginning;
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/ingest/outcome.h"
+
 namespace sluice::http {
 namespace {
 
@@ -43,27 +45,8 @@ std::string HeaderText(std::string_view message) {
   return text;
 }
 
-// Clients take a message with these words for success (contract W-26), and messages quote what was
-// sent.
-std::string Disarm(std::string text) {
-  static constexpr std::string_view kWords = "hinted handoff queue not empty";
-  static constexpr std::string_view kOthers = "hinted handoff queue is not empty";
-  for (size_t at = 0; (at = text.find(kWords, at)) != std::string::npos; at += kOthers.size()) {
-    text.replace(at, kWords.size(), kOthers);
-  }
-  return text;
-}
-
-// Every text but that of a line as it was sent.
-void DisarmAll(nlohmann::ordered_json& json) {
-  if (json.is_string()) json = Disarm(json.get<std::string>());
-  if (!json.is_structured()) return;
-  for (auto it = json.begin(); it != json.end(); ++it) {
-    if (json.is_array() || it.key() != "original_line") DisarmAll(*it);
-  }
-}
-
-Response Plain(int status, std::string_view message) {
+Response Plain(int status, std::string_view text) {
+  const std::string message = ingest::Disarm(std::string(text));
   return ErrorResponse(status, message, {{"code", CodeWord(status)}, {"message", message}});
 }
 
@@ -100,9 +83,8 @@ int HttpStatusOf(absl::StatusCode code) {
   }
 }
 
-Response ErrorResponse(int status, std::string_view message, nlohmann::ordered_json body) {
-  const std::string told = HeaderText(Disarm(std::string(message)));
-  DisarmAll(body);
+Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body) {
+  const std::string told = HeaderText(message);
   Response response;
   response.status = status;
   response.headers = {{"Content-Type", "application/json"}, {"X-Influxdb-Error", told}};
@@ -122,10 +104,6 @@ Response ToResponse(const absl::Status& status) {
 Response BadRequest(std::string_view message) { return Plain(400, message); }
 
 Response Unavailable(std::string_view why) { return Plain(503, why); }
-
-Response TooLarge(size_t max_bytes) {
-  return Plain(413, fmt::format("max request size ({} bytes) exceeded", max_bytes));
-}
 
 Response NoSuchRoute() { return Plain(404, "not found"); }
 

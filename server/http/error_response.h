@@ -15,7 +15,7 @@ int HttpStatusOf(absl::StatusCode code);
 
 // A response with `body` and the headers of contract W-25; `message` is what the header tells. The
 // answer to a 5xx tells it a second time, under the name that Telegraf reads.
-Response ErrorResponse(int status, std::string_view message, nlohmann::ordered_json body);
+Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body);
 
 // {"code":…,"message":…} for a failed request.
 Response ToResponse(const absl::Status& status);
@@ -24,8 +24,6 @@ Response ToResponse(const absl::Status& status);
 Response BadRequest(std::string_view message);
 // 503 (W-9).
 Response Unavailable(std::string_view why);
-// 413 (W-7).
-Response TooLarge(size_t max_bytes);
 // 404 for a path that is no route, 405 with `allow` for a route without the method (W-10).
 Response NoSuchRoute();
 Response WrongMethod(std::string_view allow);

@@ -13,6 +13,10 @@
 
 namespace sluice::http {
 
+// The most that a body of JSON may have: more than the longest SQL. In memory it takes many times
+// as much.
+inline constexpr size_t kMaxJsonBytes = (size_t{1} << 20) + (size_t{64} << 10);
+
 // A JSON object that came as a body. Keys that nobody asks for are ignored.
 class JsonBody {
  public:

@@ -1,7 +1,9 @@
 #ifndef SLUICE_SERVER_HTTP_MESSAGE_H_
 #define SLUICE_SERVER_HTTP_MESSAGE_H_
 
+#include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,8 +52,14 @@ struct Response {
 struct Deferred {
   // Run `answer`, and what is left of its response's body, where work may take time.
   server::Workers* workers;
-  // Called once.
+  // Called once, or `refuse` is.
   std::function<Response(std::string_view body)> answer;
+  // Makes the response where the body is too large (ResourceExhausted), is not encoded as its
+  // headers say (InvalidArgument) or finds no memory (Unavailable). Must not block. None means the
+  // plain one.
+  std::function<Response(const absl::Status& status)> refuse = nullptr;
+  // Of the body, where that is less than the server's limit.
+  size_t max_body_bytes = std::numeric_limits<size_t>::max();
 };
 
 // What can be said by the head alone: an answer, then the body is not read; or who answers later.

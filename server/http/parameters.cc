@@ -27,6 +27,23 @@ std::optional<std::string> Decode(std::string_view text, bool plus_is_space) {
   return decoded;
 }
 
+struct Pair {
+  // As sent.
+  std::string_view text;
+  // Decoded; nothing where they cannot be.
+  std::optional<std::string> name;
+  std::optional<std::string> value;
+};
+
+// Takes the first pair away from the query.
+Pair TakePair(std::string_view& query) {
+  std::string_view text = query.substr(0, query.find('&'));
+  query.remove_prefix(std::min(text.size() + 1, query.size()));
+  size_t equals = std::min(text.find('='), text.size());
+  return {text, Decode(text.substr(0, equals), true),
+          Decode(text.substr(std::min(equals + 1, text.size())), true)};
+}
+
 }  // namespace
 
 std::string PathOf(std::string_view target) {
@@ -41,22 +58,26 @@ std::string_view QueryOf(std::string_view target) {
   return query.substr(0, query.find('#'));
 }
 
+std::string FirstValue(std::string_view query, std::string_view name) {
+  while (!query.empty()) {
+    Pair pair = TakePair(query);
+    if (pair.name && pair.value && *pair.name == name) return *pair.value;
+  }
+  return "";
+}
+
 absl::StatusOr<Parameters> Parameters::Parse(std::string_view query) {
   Parameters parameters;
   while (!query.empty()) {
-    std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    if (pair.empty()) continue;
-    size_t equals = std::min(pair.find('='), pair.size());
-    std::optional<std::string> name = Decode(pair.substr(0, equals), true);
-    std::optional<std::string> value = Decode(pair.substr(std::min(equals + 1, pair.size())), true);
-    if (!name || !value) {
+    Pair pair = TakePair(query);
+    if (pair.text.empty()) continue;
+    if (!pair.name || !pair.value) {
       return absl::InvalidArgumentError(
-          fmt::format("malformed percent-encoding in the query parameter '{}'", pair));
+          fmt::format("malformed percent-encoding in the query parameter '{}'", pair.text));
     }
-    if (!parameters.values_.emplace(*name, *std::move(value)).second) {
+    if (!parameters.values_.emplace(*pair.name, *std::move(pair.value)).second) {
       return absl::InvalidArgumentError(
-          fmt::format("the query parameter '{}' is given more than once", *name));
+          fmt::format("the query parameter '{}' is given more than once", *pair.name));
     }
   }
   return parameters;

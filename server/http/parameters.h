@@ -13,6 +13,10 @@ namespace sluice::http {
 std::string PathOf(std::string_view target);
 std::string_view QueryOf(std::string_view target);
 
+// The value of the first parameter of that name that can be decoded, in a query that need not be
+// well formed as a whole; empty if there is none.
+std::string FirstValue(std::string_view query, std::string_view name);
+
 // The parameters of a request's query, percent-decoded, by name.
 class Parameters {
  public:

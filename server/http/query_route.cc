@@ -109,12 +109,13 @@ void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::mil
       if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       int64_t arrival_ns = storage::NowNs();
-      return Deferred{&parts.query_workers,
-                      [=, &parts, principal = *principal](std::string_view body) {
-                        absl::StatusOr<Asked> asked = parse(query, body);
-                        return asked.ok() ? Answer(parts, principal, *asked, arrival_ns, timeout)
-                                          : ToResponse(asked.status());
-                      }};
+      auto answer = [=, &parts, principal = *principal](std::string_view body) {
+        absl::StatusOr<Asked> asked = parse(query, body);
+        return asked.ok() ? Answer(parts, principal, *asked, arrival_ns, timeout)
+                          : ToResponse(asked.status());
+      };
+      return Deferred{
+          .workers = &parts.query_workers, .answer = answer, .max_body_bytes = kMaxJsonBytes};
     });
   };
   add("GET", [](std::string_view query, std::string_view) { return ParseQueryString(query); });

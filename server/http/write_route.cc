@@ -93,13 +93,18 @@ absl::StatusOr<Asked> ParseWrite(const Parameters& parameters, Dialect dialect) 
 
 class WriteRoute {
  public:
-  WriteRoute(const server::Parts& parts, size_t max_body_bytes, std::string path, Dialect dialect)
-      : parts_(parts), max_body_bytes_(max_body_bytes), path_(std::move(path)), dialect_(dialect) {}
+  WriteRoute(const server::Parts& parts, size_t max_body_bytes, const std::string& path,
+             Dialect dialect)
+      : parts_(parts),
+        max_body_bytes_(max_body_bytes),
+        path_(path),
+        metrics_(parts.metrics.AddDoor(path)),
+        dialect_(dialect) {}
 
   // In the order of contract W-14: what can be said without the body is said without it.
   Beginning Begin(const RequestHead& head) const {
     absl::StatusOr<Parameters> parameters = Parameters::Parse(QueryOf(head.target));
-    absl::StatusOr<auth::Principal> principal = IdentifyWriter(head, parameters);
+    absl::StatusOr<auth::Principal> principal = IdentifyWriter(head);
     if (!principal.ok()) return Refuse(principal.status());
     if (!parameters.ok()) return Refuse(parameters.status());
     absl::StatusOr<Asked> asked = ParseWrite(*parameters, dialect_);
@@ -109,18 +114,19 @@ class WriteRoute {
     asked->write.arrival_ns = storage::NowNs();
     asked->write.origin = {path_, principal->name(), head.peer};
     std::string encoding(head.HeaderNamed("Content-Encoding"));
-    return Deferred{&parts_.write_workers,
-                    [this, asked = *std::move(asked), encoding](std::string_view body) {
-                      return End(asked, encoding, body);
-                    }};
+    return Deferred{
+        .workers = &parts_.write_workers,
+        .answer = [this, asked = *asked,
+                   encoding](std::string_view body) { return End(asked, encoding, body); },
+        .refuse = [this](const absl::Status& status) { return Refuse(status); },
+    };
   }
 
  private:
-  // `/write` takes the token as a parameter too (W-39).
-  absl::StatusOr<auth::Principal> IdentifyWriter(
-      const RequestHead& head, const absl::StatusOr<Parameters>& parameters) const {
-    bool in_query = dialect_ == Dialect::kV1 && parameters.ok();
-    return Identify(parts_.authority, head, in_query ? parameters->Get("p") : "");
+  // `/write` takes the token as a parameter too (W-39), whatever is wrong with the others.
+  absl::StatusOr<auth::Principal> IdentifyWriter(const RequestHead& head) const {
+    bool in_query = dialect_ == Dialect::kV1;
+    return Identify(parts_.authority, head, in_query ? FirstValue(QueryOf(head.target), "p") : "");
   }
 
   absl::Status Admit(const Asked& asked, const auth::Principal& principal) const {
@@ -133,7 +139,7 @@ class WriteRoute {
   Response End(const Asked& asked, std::string_view encoding, std::string_view body) const {
     const auto start = std::chrono::steady_clock::now();
     absl::StatusOr<ingest::Outcome> outcome = Run(asked, encoding, body);
-    Observe(outcome, body.size(), std::chrono::steady_clock::now() - start);
+    metrics_.Observe(outcome, body.size(), std::chrono::steady_clock::now() - start);
     if (!outcome.ok()) return Translate(outcome.status(), &asked.write.database);
     if (outcome->rejected == 0) return Response();
     if (asked.dry_run) return DryRunRejection(*outcome);
@@ -153,7 +159,7 @@ class WriteRoute {
 
   Response Refuse(const absl::Status& status,
                   const storage::DatabaseName* database = nullptr) const {
-    Observe(status, 0, std::chrono::nanoseconds(0));
+    metrics_.Observe(status, 0, std::chrono::nanoseconds(0));
     return Translate(status, database);
   }
 
@@ -162,15 +168,10 @@ class WriteRoute {
     return v1 ? NoDatabaseV1(status, database->text()) : ToResponse(status);
   }
 
-  void Observe(const absl::StatusOr<ingest::Outcome>& outcome, size_t body_bytes,
-               std::chrono::nanoseconds duration) const {
-    parts_.metrics.Observe(
-        {.door = path_, .outcome = outcome, .body_bytes = body_bytes, .duration = duration});
-  }
-
   const server::Parts& parts_;
   const size_t max_body_bytes_;
   const std::string path_;
+  observability::WriteMetrics& metrics_;
   const Dialect dialect_;
 };
 

@@ -32,4 +32,13 @@ std::string_view Name(Reason reason) {
   return "unknown";
 }
 
+std::string Disarm(std::string message) {
+  static constexpr std::string_view kWords = "hinted handoff queue not empty";
+  static constexpr std::string_view kOthers = "hinted handoff queue is not empty";
+  for (size_t at = 0; (at = message.find(kWords, at)) != std::string::npos; at += kOthers.size()) {
+    message.replace(at, kWords.size(), kOthers);
+  }
+  return message;
+}
+
 }  // namespace sluice::ingest

@@ -28,6 +28,10 @@ enum class Reason {
 // In lower case: "type_conflict".
 std::string_view Name(Reason reason);
 
+// `message` without the words that clients take for success (contract W-26): messages quote what
+// was sent.
+std::string Disarm(std::string message);
+
 // How many rejections an outcome tells in full (contract W-21).
 inline constexpr size_t kMaxRejections = 100;
 // How much the told rejections of a dry run may take, in bytes: gRPC clients take answers of up to

@@ -102,7 +102,7 @@ class Reading {
     rejection.end = reader_.end();
     rejection.reason = objection.reason;
     rejection.unreadable = reader_.fault().has_value();
-    rejection.message = std::move(objection.message);
+    rejection.message = Disarm(std::move(objection.message));
     rejection.table = lineprotocol::CutUtf8(reader_.line().measurement, kMaxShownNameBytes);
     rejection.column = std::move(objection.column);
     rejection.excerpt = lineprotocol::CutUtf8(reader_.text(), kMaxExcerptBytes);

@@ -52,7 +52,9 @@ class RejectionLog {
  public:
   using Entry = std::shared_ptr<const KeptRejection>;
 
-  explicit RejectionLog(const RejectionLogLimits& limits = {}) : limits_(limits) {}
+  // The first rejection's id is `first_id`: from the clock, so that ids grow over a restart too.
+  explicit RejectionLog(const RejectionLogLimits& limits = {}, int64_t first_id = 1)
+      : limits_(limits), last_id_(first_id - 1) {}
 
   // Adds the told rejections of one request. `database_id` is DatabaseRecord::id, so that a new
   // database never shows what an older one of its name rejected.
@@ -82,7 +84,7 @@ class RejectionLog {
   All all_;
   std::map<uint32_t, OfDatabase> by_database_;
   size_t total_bytes_ = 0;
-  int64_t last_id_ = 0;
+  int64_t last_id_;
 };
 
 }  // namespace sluice::ingest

@@ -6,23 +6,21 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "server/ingest/outcome.h"
 
 namespace sluice::observability {
 
-// One write, as a door answered it.
-struct WriteObservation {
-  // "grpc" or the path of an HTTP route.
-  std::string_view door;
-  // An error where the request failed as a whole.
-  const absl::StatusOr<ingest::Outcome>& outcome;
-  // Of the body as it was sent.
-  size_t body_bytes = 0;
-  // From the last byte of the body to the answer.
-  std::chrono::nanoseconds duration{0};
+// Counts the writes of one door. Safe for use by many threads.
+class WriteMetrics {
+ public:
+  virtual ~WriteMetrics() = default;
+
+  // A write was answered: `outcome` is an error where the request failed as a whole, `body_bytes`
+  // are those of the body as it was sent, `duration` is from its last byte to the answer.
+  virtual void Observe(const absl::StatusOr<ingest::Outcome>& outcome, size_t body_bytes,
+                       std::chrono::nanoseconds duration) = 0;
 };
 
 // Counts what happens, for Prometheus. Safe for use by many threads.
@@ -31,7 +29,8 @@ class Metrics {
   Metrics();
   ~Metrics();
 
-  void Observe(const WriteObservation& write);
+  // For the door of that name: "grpc" or the path of an HTTP route. Belongs to the metrics.
+  WriteMetrics& AddDoor(const std::string& name);
 
   // Has `read` asked for the value of a gauge at every scrape. What it refers to must outlive the
   // metrics. To be called before the first scrape.

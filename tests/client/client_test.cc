@@ -11,6 +11,7 @@
 
 #include "absl/time/clock.h"
 #include "sluice/v1/query.grpc.pb.h"
+#include "sluice/v1/write.grpc.pb.h"
 #include "tests/fixture/running_server.h"
 
 namespace sluice::client {
@@ -105,6 +106,20 @@ TEST_F(ClientTest, AWriteThatNobodyWaitsForAnyMoreIsNotMade) {
   auto hasty = Client::Connect(server_.grpc_address(), {.timeout = absl::Milliseconds(200)});
   EXPECT_EQ(hasty->Write("demo", "m f=1").status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(client_->ListTables("demo")->empty());
+}
+
+TEST_F(ClientTest, ACompressedMessageIsRefusedBeforeItIsDecompressed) {
+  client_->CreateDatabase("demo").value();
+  auto stub = v1::WriteService::NewStub(
+      grpc::CreateChannel(server_.grpc_address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  v1::WriteRequest request;
+  request.set_database("demo");
+  request.set_line_protocol(std::string(size_t{1} << 20, '\n') + "m f=1");
+  v1::WriteResponse response;
+  EXPECT_EQ(stub->Write(&context, request, &response).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
 }
 
 class TokenTest : public testing::Test {

@@ -34,8 +34,8 @@ TEST(ErrorResponseTest, UnavailableTellsWhenToRetry) {
   EXPECT_EQ(ToResponse(absl::UnavailableError("x")).headers.back(), (Header{"Retry-After", "1"}));
 }
 
-TEST(ErrorResponseTest, TooLargeNamesTheLimit) {
-  EXPECT_EQ(TooLarge(7).body,
+TEST(ErrorResponseTest, TooLargeHasItsOwnWord) {
+  EXPECT_EQ(ToResponse(absl::ResourceExhaustedError("max request size (7 bytes) exceeded")).body,
             R"({"code":"request too large","message":"max request size (7 bytes) exceeded"})");
 }
 

@@ -42,5 +42,13 @@ TEST(TargetTest, IsTakenApart) {
   EXPECT_EQ(QueryOf("/ping"), "");
 }
 
+TEST(FirstValueTest, FindsWhatCanBeDecodedWhateverElseIsThere) {
+  EXPECT_EQ(FirstValue("a=1&p=x%20y&p=z", "p"), "x y");
+  EXPECT_EQ(FirstValue("%zz=1&a=%zz&p=x&a=1", "p"), "x");
+  EXPECT_EQ(FirstValue("p=%zz&p=x", "p"), "x");
+  EXPECT_EQ(FirstValue("a=1", "p"), "");
+  EXPECT_EQ(FirstValue("", "p"), "");
+}
+
 }  // namespace
 }  // namespace sluice::http

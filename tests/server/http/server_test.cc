@@ -81,6 +81,25 @@ TEST_F(HttpServerTest, TellsItsMetrics) {
   EXPECT_THAT(answer.body, HasSubstr(R"(sluice_points_ingested_total{door="/write"} 1)"));
   EXPECT_THAT(answer.body,
               HasSubstr(R"(sluice_write_requests_total{door="/write",result="partial"} 1)"));
+  Write(std::string(kMaxBodyBytes + 1, 'x'));
+  EXPECT_THAT(
+      Fetch(port(), "GET", "/metrics")->body,
+      HasSubstr(R"(sluice_write_requests_total{door="/write",result="resource_exhausted"} 1)"));
+}
+
+TEST_F(HttpServerTest, WhoIsSentAwayHoldsNoMemory) {
+  server::MemoryBudget::Share most(server_.budget());
+  ASSERT_TRUE(most.Grow(server_.budget().max_bytes() - 40000).ok());
+  HttpConnection connection(port());
+  connection.Send("POST /write?db=demo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n");
+  connection.Send(std::string(60000, 'x'));
+  EXPECT_EQ(connection.Receive()->status, 503);
+  EXPECT_EQ(server_.budget().used_bytes(), server_.budget().max_bytes() - 40000);
+}
+
+TEST_F(HttpServerTest, ABodyOfJsonHasALimitOfItsOwn) {
+  EXPECT_EQ(Fetch(port(), "POST", "/api/v3/query_sql", std::string(kMaxBodyBytes + 1, ' '))->status,
+            413);
 }
 
 TEST_F(HttpServerTest, PagesOfAnAllowedOriginMayUseIt) {

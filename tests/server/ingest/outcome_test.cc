@@ -17,5 +17,11 @@ TEST(OutcomeTest, EveryReasonHasANameOfItsOwn) {
   EXPECT_TRUE(names.contains("type_conflict"));
 }
 
+TEST(OutcomeTest, DisarmsTheWordsThatClientsTakeForSuccess) {
+  EXPECT_EQ(Disarm("a hinted handoff queue not empty b hinted handoff queue not empty"),
+            "a hinted handoff queue is not empty b hinted handoff queue is not empty");
+  EXPECT_EQ(Disarm("anything else"), "anything else");
+}
+
 }  // namespace
 }  // namespace sluice::ingest

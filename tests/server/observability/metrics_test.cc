@@ -15,11 +15,9 @@ TEST(MetricsTest, CountsWrites) {
   partial.rejected = 2;
   const absl::StatusOr<ingest::Outcome> outcome = partial;
   const absl::StatusOr<ingest::Outcome> missing = absl::NotFoundError("");
-  metrics.Observe({.door = "grpc",
-                   .outcome = outcome,
-                   .body_bytes = 100,
-                   .duration = std::chrono::milliseconds(3)});
-  metrics.Observe({.door = "grpc", .outcome = missing, .body_bytes = 1});
+  WriteMetrics& door = metrics.AddDoor("grpc");
+  door.Observe(outcome, 100, std::chrono::milliseconds(3));
+  door.Observe(missing, 1, std::chrono::nanoseconds(0));
   std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("# TYPE sluice_write_requests_total counter\n"));
   EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="partial"} 1)"));
