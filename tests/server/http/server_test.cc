@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "server/http/health_route.h"
 #include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
@@ -564,6 +565,17 @@ TEST(HttpServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
   }
   EXPECT_FALSE(open);
   EXPECT_EQ(Fetch(server->port(), "POST", "/", std::string(100000, 'x'))->status, 204);
+}
+
+TEST(HttpServerStartTest, WhileItStartsItSaysSoAndIsAlive) {
+  auto status = [](const std::string& target) {
+    RequestHead head = {.method = "GET", .target = target, .headers = {}};
+    return std::get<Response>(AnswerWhileStarting(head, "1")).status;
+  };
+  EXPECT_EQ(status("/ping"), 204);
+  EXPECT_EQ(status("/health"), 200);
+  EXPECT_EQ(status("/ready"), 503);
+  EXPECT_EQ(status("/write?db=demo"), 503);
 }
 
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
