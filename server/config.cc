@@ -115,10 +115,10 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   if (!config.admin_token.empty() && !config.admin_token_file.empty()) {
     return Exit{2, "SLUICE_ADMIN_TOKEN and --admin-token-file are both given; give one\n"};
   }
-  if (config.max_memory_bytes < 2 * config.max_body_bytes) {
-    return Exit{2, fmt::format("--max-memory-bytes must hold one body sent and decompressed, twice "
-                               "--max-body-bytes: {} at least\n",
-                               2 * config.max_body_bytes)};
+  if (config.max_memory_bytes < 3 * config.max_body_bytes) {
+    return Exit{2, fmt::format("--max-memory-bytes must hold one body as sent, decompressed and "
+                               "being judged, three times --max-body-bytes: {} at least\n",
+                               3 * config.max_body_bytes)};
   }
   auto http = ParseAddress(http_listen);
   auto grpc = ParseAddress(grpc_listen);

@@ -9,9 +9,9 @@
 namespace sluice::server {
 
 // How many bytes the bodies of all requests under way may take together, compressed and
-// decompressed (contract W-9). While a body is judged it takes about as much again, and many times
-// as much where its lines have one each of very many columns; only so many are judged at once as
-// there are workers. Safe for use by many threads.
+// decompressed, and as much again as the latter while they are judged (contract W-9). That is what
+// judging takes of common data. Where each line has one of very many columns it takes many times as
+// much; only so many bodies are judged at once as there are workers. Safe for use by many threads.
 class MemoryBudget {
  public:
   explicit MemoryBudget(size_t max_bytes) : max_bytes_(max_bytes) {}

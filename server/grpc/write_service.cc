@@ -58,7 +58,8 @@ WriteService::Admission WriteService::Admit(const grpc::CallbackServerContext& c
   }
   if (status.ok()) status = CheckAwaited(context);
   auto share = std::make_unique<server::MemoryBudget::Share>(parts_.budget);
-  if (status.ok()) status = share->Grow(request.line_protocol().size());
+  // As much again for judging it.
+  if (status.ok()) status = share->Grow(2 * request.line_protocol().size());
   if (!status.ok()) return {status};
   return {absl::OkStatus(), "line_protocol", std::move(share),
           ingest::WriteRequest{.database = *std::move(database),

@@ -152,6 +152,9 @@ class WriteRoute {
     ContentDecoder decoder(max_body_bytes_, parts_.budget);
     absl::StatusOr<std::string_view> plain = decoder.Decode(encoding, body);
     if (!plain.ok()) return plain.status();
+    server::MemoryBudget::Share judging(parts_.budget);
+    absl::Status room = judging.Grow(plain->size());
+    if (!room.ok()) return room;
     WriteRequest write = asked.write;
     write.body = *plain;
     return asked.dry_run ? parts_.pipeline.Validate(write) : parts_.pipeline.Write(write);

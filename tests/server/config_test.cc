@@ -47,6 +47,24 @@ TEST(ConfigTest, ABadFlagEndsWithItsReason) {
   EXPECT_THAT(std::get<Exit>(Parse({"--help"})).text, testing::HasSubstr("--data-dir"));
 }
 
+TEST(ConfigTest, TheFirstAdminTokenIsGivenOneWay) {
+  setenv("SLUICE_ADMIN_TOKEN", "sluice_x", 1);
+  EXPECT_EQ(std::get<Config>(Parse({})).admin_token, "sluice_x");
+  EXPECT_THAT(std::get<Exit>(Parse({"--admin-token-file", "f"})).text,
+              testing::HasSubstr("are both given"));
+  unsetenv("SLUICE_ADMIN_TOKEN");
+  EXPECT_EQ(std::get<Config>(Parse({"--admin-token-file", "f"})).admin_token_file, "f");
+}
+
+TEST(ConfigTest, FlagsThatContradictOneAnotherAreRefused) {
+  auto parsed = Parse({"--max-body-bytes=1000000000", "--max-memory-bytes=10000000"});
+  EXPECT_THAT(std::get<Exit>(parsed).text, testing::HasSubstr("3000000000 at least"));
+  EXPECT_NE(std::get<Exit>(Parse({"--max-columns=2001"})).code, 0);
+  EXPECT_EQ(std::get<Config>(Parse({"--cors-origin=https://a", "--cors-origin=https://b"}))
+                .cors_origins.size(),
+            2u);
+}
+
 TEST(ParseAddressTest, TakesHostAndPort) {
   EXPECT_EQ(ParseAddress("[::1]:80")->host, "::1");
   EXPECT_EQ(ParseAddress("localhost:80")->host, "127.0.0.1");
