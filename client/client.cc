@@ -275,10 +275,7 @@ absl::StatusOr<Database> GrpcClient::UpdateDatabase(const std::string& name,
                                                     const DatabaseChange& change) {
   v1::UpdateDatabaseRequest request;
   request.set_name(name);
-  Fill(DatabaseSettings{.retention_period = change.retention_period.value_or(std::nullopt),
-                        .max_tables = change.max_tables.value_or(std::nullopt),
-                        .max_columns = change.max_columns.value_or(std::nullopt)},
-       request);
+  Fill(change.Settings(), request);
   auto& mask = *request.mutable_update_mask();
   if (change.retention_period) mask.add_paths("retention_period");
   if (change.max_tables) mask.add_paths("max_tables");

@@ -90,6 +90,13 @@ struct DatabaseChange {
   std::optional<std::optional<absl::Duration>> retention_period = std::nullopt;
   std::optional<std::optional<uint32_t>> max_tables = std::nullopt;
   std::optional<std::optional<uint32_t>> max_columns = std::nullopt;
+
+  // What it makes of a database that has no settings.
+  DatabaseSettings Settings() const {
+    return {.retention_period = retention_period.value_or(std::nullopt),
+            .max_tables = max_tables.value_or(std::nullopt),
+            .max_columns = max_columns.value_or(std::nullopt)};
+  }
 };
 
 struct Database {

@@ -208,10 +208,7 @@ int Print(const absl::StatusOr<Database>& database) {
 int CreateDatabase(Client& client, const Options& options) {
   auto change = ChangeOf(options);
   if (!change.ok()) return Fail(change.status());
-  return Print(client.CreateDatabase(
-      options.database, {.retention_period = change->retention_period.value_or(std::nullopt),
-                         .max_tables = change->max_tables.value_or(std::nullopt),
-                         .max_columns = change->max_columns.value_or(std::nullopt)}));
+  return Print(client.CreateDatabase(options.database, change->Settings()));
 }
 
 int UpdateDatabase(Client& client, const Options& options) {

@@ -29,7 +29,7 @@ absl::StatusOr<std::string> EnsureFirstAdmin(Authority& authority, const FirstAd
   absl::StatusOr<std::string> given = source.token;
   if (given->empty() && !source.file.empty()) given = ReadToken(source.file);
   if (!given.ok()) return given.status();
-  if (!given->empty() || !source.file.empty()) {
+  if (!given->empty()) {
     absl::Status set = authority.SetFirstAdmin(*given, now_ns);
     if (set.ok()) return "";
     return absl::Status(

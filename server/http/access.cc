@@ -11,25 +11,31 @@
 
 namespace sluice::http {
 
-absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority, const RequestHead& head,
-                                         std::string_view token_otherwise) {
+absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
+                                         const RequestHead& head) {
+  return authority.Identify(auth::TokenIn(head.HeaderNamed("Authorization")), storage::NowNs());
+}
+
+absl::StatusOr<auth::Principal> IdentifyByHeaderOrQuery(const auth::Authority& authority,
+                                                        const RequestHead& head) {
   std::optional<std::string> token = auth::TokenIn(head.HeaderNamed("Authorization"));
-  if (!token && !token_otherwise.empty()) token = token_otherwise;
+  if (!token) token = FirstValue(QueryOf(head.target), "p");
   return authority.Identify(token, storage::NowNs());
 }
 
-Handler ForAdmins(const auth::Authority& authority, server::Workers& workers, AdminAct act) {
-  return [&authority, &workers, act = std::move(act)](const RequestHead& head) -> Beginning {
-    absl::StatusOr<auth::Principal> principal = Identify(authority, head);
+void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,
+                   const std::string& path, AdminAct act) {
+  router.Add(method, path, [&parts, act = std::move(act)](const RequestHead& head) -> Beginning {
+    absl::StatusOr<auth::Principal> principal = Identify(parts.authority, head);
     absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
     if (!may.ok()) return ToResponse(may);
     return Deferred{
-        .workers = &workers,
+        .workers = &parts.write_workers,
         .answer = [act, query = std::string(QueryOf(head.target))](
                       std::string_view body) { return act(query, body); },
         .max_body_bytes = kMaxJsonBytes,
     };
-  };
+  });
 }
 
 }  // namespace sluice::http

@@ -133,13 +133,14 @@ Response Drop(storage::Store& store, std::string_view query) {
 
 void AddDatabaseRoutes(Router& router, const server::Parts& parts) {
   storage::Store& store = parts.store;
-  auto add = [&](const char* method, AdminAct act) {
-    router.Add(method, kPath, ForAdmins(parts.authority, parts.write_workers, std::move(act)));
-  };
-  add("GET", [&store](std::string_view query, std::string_view) { return List(store, query); });
-  add("POST", [&store](std::string_view, std::string_view body) { return Create(store, body); });
-  add("PUT", [&store](std::string_view, std::string_view body) { return Update(store, body); });
-  add("DELETE", [&store](std::string_view query, std::string_view) { return Drop(store, query); });
+  AddAdminRoute(router, parts, "GET", kPath,
+                [&store](std::string_view query, std::string_view) { return List(store, query); });
+  AddAdminRoute(router, parts, "POST", kPath,
+                [&store](std::string_view, std::string_view body) { return Create(store, body); });
+  AddAdminRoute(router, parts, "PUT", kPath,
+                [&store](std::string_view, std::string_view body) { return Update(store, body); });
+  AddAdminRoute(router, parts, "DELETE", kPath,
+                [&store](std::string_view query, std::string_view) { return Drop(store, query); });
 }
 
 }  // namespace sluice::http

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/http/json_body.h"
 #include "server/ingest/outcome.h"
 
 namespace sluice::http {
@@ -85,12 +86,10 @@ int HttpStatusOf(absl::StatusCode code) {
 
 Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body) {
   const std::string told = HeaderText(message);
-  Response response;
-  response.status = status;
-  response.headers = {{"Content-Type", "application/json"}, {"X-Influxdb-Error", told}};
+  Response response = JsonResponse(status, body);
+  response.headers.emplace_back("X-Influxdb-Error", told);
   if (status >= 500) response.headers.emplace_back("X-Influx-Error", told);
   if (status == 503) response.headers.emplace_back("Retry-After", kRetryAfterSeconds);
-  response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return response;
 }
 
@@ -102,8 +101,6 @@ Response ToResponse(const absl::Status& status) {
 }
 
 Response BadRequest(std::string_view message) { return Plain(400, message); }
-
-Response Unavailable(std::string_view why) { return Plain(503, why); }
 
 Response NoSuchRoute() { return Plain(404, "not found"); }
 

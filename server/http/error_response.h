@@ -22,8 +22,6 @@ Response ToResponse(const absl::Status& status);
 
 // 400, for what is wrong with the request itself (W-4).
 Response BadRequest(std::string_view message);
-// 503 (W-9).
-Response Unavailable(std::string_view why);
 // 404 for a path that is no route, 405 with `allow` for a route without the method (W-10).
 Response NoSuchRoute();
 Response WrongMethod(std::string_view allow);

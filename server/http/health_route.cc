@@ -50,7 +50,7 @@ Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version)
   std::string path = PathOf(head.target);
   if (path == "/ping") return Ping(version);
   if (path == "/health") return Health(version);
-  return Unavailable("the server is starting");
+  return ToResponse(absl::UnavailableError("the server is starting"));
 }
 
 }  // namespace sluice::http

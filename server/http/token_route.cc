@@ -123,22 +123,21 @@ Response Delete(auth::Authority& authority, std::string_view query) {
 
 void AddTokenRoutes(Router& router, const server::Parts& parts) {
   auth::Authority& authority = parts.authority;
-  auto add = [&](const char* method, const std::string& path, AdminAct act) {
-    router.Add(method, path, ForAdmins(authority, parts.write_workers, std::move(act)));
-  };
   auto create = [&authority](bool admin) {
     return [&authority, admin](std::string_view, std::string_view body) {
       int64_t now_ns = storage::NowNs();
       return Create(authority, ParseToken(body, admin, now_ns), now_ns);
     };
   };
-  add("POST", "/api/v3/enterprise/configure/token", create(false));
-  add("POST", fmt::format("{}/named_admin", kPath), create(true));
-  add("POST", fmt::format("{}/admin", kPath), [&authority](std::string_view, std::string_view) {
-    auth::NewToken first = {.name = auth::kFirstAdminName, .admin = true};
-    return Create(authority, first, storage::NowNs());
-  });
-  add("DELETE", kPath,
+  AddAdminRoute(router, parts, "POST", "/api/v3/enterprise/configure/token", create(false));
+  AddAdminRoute(router, parts, "POST", fmt::format("{}/named_admin", kPath), create(true));
+  AddAdminRoute(router, parts, "POST", fmt::format("{}/admin", kPath),
+                [&authority](std::string_view, std::string_view) {
+                  auth::NewToken first = {.name = auth::kFirstAdminName, .admin = true};
+                  return Create(authority, first, storage::NowNs());
+                });
+  AddAdminRoute(
+      router, parts, "DELETE", kPath,
       [&authority](std::string_view query, std::string_view) { return Delete(authority, query); });
 }
 

@@ -123,10 +123,10 @@ class WriteRoute {
   }
 
  private:
-  // `/write` takes the token as a parameter too (W-39), whatever is wrong with the others.
+  // `/write` takes the token as a parameter too (W-39).
   absl::StatusOr<auth::Principal> IdentifyWriter(const RequestHead& head) const {
-    bool in_query = dialect_ == Dialect::kV1;
-    return Identify(parts_.authority, head, in_query ? FirstValue(QueryOf(head.target), "p") : "");
+    return dialect_ == Dialect::kV1 ? IdentifyByHeaderOrQuery(parts_.authority, head)
+                                    : Identify(parts_.authority, head);
   }
 
   absl::Status Admit(const Asked& asked, const auth::Principal& principal) const {

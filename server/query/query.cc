@@ -8,6 +8,7 @@
 
 #include "server/query/functions.h"
 #include "server/query/rejection_table.h"
+#include "server/query/sqlite_statement.h"
 #include "server/query/table_module.h"
 #include "server/query/time_collation.h"
 
@@ -31,11 +32,7 @@ constexpr int kStepsBetweenLooks = 10000;
 struct CloseConnection {
   void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
 };
-struct FinalizeStatement {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
 using Connection = std::unique_ptr<sqlite3, CloseConnection>;
-using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 // load_extension runs code, fts3_tokenizer hands out addresses, and json_patch takes the product of
 // its arguments' lengths.

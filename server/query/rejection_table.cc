@@ -4,20 +4,15 @@
 #include <sqlite3.h>
 
 #include <limits>
-#include <memory>
 
 #include "absl/strings/ascii.h"
+#include "server/query/sqlite_statement.h"
 #include "server/query/table_module.h"
 #include "server/query/time_collation.h"
 #include "storage/timestamp.h"
 
 namespace sluice::query {
 namespace {
-
-struct FinalizeStatement {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 void Bind(sqlite3_stmt* statement, int parameter, std::string_view text) {
   sqlite3_bind_text64(statement, parameter, text.data(), text.size(), SQLITE_TRANSIENT,

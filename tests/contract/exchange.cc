@@ -173,6 +173,11 @@ class Exchange {
     if (!expected.contains("json") && !step.contains("keep")) return;
     Json body = Json::parse(answer.body, nullptr, false);
     EXPECT_TRUE(Has(body, ObjectAt(expected, "json"))) << answer.body;
+    Keep(body, step);
+  }
+
+  // Remembers values of an answer by the names that later steps use.
+  void Keep(const Json& body, const Json& step) {
     for (const auto& [name, key] : ObjectAt(step, "keep").items()) {
       names_[name] = body[key.get<std::string>()];
     }
@@ -253,9 +258,7 @@ class Exchange {
     }
     Json body = ToJson(response);
     EXPECT_TRUE(Has(body, ObjectAt(expected, "response"))) << body.dump();
-    for (const auto& [name, key] : ObjectAt(step, "keep").items()) {
-      names_[name] = body[key.get<std::string>()];
-    }
+    Keep(body, step);
   }
 
   static Json ToJson(const Message& message) {
