@@ -7,6 +7,8 @@
 #include <bit>
 #include <numeric>
 
+#include "absl/container/flat_hash_map.h"
+
 namespace sluice::storage {
 namespace {
 
@@ -49,62 +51,98 @@ void Dictionary::Clear() {
   slots_.assign(oversized ? 0 : slots_.size(), Slot());
 }
 
-void BatchColumn::AddTag(size_t row, std::string_view value) {
+Bitmap BatchColumn::Present() const {
+  if (has_gaps_) return present_;
+  Bitmap present;
+  present.SetFirst(present_count());
+  return present;
+}
+
+void BatchColumn::AddTag(size_t set, std::string_view value) {
   // Points that arrive together often share most of their tags.
   bool same =
       !numbers_.empty() && dictionary_.strings()[static_cast<size_t>(numbers_.back())] == value;
-  AddNumber(row, same ? numbers_.back() : dictionary_.Intern(value));
+  AddNumber(set, same ? numbers_.back() : dictionary_.Intern(value));
 }
 
 void BatchColumn::Clear() {
+  has_gaps_ = false;
   present_.Clear();
   numbers_.clear();
   strings_.Clear();
   dictionary_.Clear();
 }
 
-BatchColumn& TableBatch::At(size_t column) {
-  while (columns_.size() <= column) columns_.emplace_back(table_->columns()[columns_.size()].type);
+BatchColumn& TableBatch::AddColumns(size_t column) {
+  while (columns_.size() <= column) {
+    columns_.emplace_back(table_->columns()[columns_.size()].type);
+    if (columns_.back().type() != ColumnType::kTag) columns_.back().Reserve(reserved_rows_);
+  }
   return columns_[column];
+}
+
+void TableBatch::Reserve(size_t rows) {
+  reserved_rows_ = rows;
+  timestamps_.reserve(rows);
+  row_sets_.reserve(rows);
 }
 
 void TableBatch::Clear() {
   timestamps_.clear();
+  row_sets_.clear();
+  set_count_ = 0;
   for (BatchColumn& column : columns_) column.Clear();
 }
 
-RowIndex::RowIndex(const TableBatch& batch) : batch_(batch) {
-  // A counting sort of all values by row.
-  std::vector<uint32_t> counts(batch.row_count() + 1);
-  auto for_each_value = [&batch](auto visit) {
+RowIndex::RowIndex(const TableBatch& batch)
+    : batch_(batch),
+      by_set_(Collect(batch, true, batch.set_count())),
+      by_row_(Collect(batch, false, batch.row_count())) {}
+
+RowIndex::Values RowIndex::Collect(const TableBatch& batch, bool tags, size_t count) {
+  // A counting sort of the values by what they belong to.
+  auto for_each_value = [&](auto visit) {
     for (uint32_t c = 0; c < batch.columns().size(); ++c) {
-      const std::vector<uint64_t>& words = batch.columns()[c].present().words();
+      if ((batch.columns()[c].type() == ColumnType::kTag) != tags) continue;
+      const Bitmap present = batch.columns()[c].Present();
       uint32_t position = 0;
-      for (size_t w = 0; w < words.size(); ++w) {
-        for (uint64_t word = words[w]; word != 0; word &= word - 1) {
+      for (size_t w = 0; w < present.words().size(); ++w) {
+        for (uint64_t word = present.words()[w]; word != 0; word &= word - 1) {
           visit(w * 64 + static_cast<size_t>(std::countr_zero(word)), ValueRef{c, position++});
         }
       }
     }
   };
-  for_each_value([&counts](size_t row, ValueRef) { ++counts[row + 1]; });
+  Values values;
+  std::vector<uint32_t> counts(count + 1);
+  for_each_value([&counts](size_t n, ValueRef) { ++counts[n + 1]; });
   std::partial_sum(counts.begin(), counts.end(), counts.begin());
-  begins_ = counts;
-  values_.resize(counts.back());
-  for_each_value([&](size_t row, ValueRef value) { values_[counts[row]++] = value; });
+  values.begins = counts;
+  values.refs.resize(counts.back());
+  for_each_value([&](size_t n, ValueRef value) { values.refs[counts[n]++] = value; });
+  return values;
+}
+
+void RowIndex::CopySet(uint32_t set, TableBatch& out) const {
+  for (auto [c, position] : by_set_.Of(set)) {
+    const BatchColumn& column = batch_.columns()[c];
+    out.AddTag(c, column.dictionary().strings()[static_cast<size_t>(column.numbers()[position])]);
+  }
 }
 
 void RowIndex::CopyRows(std::span<const uint32_t> rows, TableBatch& out) const {
+  absl::flat_hash_map<uint32_t, uint32_t> sets;
   for (uint32_t row : rows) {
-    out.AddRow(batch_.timestamps()[row]);
-    for (uint32_t i = begins_[row]; i < begins_[row + 1]; ++i) {
-      auto [c, position] = values_[i];
+    auto [set, is_new] = sets.try_emplace(static_cast<uint32_t>(batch_.row_sets()[row]), 0);
+    if (is_new) {
+      set->second = out.AddSet();
+      CopySet(set->first, out);
+    }
+    out.AddRow(set->second, batch_.timestamps()[row]);
+    for (auto [c, position] : by_row_.Of(row)) {
       const BatchColumn& column = batch_.columns()[c];
       if (column.type() == ColumnType::kString) {
         out.AddString(c, column.strings()[position]);
-      } else if (column.type() == ColumnType::kTag) {
-        size_t code = static_cast<size_t>(column.numbers()[position]);
-        out.AddTag(c, column.dictionary().strings()[code]);
       } else {
         out.AddNumber(c, column.numbers()[position]);
       }

@@ -61,16 +61,18 @@ class Dictionary {
 
 // The values of one column of a batch: those that are present, in row order, and for which rows.
 // Numbers and booleans are kept as 64 bits each: a float by its IEEE bits, an unsigned integer
-// wrapped, a boolean as 0 or 1. A tag's numbers are positions in the dictionary of its values.
+// wrapped, a boolean as 0 or 1. A tag has one value for each tag set instead of each row; its
+// numbers are positions in the dictionary of its values.
 class BatchColumn {
  public:
   explicit BatchColumn(ColumnType type) : type_(type) {}
 
   ColumnType type() const { return type_; }
-  const Bitmap& present() const { return present_; }
   size_t present_count() const {
     return type_ == ColumnType::kString ? strings_.size() : numbers_.size();
   }
+  // Which rows have a value.
+  Bitmap Present() const;
   const std::vector<int64_t>& numbers() const { return numbers_; }
   // The values of a string column.
   const StringList& strings() const { return strings_; }
@@ -79,19 +81,33 @@ class BatchColumn {
 
   // One value for `row`, which comes after every row that has one.
   void AddNumber(size_t row, int64_t bits) {
-    present_.Set(row);
+    MarkPresent(row, numbers_.size());
     numbers_.push_back(bits);
   }
   void AddString(size_t row, std::string_view text) {
-    present_.Set(row);
+    MarkPresent(row, strings_.size());
     strings_.Add(text);
   }
-  void AddTag(size_t row, std::string_view value);
+  void AddTag(size_t set, std::string_view value);
 
+  void Reserve(size_t rows) {
+    if (type_ != ColumnType::kString) numbers_.reserve(rows);
+  }
   void Clear();
 
  private:
+  // `count` rows before `row` have a value.
+  void MarkPresent(size_t row, size_t count) {
+    if (row != count && !has_gaps_) {
+      has_gaps_ = true;
+      present_.SetFirst(count);
+    }
+    if (has_gaps_) present_.Set(row);
+  }
+
   ColumnType type_;
+  // Kept only once a row has been left out: most columns have a value in every row.
+  bool has_gaps_ = false;
   Bitmap present_;
   std::vector<int64_t> numbers_;
   StringList strings_;
@@ -99,7 +115,8 @@ class BatchColumn {
 };
 
 // Rows of one table, column by column, in the order in which they were added. Columns are those of
-// the table's schema, by position; a row need not have a value in each.
+// the table's schema, by position; a row need not have a value in each. Rows share tag sets: points
+// of one series need to give theirs only once, though a set may be there twice.
 class TableBatch {
  public:
   explicit TableBatch(TablePtr table) : table_(std::move(table)) {}
@@ -110,27 +127,44 @@ class TableBatch {
   void set_table(TablePtr table) { table_ = std::move(table); }
 
   size_t row_count() const { return timestamps_.size(); }
+  size_t set_count() const { return set_count_; }
   // Nanoseconds since the epoch.
   const std::vector<int64_t>& timestamps() const { return timestamps_; }
+  // The tag set of each row, by its number.
+  const std::vector<int64_t>& row_sets() const { return row_sets_; }
   // Columns that any row has touched; the span may be shorter than the schema.
   std::span<const BatchColumn> columns() const { return columns_; }
 
-  // Adds a row; the Add… calls that follow give its values, at most one for each column, of the
-  // type that column has.
-  void AddRow(int64_t timestamp_ns) { timestamps_.push_back(timestamp_ns); }
-  void AddTag(size_t column, std::string_view value) { At(column).AddTag(row(), value); }
+  // Adds a tag set; the AddTag calls that follow give its values, at most one for each tag.
+  uint32_t AddSet() { return set_count_++; }
+  void AddTag(size_t column, std::string_view value) { At(column).AddTag(set_count_ - 1, value); }
+
+  // Adds a row; the calls that follow give its values, at most one for each field, of the type that
+  // the field has.
+  void AddRow(uint32_t set, int64_t timestamp_ns) {
+    row_sets_.push_back(set);
+    timestamps_.push_back(timestamp_ns);
+  }
   void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
   void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
 
-  // Removes all rows and keeps the memory.
+  // Makes room for so many rows in all.
+  void Reserve(size_t rows);
+  // Removes all rows and sets, and keeps the memory.
   void Clear();
 
  private:
   size_t row() const { return timestamps_.size() - 1; }
-  BatchColumn& At(size_t column);
+  BatchColumn& At(size_t column) {
+    return column < columns_.size() ? columns_[column] : AddColumns(column);
+  }
+  BatchColumn& AddColumns(size_t column);
 
   TablePtr table_;
   std::vector<int64_t> timestamps_;
+  std::vector<int64_t> row_sets_;
+  uint32_t set_count_ = 0;
+  size_t reserved_rows_ = 0;
   std::vector<BatchColumn> columns_;
 };
 
@@ -140,7 +174,7 @@ class RowIndex {
  public:
   explicit RowIndex(const TableBatch& batch);
 
-  // Appends the rows given by position, in that order.
+  // Appends the rows given by position, in that order, and the tag sets that they have.
   void CopyRows(std::span<const uint32_t> rows, TableBatch& out) const;
 
  private:
@@ -149,10 +183,23 @@ class RowIndex {
     uint32_t position;
   };
 
+  // Values by what they belong to; those of number n begin at begins[n].
+  struct Values {
+    std::vector<ValueRef> refs;
+    std::vector<uint32_t> begins;
+
+    std::span<const ValueRef> Of(uint32_t n) const {
+      return std::span(refs).subspan(begins[n], begins[n + 1] - begins[n]);
+    }
+  };
+  // Of tags by set, or of fields by row.
+  static Values Collect(const TableBatch& batch, bool tags, size_t count);
+
+  void CopySet(uint32_t set, TableBatch& out) const;
+
   const TableBatch& batch_;
-  // The values of all rows, row by row; row r's begin at begins_[r].
-  std::vector<ValueRef> values_;
-  std::vector<uint32_t> begins_;
+  Values by_set_;
+  Values by_row_;
 };
 
 }  // namespace sluice::storage

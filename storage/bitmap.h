@@ -18,6 +18,11 @@ class Bitmap {
   bool Get(size_t position) const {
     return position / 64 < words_.size() && (words_[position / 64] >> (position % 64) & 1) != 0;
   }
+  // Sets the first `count` positions, and no other.
+  void SetFirst(size_t count) {
+    words_.assign(count / 64, ~uint64_t{0});
+    if (count % 64 != 0) words_.push_back((uint64_t{1} << (count % 64)) - 1);
+  }
   void Clear() { words_.clear(); }
 
   const std::vector<uint64_t>& words() const { return words_; }

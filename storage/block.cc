@@ -1,156 +1,32 @@
 #include "storage/block.h"
 
+#include <zstd.h>
+
 #include <algorithm>
 #include <bit>
-#include <cmath>
-#include <cstring>
 #include <limits>
+#include <memory>
 
+#include "storage/block_format.h"
 #include "storage/bytes.h"
 #include "storage/integers.h"
-
-// The grammar, in the words of bytes.h and integers.h:
-//
-//   block      := version:byte(1) flags:byte(0) row_count:varint min_time:zigzag max_time:zigzag
-//                 column_count:varint entry{column_count} timestamps:bytes column{column_count}
-//   entry      := position:varint type:byte present_count:varint min:bytes max:bytes size:varint
-//   timestamps := integers(row_count)
-//   column     := [validity] values             as many bytes as the entry's size
-//   validity   := le64{ceil(row_count / 64)}    one bit a row; left out when all rows have a value
-//   values     := tag:      value_count:varint texts(value_count) integers(present_count)
-//               | float:    encoding:byte(0) shuffled | encoding:byte(1) integers(present_count)
-//               | integer, unsigned, boolean:  integers(present_count)
-//               | string:   texts(present_count)
-//   texts(n)   := integers(n), the lengths; then all texts, one after the other
-//   shuffled   := the first bytes of all IEEE 754 doubles, then their second bytes, and so on
-//
-// Entries ascend by position, columns follow in the same order. A tag's integers are positions
-// among its texts. Floats are stored as integers when each of them is one.
-//
-// min and max are the smallest and largest value: a tag's text cut at 64 bytes, a number's 64 bits
-// as le64 (a float's IEEE bits), nothing for strings and booleans. `flags` is reserved for what a
-// merged block promises of its order; a reader refuses a version or flag that it does not know.
 
 namespace sluice::storage {
 namespace {
 
-constexpr uint8_t kVersion = 1;
-constexpr size_t kMaxBoundBytes = 64;
-// Integers up to here are the same number as a double.
-constexpr double kMaxExactInteger = 9007199254740992.0;
-
-enum FloatEncoding : uint8_t { kShuffled = 0, kIntegral = 1 };
+// No column that a server writes is larger; a damaged size must not take all memory.
+constexpr size_t kMaxRawBytes = size_t{1} << 30;
 
 absl::Status Damaged(const char* what) {
   return absl::DataLossError(std::string("damaged block: ") + what);
 }
 
-std::string_view Bound(std::string_view text) { return text.substr(0, kMaxBoundBytes); }
-
-struct Bounds {
-  std::string min;
-  std::string max;
-};
-
-template <typename T>
-Bounds NumberBounds(const std::vector<int64_t>& numbers) {
-  auto less = [](int64_t a, int64_t b) { return std::bit_cast<T>(a) < std::bit_cast<T>(b); };
-  auto [min, max] = std::minmax_element(numbers.begin(), numbers.end(), less);
-  Bounds bounds;
-  PutLe64(bounds.min, static_cast<uint64_t>(*min));
-  PutLe64(bounds.max, static_cast<uint64_t>(*max));
-  return bounds;
-}
-
-Bounds TagBounds(const StringList& texts) {
-  std::string_view min = texts[0];
-  std::string_view max = texts[0];
-  for (size_t i = 1; i < texts.size(); ++i) {
-    min = std::min(min, texts[i]);
-    max = std::max(max, texts[i]);
-  }
-  return {std::string(Bound(min)), std::string(Bound(max))};
-}
-
-Bounds BoundsOf(const BatchColumn& column) {
-  switch (column.type()) {
-    case ColumnType::kTag:
-      return TagBounds(column.dictionary().strings());
-    case ColumnType::kFloat:
-      return NumberBounds<double>(column.numbers());
-    case ColumnType::kInteger:
-      return NumberBounds<int64_t>(column.numbers());
-    case ColumnType::kUnsigned:
-      return NumberBounds<uint64_t>(column.numbers());
-    case ColumnType::kString:
-    case ColumnType::kBoolean:
-      return {};
-  }
-  return {};
-}
-
-void PutTexts(std::string& out, const StringList& texts) {
-  std::vector<int64_t> lengths;
-  lengths.reserve(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i)
-    lengths.push_back(static_cast<int64_t>(texts[i].size()));
-  PutIntegers(out, lengths);
-  out.append(texts.bytes());
-}
-
-bool IsIntegral(double number) {
-  return std::abs(number) <= kMaxExactInteger && number == std::trunc(number) &&
-         !(number == 0 && std::signbit(number));
-}
-
-void PutFloats(std::string& out, const std::vector<int64_t>& bits) {
-  std::vector<int64_t> integers;
-  integers.reserve(bits.size());
-  for (int64_t number : bits) {
-    double value = std::bit_cast<double>(number);
-    if (!IsIntegral(value)) break;
-    integers.push_back(static_cast<int64_t>(value));
-  }
-  if (integers.size() == bits.size()) {
-    PutByte(out, kIntegral);
-    PutIntegers(out, integers);
-    return;
-  }
-  PutByte(out, kShuffled);
-  size_t begin = out.size();
-  out.resize(begin + bits.size() * sizeof(int64_t));
-  for (size_t i = 0; i < bits.size(); ++i) {
-    for (size_t byte = 0; byte < sizeof(int64_t); ++byte) {
-      out[begin + byte * bits.size() + i] = static_cast<char>(bits[i] >> (8 * byte));
-    }
-  }
-}
-
-void PutColumn(std::string& out, const BatchColumn& column, size_t row_count) {
-  if (column.present_count() < row_count) {
-    size_t words = (row_count + 63) / 64;
-    for (size_t i = 0; i < words; ++i) {
-      PutLe64(out, i < column.present().words().size() ? column.present().words()[i] : 0);
-    }
-  }
-  switch (column.type()) {
-    case ColumnType::kTag:
-      PutVarint(out, column.dictionary().strings().size());
-      PutTexts(out, column.dictionary().strings());
-      PutIntegers(out, column.numbers());
-      break;
-    case ColumnType::kFloat:
-      PutFloats(out, column.numbers());
-      break;
-    case ColumnType::kInteger:
-    case ColumnType::kUnsigned:
-    case ColumnType::kBoolean:
-      PutIntegers(out, column.numbers());
-      break;
-    case ColumnType::kString:
-      PutTexts(out, column.strings());
-      break;
-  }
+bool Decompress(std::string_view stored, std::string& raw) {
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
+      ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  return ZSTD_getFrameContentSize(stored.data(), stored.size()) == raw.size() &&
+         ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(),
+                             stored.size()) == raw.size();
 }
 
 std::vector<std::string_view> ReadTexts(ByteReader& reader, size_t count) {
@@ -162,24 +38,29 @@ std::vector<std::string_view> ReadTexts(ByteReader& reader, size_t count) {
   return texts;
 }
 
-std::vector<int64_t> ReadFloats(ByteReader& reader, size_t count) {
-  uint8_t encoding = reader.Byte();
-  if (encoding == kIntegral) {
-    std::vector<int64_t> numbers = ReadIntegers(reader, count);
-    for (int64_t& number : numbers) number = std::bit_cast<int64_t>(static_cast<double>(number));
-    return numbers;
-  }
-  size_t size =
-      encoding == kShuffled ? count * sizeof(int64_t) : std::numeric_limits<size_t>::max();
-  std::string_view raw = reader.Raw(size);
+std::vector<int64_t> ReadPlanes(ByteReader& reader, size_t count) {
+  std::string_view raw = reader.Raw(count * sizeof(int64_t));
   if (!reader.ok()) return {};
-  std::vector<int64_t> numbers(count);
-  for (size_t i = 0; i < count; ++i) {
-    uint64_t bits = 0;
-    for (size_t byte = 0; byte < sizeof(int64_t); ++byte) {
-      bits |= static_cast<uint64_t>(static_cast<uint8_t>(raw[byte * count + i])) << (8 * byte);
+  std::vector<uint64_t> bits(count);
+  for (size_t byte = 0; byte < sizeof(int64_t); ++byte) {
+    for (size_t i = 0; i < count; ++i) {
+      bits[i] |= static_cast<uint64_t>(static_cast<uint8_t>(raw[byte * count + i])) << (8 * byte);
     }
-    numbers[i] = static_cast<int64_t>(bits);
+  }
+  return {bits.begin(), bits.end()};
+}
+
+std::vector<int64_t> ReadFloats(ByteReader& reader, size_t count) {
+  const uint8_t encoding = reader.Byte();
+  if (encoding == kFloatPlanes) return ReadPlanes(reader, count);
+  const size_t decimals = encoding - 1u;
+  if (decimals >= kPowersOfTen.size()) {
+    reader.Raw(std::numeric_limits<size_t>::max());
+    return {};
+  }
+  std::vector<int64_t> numbers = ReadIntegers(reader, count);
+  for (int64_t& number : numbers) {
+    number = std::bit_cast<int64_t>(static_cast<double>(number) / kPowersOfTen[decimals]);
   }
   return numbers;
 }
@@ -191,72 +72,76 @@ bool AreCodes(const std::vector<int64_t>& numbers, size_t value_count) {
 
 }  // namespace
 
-std::string EncodeBlock(const TableBatch& batch) {
-  const std::vector<int64_t>& times = batch.timestamps();
-  auto [min_time, max_time] = std::minmax_element(times.begin(), times.end());
-  std::string entries;
-  std::string body;
-  size_t column_count = 0;
-  for (size_t i = 0; i < batch.columns().size(); ++i) {
-    const BatchColumn& column = batch.columns()[i];
-    if (column.present_count() == 0) continue;
-    ++column_count;
-    size_t begin = body.size();
-    PutColumn(body, column, batch.row_count());
-    Bounds bounds = BoundsOf(column);
-    PutVarint(entries, i);
-    PutByte(entries, static_cast<uint8_t>(column.type()));
-    PutVarint(entries, column.present_count());
-    PutBytes(entries, bounds.min);
-    PutBytes(entries, bounds.max);
-    PutVarint(entries, body.size() - begin);
-  }
-  std::string timestamps;
-  PutIntegers(timestamps, times);
-
-  std::string out;
-  out.reserve(entries.size() + timestamps.size() + body.size() + 64);
-  PutByte(out, kVersion);
-  PutByte(out, 0);
-  PutVarint(out, batch.row_count());
-  PutZigzag(out, *min_time);
-  PutZigzag(out, *max_time);
-  PutVarint(out, column_count);
-  out.append(entries);
-  PutBytes(out, timestamps);
-  out.append(body);
-  return out;
+bool Block::ReadSection(ByteReader& reader, Section& section) {
+  section.begin = body_size_;
+  section.stored_size = reader.Varint();
+  section.raw_size = reader.Varint();
+  if (section.stored_size > kMaxRawBytes || section.raw_size > kMaxRawBytes) return false;
+  body_size_ += section.stored_size;
+  decoded_bytes_ += std::max(section.stored_size, section.raw_size);
+  return body_size_ <= 4 * kMaxRawBytes;
 }
 
 absl::StatusOr<Block> Block::Open(std::string_view bytes) {
   ByteReader reader(bytes);
-  if (reader.Byte() != kVersion || reader.Byte() != 0) return Damaged("unknown version or flags");
+  if (reader.Byte() != kBlockVersion) return Damaged("unknown version");
+  const uint8_t flags = reader.Byte();
+  if ((flags & ~kSortedFlag) != 0) return Damaged("unknown flags");
   Block block;
+  block.sorted_ = flags != 0;
   block.row_count_ = reader.Varint();
   block.min_time_ns_ = reader.Zigzag();
   block.max_time_ns_ = reader.Zigzag();
+  block.set_count_ = reader.Varint();
   if (block.row_count_ == 0 || block.row_count_ > kMaxBlockRows) return Damaged("row count");
-  std::vector<size_t> sizes;
+  if (block.set_count_ == 0 || block.set_count_ > block.row_count_) return Damaged("set count");
+  if (!block.ReadSection(reader, block.timestamps_) || !block.ReadSection(reader, block.sets_)) {
+    return Damaged("size");
+  }
   for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
     Entry entry;
     entry.column = reader.Varint();
-    uint8_t type = reader.Byte();
+    const uint8_t type = reader.Byte();
     entry.type = static_cast<ColumnType>(type);
     entry.present_count = reader.Varint();
     entry.min = reader.Bytes();
     entry.max = reader.Bytes();
-    sizes.push_back(reader.Varint());
+    if (!block.ReadSection(reader, entry.section)) return Damaged("size");
     bool ascends = block.entries_.empty() || entry.column > block.entries_.back().column;
     if (!ascends || !IsColumnType(type)) return Damaged("directory");
-    if (entry.present_count == 0 || entry.present_count > block.row_count_) {
+    if (entry.present_count == 0 || entry.present_count > block.CountOf(entry)) {
       return Damaged("count of values");
     }
     block.entries_.push_back(entry);
   }
-  block.timestamps_ = reader.Bytes();
-  for (size_t i = 0; i < sizes.size(); ++i) block.entries_[i].bytes = reader.Raw(sizes[i]);
-  if (!reader.ok() || !reader.empty()) return Damaged("length");
+  if (!reader.ok()) return Damaged("length");
+  // Decoded, a number takes eight bytes, whatever it takes on disk; a tag set some more.
+  block.decoded_bytes_ += block.row_count_ * (16 + 8 * block.entries_.size()) +
+                          block.set_count_ * (64 + 8 * block.entries_.size());
+  if (!reader.empty()) {
+    absl::Status attached = block.AttachBody(reader.Raw(reader.size()));
+    if (!attached.ok()) return attached;
+  }
   return block;
+}
+
+absl::Status Block::AttachBody(std::string_view body) {
+  if (body.size() != body_size_) return Damaged("length");
+  body_ = body;
+  return absl::OkStatus();
+}
+
+// How many values a column would have without gaps.
+size_t Block::CountOf(const Entry& entry) const {
+  return entry.type == ColumnType::kTag ? set_count_ : row_count_;
+}
+
+absl::StatusOr<Block::Raw> Block::RawOf(const Section& section) const {
+  std::string_view stored = body_.substr(section.begin, section.stored_size);
+  if (section.raw_size == 0) return Raw{stored, nullptr};
+  auto raw = std::make_shared<std::string>(section.raw_size, '\0');
+  if (!Decompress(stored, *raw)) return Damaged("compression");
+  return Raw{*raw, raw};
 }
 
 const Block::Entry* Block::Find(size_t column) const {
@@ -283,29 +168,65 @@ bool Block::MayHoldTag(size_t column, std::string_view value) const {
          Bound(value) <= entry->max;
 }
 
+Block::TagRange Block::RangeOfTag(size_t column) const {
+  const Entry* entry = Find(column);
+  if (entry == nullptr) return {};
+  bool everywhere = entry->present_count == set_count_;
+  // A bound that was cut may stand for many values.
+  bool single = everywhere && entry->min == entry->max && entry->min.size() < kMaxBoundBytes;
+  return {entry->min, everywhere, single};
+}
+
 absl::StatusOr<std::vector<int64_t>> Block::DecodeTimestamps() const {
-  ByteReader reader(timestamps_);
-  std::vector<int64_t> times = ReadIntegers(reader, row_count_);
+  absl::StatusOr<Raw> raw = RawOf(timestamps_);
+  if (!raw.ok()) return raw.status();
+  ByteReader reader(raw->bytes);
+  std::vector<int64_t> times = ReadTimestamps(reader, row_count_);
   if (!reader.ok() || !reader.empty()) return Damaged("timestamps");
   auto [min, max] = std::minmax_element(times.begin(), times.end());
   if (*min != min_time_ns_ || *max != max_time_ns_) return Damaged("time range");
   return times;
 }
 
+absl::StatusOr<std::vector<uint32_t>> Block::DecodeSets() const {
+  absl::StatusOr<Raw> raw = RawOf(sets_);
+  if (!raw.ok()) return raw.status();
+  ByteReader reader(raw->bytes);
+  std::vector<int64_t> numbers = ReadIntegers(reader, sorted_ ? set_count_ : row_count_);
+  if (!reader.ok() || !reader.empty()) return Damaged("tag sets");
+  std::vector<uint32_t> sets;
+  sets.reserve(row_count_);
+  if (!sorted_) {
+    if (!AreCodes(numbers, set_count_)) return Damaged("tag sets");
+    for (int64_t set : numbers) sets.push_back(static_cast<uint32_t>(set));
+    return sets;
+  }
+  for (uint32_t set = 0; set < set_count_; ++set) {
+    const uint64_t rows = static_cast<uint64_t>(numbers[set]);
+    if (rows == 0 || rows > row_count_ - sets.size()) return Damaged("tag sets");
+    sets.insert(sets.end(), rows, set);
+  }
+  if (sets.size() != row_count_) return Damaged("tag sets");
+  return sets;
+}
+
 absl::StatusOr<BlockColumn> Block::DecodeColumn(size_t position) const {
   BlockColumn column;
   const Entry* entry = Find(position);
   if (entry == nullptr) return column;
-  ByteReader reader(entry->bytes);
+  absl::StatusOr<Raw> raw = RawOf(entry->section);
+  if (!raw.ok()) return raw.status();
+  ByteReader reader(raw->bytes);
+  column.owner_ = std::move(raw->owner);
   column.type_ = entry->type;
-  column.all_present_ = entry->present_count == row_count_;
+  const size_t count = CountOf(*entry);
+  column.all_present_ = entry->present_count == count;
   if (!column.all_present_) {
-    for (size_t i = 0; i < (row_count_ + 63) / 64; ++i) {
+    for (size_t i = 0; i < (count + 63) / 64; ++i) {
       column.present_.words().push_back(reader.Le64());
     }
     column.rank_ = BitmapRank(column.present_);
-    bool past_end =
-        row_count_ % 64 != 0 && column.present_.words().back() >> (row_count_ % 64) != 0;
+    bool past_end = count % 64 != 0 && column.present_.words().back() >> (count % 64) != 0;
     if (past_end || column.rank_.count() != entry->present_count) return Damaged("validity");
   }
   switch (entry->type) {
@@ -339,8 +260,8 @@ std::optional<size_t> BlockColumn::Position(size_t row) const {
   return rank_.Of(present_, row);
 }
 
-std::optional<uint32_t> BlockColumn::CodeAt(size_t row) const {
-  std::optional<size_t> position = Position(row);
+std::optional<uint32_t> BlockColumn::CodeAt(size_t set) const {
+  std::optional<size_t> position = Position(set);
   if (!position) return std::nullopt;
   return static_cast<uint32_t>(numbers_[*position]);
 }

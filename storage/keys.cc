@@ -7,6 +7,15 @@ namespace {
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 
+std::string EncodeWithTag(char tag, const BlockKey& key) {
+  std::string bytes(1, tag);
+  PutBe32(bytes, key.table);
+  PutBe64(bytes, static_cast<uint64_t>(key.partition) ^ kSignBit);
+  PutBe64(bytes, key.sequence);
+  PutBe64(bytes, key.run);
+  return bytes;
+}
+
 }  // namespace
 
 std::string DatabaseKey(std::string_view name) {
@@ -21,13 +30,9 @@ std::string SchemaKey(uint32_t table) {
   return key;
 }
 
-std::string Encode(const BlockKey& key) {
-  std::string bytes(1, kBlockKeyTag);
-  PutBe32(bytes, key.table);
-  PutBe64(bytes, static_cast<uint64_t>(key.partition) ^ kSignBit);
-  PutBe64(bytes, key.sequence);
-  return bytes;
-}
+std::string Encode(const BlockKey& key) { return EncodeWithTag(kBlockKeyTag, key); }
+
+std::string BodyKey(const BlockKey& key) { return EncodeWithTag(kBodyKeyTag, key); }
 
 std::optional<BlockKey> DecodeBlockKey(std::string_view bytes) {
   ByteReader reader(bytes);
@@ -36,6 +41,7 @@ std::optional<BlockKey> DecodeBlockKey(std::string_view bytes) {
   key.table = reader.Be32();
   key.partition = static_cast<int64_t>(reader.Be64() ^ kSignBit);
   key.sequence = reader.Be64();
+  key.run = reader.Be64();
   if (!reader.ok() || !reader.empty()) return std::nullopt;
   return key;
 }

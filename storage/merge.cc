@@ -1,27 +1,32 @@
 #include "storage/merge.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <optional>
 #include <span>
 #include <tuple>
+#include <utility>
 
-#include "storage/block.h"
+#include "storage/series_key.h"
 
 namespace sluice::storage {
 namespace {
 
-// How many rows a slice has, roughly: enough to pay for the sort, few enough to stay in cache.
+// How many rows a slice has, roughly.
 constexpr size_t kSliceRows = 16384;
+constexpr int64_t kStartOfTime = std::numeric_limits<int64_t>::min();
 constexpr int64_t kEndOfTime = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
-// A loaded block: its rows in the order of their times, and how far the sweep has come.
+BlockRef BlockRef::Of(uint64_t sequence, uint64_t run, const Block& block,
+                      const TableSchema& table) {
+  SeriesBound bound = LowerBound(block, TagColumns(table));
+  return {sequence, run, std::move(bound.key), bound.is_whole ? block.min_time_ns() : kStartOfTime};
+}
+
+// A loaded block: its wanted rows in order of series and time, and how far the sweep has come.
 class BlockMerge::OpenBlock {
  public:
   static absl::StatusOr<std::shared_ptr<OpenBlock>> Open(uint64_t sequence, std::string bytes,
@@ -36,67 +41,62 @@ class BlockMerge::OpenBlock {
   OpenBlock(uint64_t sequence, std::string bytes) : sequence_(sequence), bytes_(std::move(bytes)) {}
 
   uint64_t sequence() const { return sequence_; }
-  bool done() const { return next_ == order_.size(); }
-  int64_t time() const { return times_[order_[next_]]; }
-  // The time of the row `ahead` rows on, or of the last.
+  bool done() const { return series_ == runs_.size(); }
+  // Of the next row.
+  const std::string& key() const { return runs_[series_].key; }
+  int64_t time() const { return times_[rows_[next_]]; }
+  // The time of the row `ahead` rows on in the series, or of its last.
   int64_t TimeAhead(size_t ahead) const {
-    return times_[order_[std::min(next_ + ahead, order_.size() - 1)]];
+    return times_[rows_[std::min(next_ + ahead, runs_[series_].end - 1)]];
   }
+  uint32_t set() const { return runs_[series_].set; }
+  uint32_t TakeRow() {
+    uint32_t row = rows_[next_++];
+    if (next_ == runs_[series_].end) ++series_;
+    return row;
+  }
+
+  // Whether this is the first time that it is asked in that call of Next.
+  bool IsNewTo(uint64_t call) { return std::exchange(last_call_, call) != call; }
+
   // Every scan of a snapshot that meets a point meets all its writes, so the latest one names it.
   int64_t RowId(uint32_t row) const {
-    static_assert(kMaxBlockRows == 1 << 16);
+    static_assert(kMaxBlockRows <= 1 << 16);
     return static_cast<int64_t>(sequence_ << 16 | row);
   }
-  uint32_t TakeRow() { return order_[next_++]; }
-
-  uint64_t SeriesHash(uint32_t row) const {
-    uint64_t hash = 0;
-    for (const Tag& tag : tags_) {
-      std::optional<uint32_t> code = tag.column.CodeAt(row);
-      if (code) hash += tag.hashes[*code];
-    }
-    return hash;
+  Value ValueAt(size_t i, uint32_t row, uint32_t set) const {
+    return columns_[i].At(is_tag_[i] ? set : row);
   }
-  bool Matches(uint32_t row) const {
-    return std::all_of(wanted_.begin(), wanted_.end(), [&](const WantedTag& wanted) {
-      return tags_[wanted.tag].column.CodeAt(row) == wanted.code;
-    });
-  }
-  Value TagAt(size_t tag, uint32_t row) const { return tags_[tag].column.At(row); }
-  Value ValueAt(size_t i, uint32_t row) const { return columns_[i].At(row); }
 
  private:
-  struct Tag {
-    BlockColumn column;
-    // Of each text of the dictionary, together with the column.
-    std::vector<uint64_t> hashes;
-  };
-  struct WantedTag {
-    size_t tag;
-    uint32_t code;
+  // The rows of one series: those from the end of the run before to `end`.
+  struct Run {
+    std::string key;
+    uint32_t set;
+    size_t end;
   };
 
   absl::Status Decode(const ScanSpec& spec, std::span<const size_t> tag_columns);
-  void OrderRows(const ScanSpec& spec);
-  bool FindWanted(const ScanSpec& spec, std::span<const size_t> tag_columns);
+  void OrderRows(const std::vector<uint32_t>& row_sets, const std::vector<std::string>& keys,
+                 bool sorted);
 
   const uint64_t sequence_;
   const std::string bytes_;
   std::vector<int64_t> times_;
-  std::vector<uint32_t> order_;
+  std::vector<uint32_t> rows_;
+  std::vector<Run> runs_;
+  size_t series_ = 0;
   size_t next_ = 0;
-  std::vector<Tag> tags_;
-  std::vector<WantedTag> wanted_;
   std::vector<BlockColumn> columns_;
+  std::vector<bool> is_tag_;
+  uint64_t last_call_ = 0;
 };
 
 absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
                                            std::span<const size_t> tag_columns) {
   absl::StatusOr<Block> block = Block::Open(bytes_);
   if (!block.ok()) return block.status();
-  absl::StatusOr<std::vector<int64_t>> times = block->DecodeTimestamps();
-  if (!times.ok()) return times.status();
-  times_ = *std::move(times);
+  if (!block->has_body()) return absl::DataLossError("damaged block: no body");
   auto decode = [&](size_t position) -> absl::StatusOr<BlockColumn> {
     std::optional<ColumnType> type = block->TypeOf(position);
     if (type && *type != spec.table->columns()[position].type) {
@@ -104,174 +104,200 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
     }
     return block->DecodeColumn(position);
   };
+  // An empty key marks a set that is not wanted.
+  std::vector<std::string> keys(block->set_count());
+  std::vector<bool> wanted(block->set_count(), true);
   for (size_t position : tag_columns) {
     absl::StatusOr<BlockColumn> column = decode(position);
     if (!column.ok()) return column.status();
-    Tag& tag = tags_.emplace_back(Tag{*std::move(column), {}});
-    for (std::string_view text : tag.column.dictionary()) {
-      tag.hashes.push_back(XXH3_64bits_withSeed(text.data(), text.size(), position));
+    const std::vector<std::string_view>& texts = column->dictionary();
+    for (const TagEquals& equals : spec.tags) {
+      if (equals.column != position) continue;
+      const size_t code = static_cast<size_t>(
+          std::find(texts.begin(), texts.end(), equals.value) - texts.begin());
+      for (size_t set = 0; set < keys.size(); ++set) {
+        if (column->CodeAt(set) != code) wanted[set] = false;
+      }
+    }
+    for (size_t set = 0; set < keys.size(); ++set) {
+      if (!wanted[set]) continue;
+      std::optional<uint32_t> code = column->CodeAt(set);
+      code ? AppendTagToKey(keys[set], texts[*code]) : AppendNoTagToKey(keys[set]);
     }
   }
-  if (!FindWanted(spec, tag_columns)) return absl::OkStatus();
+  if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return absl::OkStatus();
+  absl::StatusOr<std::vector<int64_t>> times = block->DecodeTimestamps();
+  if (!times.ok()) return times.status();
+  times_ = *std::move(times);
+  absl::StatusOr<std::vector<uint32_t>> row_sets = block->DecodeSets();
+  if (!row_sets.ok()) return row_sets.status();
+  for (uint32_t row = 0; row < times_.size(); ++row) {
+    bool in_time = times_[row] >= spec.min_time_ns && times_[row] <= spec.max_time_ns;
+    if (in_time && wanted[(*row_sets)[row]]) rows_.push_back(row);
+  }
+  if (rows_.empty()) return absl::OkStatus();
+  OrderRows(*row_sets, keys, block->sorted());
   for (size_t position : spec.columns) {
     absl::StatusOr<BlockColumn> column = decode(position);
     if (!column.ok()) return column.status();
     columns_.push_back(*std::move(column));
+    is_tag_.push_back(spec.table->columns()[position].type == ColumnType::kTag);
   }
-  OrderRows(spec);
   return absl::OkStatus();
 }
 
-// Looks the wanted tag values up in the dictionaries; false if one is in no row.
-bool BlockMerge::OpenBlock::FindWanted(const ScanSpec& spec, std::span<const size_t> tag_columns) {
-  for (const TagEquals& equals : spec.tags) {
-    size_t tag = static_cast<size_t>(
-        std::find(tag_columns.begin(), tag_columns.end(), equals.column) - tag_columns.begin());
-    const std::vector<std::string_view>& texts = tags_[tag].column.dictionary();
-    auto found = std::find(texts.begin(), texts.end(), equals.value);
-    if (found == texts.end()) return false;
-    wanted_.push_back({tag, static_cast<uint32_t>(found - texts.begin())});
+void BlockMerge::OpenBlock::OrderRows(const std::vector<uint32_t>& row_sets,
+                                      const std::vector<std::string>& keys, bool sorted) {
+  if (!sorted) {
+    // Sets by their place in the order of keys; equal ones share a place.
+    std::vector<uint32_t> by_key(keys.size());
+    std::iota(by_key.begin(), by_key.end(), 0);
+    std::sort(by_key.begin(), by_key.end(),
+              [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
+    std::vector<uint32_t> place(keys.size());
+    for (size_t i = 1; i < by_key.size(); ++i) {
+      bool same = keys[by_key[i]] == keys[by_key[i - 1]];
+      place[by_key[i]] = place[by_key[i - 1]] + (same ? 0 : 1);
+    }
+    std::stable_sort(rows_.begin(), rows_.end(), [&](uint32_t a, uint32_t b) {
+      return std::tie(place[row_sets[a]], times_[a]) < std::tie(place[row_sets[b]], times_[b]);
+    });
   }
-  return true;
-}
-
-void BlockMerge::OpenBlock::OrderRows(const ScanSpec& spec) {
-  order_.resize(times_.size());
-  std::iota(order_.begin(), order_.end(), 0);
-  auto earlier = [&](uint32_t a, uint32_t b) { return times_[a] < times_[b]; };
-  if (!std::is_sorted(times_.begin(), times_.end())) {
-    std::stable_sort(order_.begin(), order_.end(), earlier);
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    uint32_t set = row_sets[rows_[i]];
+    if (runs_.empty() || (runs_.back().set != set && runs_.back().key != keys[set])) {
+      runs_.push_back({keys[set], set, i});
+    }
+    runs_.back().end = i + 1;
   }
-  auto first = std::partition_point(order_.begin(), order_.end(),
-                                    [&](uint32_t row) { return times_[row] < spec.min_time_ns; });
-  auto last = std::partition_point(first, order_.end(),
-                                   [&](uint32_t row) { return times_[row] <= spec.max_time_ns; });
-  order_.erase(last, order_.end());
-  order_.erase(order_.begin(), first);
 }
 
 // One write of a point.
 struct BlockMerge::RowRef {
   int64_t time_ns;
-  uint64_t series_hash;
-  // Position in open_, hence in the order of commits.
-  uint32_t block;
+  const OpenBlock* block;
   uint32_t row;
+  uint32_t set;
 };
 
 BlockMerge::BlockMerge(const ScanSpec& spec, std::vector<BlockRef> blocks, BlockLoader loader)
-    : spec_(spec), waiting_(std::move(blocks)), loader_(std::move(loader)) {
-  for (size_t i = 0; i < spec_.table->columns().size(); ++i) {
-    if (spec_.table->columns()[i].type == ColumnType::kTag) tag_columns_.push_back(i);
-  }
-  std::sort(waiting_.begin(), waiting_.end(),
-            [](const BlockRef& a, const BlockRef& b) { return a.min_time_ns > b.min_time_ns; });
+    : spec_(spec),
+      tag_columns_(TagColumns(*spec_.table)),
+      waiting_(std::move(blocks)),
+      loader_(std::move(loader)) {
+  std::sort(waiting_.begin(), waiting_.end(), [](const BlockRef& a, const BlockRef& b) {
+    return std::tie(a.first_key, a.first_time_ns) > std::tie(b.first_key, b.first_time_ns);
+  });
 }
 
 BlockMerge::~BlockMerge() = default;
 
+bool BlockMerge::Later(const std::shared_ptr<OpenBlock>& a, const std::shared_ptr<OpenBlock>& b) {
+  int order = a->key().compare(b->key());
+  return order != 0 ? order > 0 : a->time() > b->time();
+}
+
 absl::Status BlockMerge::Next(ScanRows& rows) {
   rows.Clear();
   rows.columns.resize(spec_.columns.size());
-  while (rows.timestamps.empty()) {
-    if (spec_.should_stop && spec_.should_stop())
+  ++calls_;
+  std::vector<RowRef> slice;
+  while (rows.timestamps.size() < kSliceRows) {
+    if (spec_.should_stop && spec_.should_stop()) {
       return absl::CancelledError("the scan was stopped");
+    }
     absl::Status status = OpenBlocks();
     if (!status.ok()) return status;
     if (open_.empty()) return absl::OkStatus();
-    std::vector<RowRef> slice;
-    TakeSlice(EndOfSlice(), slice);
+    slice.clear();
+    TakeSlice(slice, rows.owners);
     EmitPoints(slice, rows);
-    rows.owners.assign(open_.begin(), open_.end());
-    std::erase_if(open_, [](const auto& block) { return block->done(); });
   }
   return absl::OkStatus();
 }
 
 // Loads every waiting block that begins no later than the sweep's next row.
 absl::Status BlockMerge::OpenBlocks() {
-  int64_t sweep = kEndOfTime;
-  for (const auto& block : open_) sweep = std::min(sweep, block->time());
-  while (!waiting_.empty() && (open_.empty() || waiting_.back().min_time_ns <= sweep)) {
-    BlockRef ref = waiting_.back();
-    waiting_.pop_back();
-    absl::StatusOr<std::string> bytes = loader_(ref);
+  while (!waiting_.empty()) {
+    const BlockRef& next = waiting_.back();
+    if (!open_.empty()) {
+      const OpenBlock& first = *open_.front();
+      int order = next.first_key.compare(first.key());
+      if (order > 0 || (order == 0 && next.first_time_ns > first.time())) break;
+    }
+    absl::StatusOr<std::string> bytes = loader_(next);
     if (!bytes.ok()) return bytes.status();
-    auto block = OpenBlock::Open(ref.sequence, *std::move(bytes), spec_, tag_columns_);
+    auto block = OpenBlock::Open(next.sequence, *std::move(bytes), spec_, tag_columns_);
     if (!block.ok()) return block.status();
+    waiting_.pop_back();
     if ((*block)->done()) continue;
-    sweep = std::min(sweep, (*block)->time());
-    auto later = std::upper_bound(
-        open_.begin(), open_.end(), ref.sequence,
-        [](uint64_t sequence, const auto& other) { return sequence < other->sequence(); });
-    open_.insert(later, *std::move(block));
+    open_.push_back(*std::move(block));
+    std::push_heap(open_.begin(), open_.end(), Later);
   }
   return absl::OkStatus();
 }
 
-// The last moment of the next slice: before the first row of a block that is not open, and not so
-// late that the slice gets many more than kSliceRows. At least one row comes before it.
-int64_t BlockMerge::EndOfSlice() const {
-  size_t ahead = kSliceRows / open_.size();
-  int64_t first = kEndOfTime;
-  int64_t last = kEndOfTime;
-  for (const auto& block : open_) {
-    first = std::min(first, block->time());
-    last = std::min(last, block->TimeAhead(ahead));
+// Takes rows of the first series, from the next one on: all that come before those of a block that
+// is not open, but not many more than kSliceRows.
+void BlockMerge::TakeSlice(std::vector<RowRef>& slice,
+                           std::vector<std::shared_ptr<const void>>& owners) {
+  const std::string key = open_.front()->key();
+  int64_t last_time_ns = kEndOfTime;
+  if (!waiting_.empty() && waiting_.back().first_key == key) {
+    last_time_ns = waiting_.back().first_time_ns - 1;
   }
-  if (!waiting_.empty()) last = std::min(last, waiting_.back().min_time_ns - 1);
-  return std::max(first, last);
-}
-
-void BlockMerge::TakeSlice(int64_t last_time_ns, std::vector<RowRef>& slice) {
-  for (size_t i = 0; i < open_.size(); ++i) {
-    OpenBlock& block = *open_[i];
-    while (!block.done() && block.time() <= last_time_ns) {
-      int64_t time_ns = block.time();
-      uint32_t row = block.TakeRow();
-      if (!block.Matches(row)) continue;
-      slice.push_back({time_ns, block.SeriesHash(row), static_cast<uint32_t>(i), row});
+  std::vector<std::shared_ptr<OpenBlock>> with_series;
+  while (!open_.empty() && open_.front()->key() == key) {
+    std::pop_heap(open_.begin(), open_.end(), Later);
+    with_series.push_back(std::move(open_.back()));
+    open_.pop_back();
+  }
+  // At least the very next row comes before that.
+  const size_t ahead = kSliceRows / with_series.size();
+  const int64_t first_time_ns = with_series.front()->time();
+  for (const auto& block : with_series) {
+    last_time_ns = std::min(last_time_ns, block->TimeAhead(ahead));
+  }
+  last_time_ns = std::max(last_time_ns, first_time_ns);
+  for (const auto& block : with_series) {
+    while (!block->done() && block->key() == key && block->time() <= last_time_ns) {
+      int64_t time_ns = block->time();
+      uint32_t set = block->set();
+      slice.push_back({time_ns, block.get(), block->TakeRow(), set});
     }
+    if (block->IsNewTo(calls_)) owners.push_back(block);
+    if (block->done()) continue;
+    open_.push_back(block);
+    std::push_heap(open_.begin(), open_.end(), Later);
   }
-  std::sort(slice.begin(), slice.end(), [](const RowRef& a, const RowRef& b) {
-    return std::tie(a.time_ns, a.series_hash, a.block, a.row) <
-           std::tie(b.time_ns, b.series_hash, b.block, b.row);
-  });
-}
-
-void BlockMerge::EmitPoints(std::vector<RowRef>& slice, ScanRows& rows) const {
-  for (auto begin = slice.begin(); begin != slice.end();) {
-    auto end = std::find_if(begin, slice.end(), [&](const RowRef& ref) {
-      return ref.time_ns != begin->time_ns || ref.series_hash != begin->series_hash;
+  if (with_series.size() > 1) {
+    std::stable_sort(slice.begin(), slice.end(), [](const RowRef& a, const RowRef& b) {
+      return a.time_ns != b.time_ns ? a.time_ns < b.time_ns
+                                    : a.block->sequence() < b.block->sequence();
     });
-    // Nearly always one series; a hash may still stand for two.
-    while (begin != end) {
-      auto same = [this, first = *begin](const RowRef& ref) { return SameSeries(first, ref); };
-      auto other = begin + 1 == end ? end : std::stable_partition(begin, end, same);
-      EmitPoint(&*begin, static_cast<size_t>(other - begin), rows);
-      begin = other;
-    }
+  }
+}
+
+void BlockMerge::EmitPoints(const std::vector<RowRef>& slice, ScanRows& rows) const {
+  for (size_t begin = 0; begin < slice.size();) {
+    size_t end = begin + 1;
+    while (end < slice.size() && slice[end].time_ns == slice[begin].time_ns) ++end;
+    EmitPoint(&slice[begin], end - begin, rows);
+    begin = end;
   }
 }
 
 void BlockMerge::EmitPoint(const RowRef* writes, size_t count, ScanRows& rows) const {
   const RowRef& latest = writes[count - 1];
   rows.timestamps.push_back(latest.time_ns);
-  rows.row_ids.push_back(open_[latest.block]->RowId(latest.row));
+  rows.row_ids.push_back(latest.block->RowId(latest.row));
   for (size_t i = 0; i < spec_.columns.size(); ++i) {
     Value value;
     for (size_t w = count; w > 0 && std::holds_alternative<std::monostate>(value); --w) {
-      value = open_[writes[w - 1].block]->ValueAt(i, writes[w - 1].row);
+      value = writes[w - 1].block->ValueAt(i, writes[w - 1].row, writes[w - 1].set);
     }
     rows.columns[i].push_back(value);
   }
-}
-
-bool BlockMerge::SameSeries(const RowRef& a, const RowRef& b) const {
-  for (size_t tag = 0; tag < tag_columns_.size(); ++tag) {
-    if (open_[a.block]->TagAt(tag, a.row) != open_[b.block]->TagAt(tag, b.row)) return false;
-  }
-  return true;
 }
 
 }  // namespace sluice::storage

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/block.h"
 #include "storage/store.h"
 
 namespace sluice::storage {
@@ -17,18 +18,24 @@ namespace sluice::storage {
 struct BlockRef {
   // Its place in the order of commits.
   uint64_t sequence;
-  int64_t min_time_ns;
+  // See keys.h.
+  uint64_t run;
+  // Told from its directory: no row comes before (key, time_ns). See series_key.h.
+  std::string first_key;
+  int64_t first_time_ns;
+
+  static BlockRef Of(uint64_t sequence, uint64_t run, const Block& block,
+                     const TableSchema& table);
 };
 
-// Reads a block's bytes.
+// Reads a block's bytes, the body right behind the directory.
 using BlockLoader = std::function<absl::StatusOr<std::string>(const BlockRef&)>;
 
 // Merges blocks of one table into rows (contract W-65).
 //
-// It sweeps through time: a block is loaded when the sweep reaches its first row and released after
-// its last, and rows leave in slices of time. So memory holds the blocks that overlap the moment of
-// the sweep, not all of them. Within a slice rows are sorted by time and a hash of their tags,
-// which brings the writes of one point together; equal hashes are compared tag by tag.
+// It sweeps through the series, and through time within one: a block is loaded when the sweep
+// reaches its first row and released after its last, and rows leave in slices. Sorted blocks of one
+// run follow one another, so memory holds one of each run, and all that are not merged yet.
 class BlockMerge {
  public:
   // `blocks` in any order. `loader` is called once for each.
@@ -43,19 +50,20 @@ class BlockMerge {
   struct RowRef;
 
   absl::Status OpenBlocks();
-  int64_t EndOfSlice() const;
-  void TakeSlice(int64_t last_time_ns, std::vector<RowRef>& slice);
-  void EmitPoints(std::vector<RowRef>& slice, ScanRows& rows) const;
+  void TakeSlice(std::vector<RowRef>& slice, std::vector<std::shared_ptr<const void>>& owners);
+  void EmitPoints(const std::vector<RowRef>& slice, ScanRows& rows) const;
   void EmitPoint(const RowRef* writes, size_t count, ScanRows& rows) const;
-  bool SameSeries(const RowRef& a, const RowRef& b) const;
+  static bool Later(const std::shared_ptr<OpenBlock>& a, const std::shared_ptr<OpenBlock>& b);
 
   ScanSpec spec_;
   std::vector<size_t> tag_columns_;
   // Descending by first row, so that the next one is at the end.
   std::vector<BlockRef> waiting_;
   BlockLoader loader_;
-  // Ascending by sequence.
+  // A heap; the one with the next row is in front.
   std::vector<std::shared_ptr<OpenBlock>> open_;
+  // Of Next.
+  uint64_t calls_ = 0;
 };
 
 }  // namespace sluice::storage

@@ -4,14 +4,57 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <optional>
 
-#include "storage/block.h"
+#include "storage/block_encoder.h"
 #include "storage/keys.h"
 #include "storage/rocksdb_scan.h"
 #include "storage/rocksdb_status.h"
 
 namespace sluice::storage {
+namespace {
+
+// Bodies up to here stand behind their directories. Larger ones have a key of their own, so that
+// what passes a block over does not read them.
+constexpr size_t kMaxInlineBytes = 4096;
+// Less garbage than this, beside a quarter of what is live, is left to RocksDB's own compaction.
+constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{16} << 20;
+
+StoredBlock Describe(const BlockKey& key, const Block& block, size_t directory_bytes) {
+  return {key, block.row_count(), block.decoded_bytes(), directory_bytes + block.body_size(),
+          block.body_size() > kMaxInlineBytes};
+}
+
+StoredBlock PutBlock(const BlockKey& key, const EncodedBlock& block,
+                     rocksdb::ColumnFamilyHandle* family, rocksdb::WriteBatch& batch) {
+  const bool has_own_body = block.body.size() > kMaxInlineBytes;
+  const std::string key_bytes = Encode(key);
+  const rocksdb::Slice key_part(key_bytes);
+  const rocksdb::Slice value_parts[] = {block.directory, block.body};
+  batch.Put(family, rocksdb::SliceParts(&key_part, 1),
+            rocksdb::SliceParts(value_parts, has_own_body ? 1 : 2));
+  if (has_own_body) batch.Put(family, BodyKey(key), block.body);
+  return Describe(key, Block::Open(block.directory).value(), block.directory.size());
+}
+
+// Calls `visit` with each block from `key` on, until it returns false.
+absl::Status EachBlock(RocksDbEngine& engine, rocksdb::ColumnFamilyHandle* family,
+                       const std::string& key, const std::function<bool(StoredBlock)>& visit) {
+  std::unique_ptr<rocksdb::Iterator> it(engine.db().NewIterator(rocksdb::ReadOptions(), family));
+  for (it->Seek(key); it->Valid(); it->Next()) {
+    std::optional<BlockKey> block_key = DecodeBlockKey(it->key().ToStringView());
+    if (!block_key) break;
+    absl::StatusOr<Block> block = Block::Open(it->value().ToStringView());
+    if (!block.ok()) return block.status();
+    const size_t inline_bytes = block->has_body() ? block->body_size() : 0;
+    if (!visit(Describe(*block_key, *block, it->value().size() - inline_bytes))) break;
+  }
+  return FromRocksDb(it->status(), "cannot read blocks");
+}
+
+}  // namespace
 
 absl::Status NoSuchDatabase(std::string_view name) {
   return absl::NotFoundError(fmt::format("database \"{}\" not found", name));
@@ -19,13 +62,19 @@ absl::Status NoSuchDatabase(std::string_view name) {
 
 RocksDbDatabase::RocksDbDatabase(std::shared_ptr<RocksDbEngine> engine,
                                  rocksdb::ColumnFamilyHandle* family, DatabaseRecord record,
-                                 int64_t partition_ns)
+                                 int64_t partition_ns, Listener listener)
     : engine_(std::move(engine)),
       family_(family),
       partition_ns_(partition_ns),
+      listener_(std::move(listener)),
       record_(std::move(record)) {}
 
 RocksDbDatabase::~RocksDbDatabase() { engine_->db().DestroyColumnFamilyHandle(family_); }
+
+absl::Status RocksDbDatabase::Load() {
+  absl::Status loaded = LoadSchema();
+  return loaded.ok() ? LoadBlocks() : loaded;
+}
 
 absl::Status RocksDbDatabase::LoadSchema() {
   std::vector<TablePtr> tables;
@@ -73,16 +122,25 @@ absl::Status RocksDbDatabase::Commit(const WriteSet& write, Durability durabilit
       return absl::AbortedError("the schema has changed");
     }
   }
+  std::vector<NewBlock> blocks;
+  for (const TableBatch& rows : write.batches) EncodeBlocks(rows, blocks);
+  absl::StatusOr<RocksDbEngine::Reservation> sequences = engine_->ReserveSequences(blocks.size());
+  if (!sequences.ok()) return sequences.status();
   rocksdb::WriteBatch batch;
   for (const TablePtr& table : write.changed_tables) {
     batch.Put(family_, SchemaKey(table->id()), table->Encode());
   }
-  for (const TableBatch& rows : write.batches) {
-    absl::Status added = AddBlocks(rows, batch);
-    if (!added.ok()) return added;
+  std::vector<StoredBlock> stored;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    BlockKey key{blocks[i].table, blocks[i].partition, sequences->first() + i, 0};
+    stored.push_back(PutBlock(key, blocks[i].bytes, family_, batch));
   }
-  if (write.changed_tables.empty()) return engine_->Write(batch, durability);
-  return WriteWithSchema(write, batch, durability);
+  absl::Status written = write.changed_tables.empty() ? engine_->Write(batch, durability)
+                                                      : WriteWithSchema(write, batch, durability);
+  if (!written.ok()) return written;
+  for (const StoredBlock& block : stored) Count(block, 1);
+  listener_(shared_from_this(), stored);
+  return absl::OkStatus();
 }
 
 // Readers know the new columns before the first block that has them can be seen; writers only when
@@ -102,13 +160,14 @@ absl::Status RocksDbDatabase::WriteWithSchema(const WriteSet& write, rocksdb::Wr
 }
 
 // One block for each partition that the rows fall into, several where they are too many for one.
-absl::Status RocksDbDatabase::AddBlocks(const TableBatch& rows, rocksdb::WriteBatch& batch) const {
-  if (rows.row_count() == 0) return absl::OkStatus();
+void RocksDbDatabase::EncodeBlocks(const TableBatch& rows, std::vector<NewBlock>& blocks) const {
+  if (rows.row_count() == 0) return;
   const std::vector<int64_t>& times = rows.timestamps();
   auto [min, max] = std::minmax_element(times.begin(), times.end());
   int64_t first = PartitionOf(*min, partition_ns_);
   if (first == PartitionOf(*max, partition_ns_) && rows.row_count() <= kMaxBlockRows) {
-    return AddBlock(rows, first, batch);
+    blocks.push_back({rows.table()->id(), first, EncodeBlock(rows)});
+    return;
   }
   std::vector<uint32_t> order(rows.row_count());
   std::iota(order.begin(), order.end(), 0);
@@ -125,19 +184,9 @@ absl::Status RocksDbDatabase::AddBlocks(const TableBatch& rows, rocksdb::WriteBa
     }
     part.Clear();
     index.CopyRows(std::span(order).subspan(begin, end - begin), part);
-    absl::Status added = AddBlock(part, partition(order[begin]), batch);
-    if (!added.ok()) return added;
+    blocks.push_back({rows.table()->id(), partition(order[begin]), EncodeBlock(part)});
     begin = end;
   }
-  return absl::OkStatus();
-}
-
-absl::Status RocksDbDatabase::AddBlock(const TableBatch& rows, int64_t partition,
-                                       rocksdb::WriteBatch& batch) const {
-  absl::StatusOr<uint64_t> sequence = engine_->ReserveSequences(1);
-  if (!sequence.ok()) return sequence.status();
-  std::string key = Encode(BlockKey{rows.table()->id(), partition, *sequence});
-  return FromRocksDb(batch.Put(family_, key, EncodeBlock(rows)), "cannot add a block");
 }
 
 absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() const {
@@ -152,6 +201,123 @@ absl::Status RocksDbDatabase::Drop() {
   std::unique_lock lock(drop_mutex_);
   dropped_ = true;
   return FromRocksDb(engine_->db().DropColumnFamily(family_), "cannot drop the column family");
+}
+
+Holdings RocksDbDatabase::holdings() const { return {blocks_, unmerged_blocks_, bytes_}; }
+
+void RocksDbDatabase::Count(const StoredBlock& block, int64_t sign) {
+  blocks_ += sign;
+  if (block.key.run == 0) unmerged_blocks_ += sign;
+  bytes_ += sign * static_cast<int64_t>(block.stored_bytes);
+}
+
+absl::Status RocksDbDatabase::LoadBlocks() {
+  std::vector<StoredBlock> blocks;
+  absl::Status read = EachBlock(*engine_, family_, Encode(BlockKey{}), [&](StoredBlock block) {
+    Count(block, 1);
+    if (block.key.run == 0) blocks.push_back(block);
+    return true;
+  });
+  if (read.ok()) listener_(shared_from_this(), blocks);
+  return read;
+}
+
+absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::ListBlocks(uint32_t table,
+                                                                     int64_t partition) const {
+  std::vector<StoredBlock> blocks;
+  absl::Status read = EachBlock(
+      *engine_, family_, Encode(BlockKey{table, partition}), [&](StoredBlock block) {
+        if (block.key.table != table || block.key.partition != partition) return false;
+        blocks.push_back(block);
+        return true;
+      });
+  if (!read.ok()) return read;
+  return blocks;
+}
+
+absl::StatusOr<std::string> RocksDbDatabase::ReadBlock(const BlockKey& key,
+                                                       const rocksdb::ReadOptions& options) const {
+  std::string bytes;
+  rocksdb::Status got = engine_->db().Get(options, family_, Encode(key), &bytes);
+  if (!got.ok()) return FromRocksDb(got, "cannot read a block");
+  absl::StatusOr<Block> block = Block::Open(bytes);
+  if (!block.ok() || block->has_body()) return bytes;
+  rocksdb::PinnableSlice body;
+  got = engine_->db().Get(options, family_, BodyKey(key), &body);
+  if (!got.ok()) return FromRocksDb(got, "cannot read the body of a block");
+  return bytes.append(body.data(), body.size());
+}
+
+absl::Status RocksDbDatabase::WriteUnlessDropped(rocksdb::WriteBatch& batch) {
+  std::shared_lock not_dropped(drop_mutex_);
+  if (dropped_) return NoSuchDatabase(record().name);
+  return engine_->Write(batch, Durability::kUnsynced);
+}
+
+absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::Replace(
+    std::span<const StoredBlock> before, std::span<const BlockKey> keys,
+    std::span<const EncodedBlock> after) {
+  rocksdb::WriteBatch batch;
+  std::vector<StoredBlock> stored;
+  for (size_t i = 0; i < after.size(); ++i) {
+    stored.push_back(PutBlock(keys[i], after[i], family_, batch));
+  }
+  // Every key is put once: then a single deletion is enough, and both vanish when they meet, mostly
+  // before they reach the disk.
+  for (const StoredBlock& block : before) {
+    batch.SingleDelete(family_, Encode(block.key));
+    if (block.has_own_body) batch.SingleDelete(family_, BodyKey(block.key));
+  }
+  absl::Status written = WriteUnlessDropped(batch);
+  if (!written.ok()) return written;
+  for (const StoredBlock& block : before) Count(block, -1);
+  for (const StoredBlock& block : stored) Count(block, 1);
+  return stored;
+}
+
+// Takes the files of a range that was deleted apart, so that the disk is free.
+void RocksDbDatabase::FreeRange(const std::string& begin, const std::string& end) {
+  const rocksdb::Slice first(begin);
+  const rocksdb::Slice last(end);
+  engine_->db().CompactRange(rocksdb::CompactRangeOptions(), family_, &first, &last);
+}
+
+absl::StatusOr<int64_t> RocksDbDatabase::DropPartitionsBefore(int64_t min_time_ns) {
+  // The partition that `min_time_ns` falls into still has points to keep.
+  const int64_t first_kept = PartitionOf(min_time_ns, partition_ns_);
+  int64_t dropped = 0;
+  for (const TablePtr& table : schema()->Tables()) {
+    const BlockKey begin{table->id(), std::numeric_limits<int64_t>::min(), 0, 0};
+    const BlockKey end{table->id(), first_kept, 0, 0};
+    std::vector<StoredBlock> expired;
+    absl::Status read = EachBlock(*engine_, family_, Encode(begin), [&](StoredBlock block) {
+      if (block.key.table != table->id() || block.key.partition >= first_kept) return false;
+      expired.push_back(block);
+      return true;
+    });
+    if (!read.ok()) return read;
+    if (expired.empty()) continue;
+    rocksdb::WriteBatch batch;
+    batch.DeleteRange(family_, Encode(begin), Encode(end));
+    batch.DeleteRange(family_, BodyKey(begin), BodyKey(end));
+    absl::Status written = WriteUnlessDropped(batch);
+    if (!written.ok()) return written;
+    for (const StoredBlock& block : expired) Count(block, -1);
+    FreeRange(Encode(begin), Encode(end));
+    FreeRange(BodyKey(begin), BodyKey(end));
+    dropped += static_cast<int64_t>(expired.size());
+  }
+  return dropped;
+}
+
+void RocksDbDatabase::Settle() {
+  rocksdb::DB& db = engine_->db();
+  if (!db.Flush(rocksdb::FlushOptions(), family_).ok()) return;
+  uint64_t file_bytes = 0;
+  db.GetIntProperty(family_, rocksdb::DB::Properties::kTotalSstFilesSize, &file_bytes);
+  const uint64_t live_bytes = static_cast<uint64_t>(std::max<int64_t>(bytes_, 0));
+  if (file_bytes < live_bytes + live_bytes / 4 + kWorthwhileGarbageBytes) return;
+  db.CompactRange(rocksdb::CompactRangeOptions(), family_, nullptr, nullptr);
 }
 
 }  // namespace sluice::storage

@@ -103,7 +103,7 @@ absl::Status RocksDbEngine::LoadSequences() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> RocksDbEngine::ReserveSequences(uint64_t count) {
+absl::StatusOr<RocksDbEngine::Reservation> RocksDbEngine::ReserveSequences(uint64_t count) {
   std::lock_guard lock(sequence_mutex_);
   if (next_sequence_ + count > sequence_ceiling_) {
     uint64_t ceiling = next_sequence_ + count + kSequencesAtOnce;
@@ -117,7 +117,18 @@ absl::StatusOr<uint64_t> RocksDbEngine::ReserveSequences(uint64_t count) {
   }
   uint64_t first = next_sequence_;
   next_sequence_ += count;
-  return first;
+  in_flight_.insert(first);
+  return Reservation(*this, first);
+}
+
+void RocksDbEngine::Release(uint64_t first) {
+  std::lock_guard lock(sequence_mutex_);
+  in_flight_.erase(first);
+}
+
+uint64_t RocksDbEngine::FirstInFlight() const {
+  std::lock_guard lock(sequence_mutex_);
+  return in_flight_.empty() ? next_sequence_ : *in_flight_.begin();
 }
 
 absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durability) {
@@ -129,6 +140,14 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   if (written.ok() && !options.sync) unsynced_ = true;
   return written;
 }
+
+uint64_t RocksDbEngine::UnflushedBytes() const {
+  uint64_t bytes = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+  return bytes;
+}
+
+void RocksDbEngine::FlushCatalog() { db_->Flush(rocksdb::FlushOptions()); }
 
 // After a fault RocksDB refuses all writes until it is told that the cause may be gone. Some
 // faults, such as one in the middle of the write-ahead log, it only forgets by being opened again.

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,11 +36,34 @@ class RocksDbEngine {
   // For a new database's column family.
   static rocksdb::ColumnFamilyOptions FamilyOptions();
 
-  // The first of `count` sequences that were never used before, not even before a crash.
-  absl::StatusOr<uint64_t> ReserveSequences(uint64_t count);
+  // Sequences that were never used before, not even before a crash. They are in flight until the
+  // reservation goes.
+  class Reservation {
+   public:
+    Reservation(RocksDbEngine& engine, uint64_t first) : engine_(&engine), first_(first) {}
+    Reservation(Reservation&& other) noexcept
+        : engine_(std::exchange(other.engine_, nullptr)), first_(other.first_) {}
+    Reservation& operator=(Reservation&&) = delete;
+    ~Reservation() {
+      if (engine_ != nullptr) engine_->Release(first_);
+    }
+    uint64_t first() const { return first_; }
+
+   private:
+    RocksDbEngine* engine_;
+    uint64_t first_;
+  };
+  // `count` in a row.
+  absl::StatusOr<Reservation> ReserveSequences(uint64_t count);
+  // Whatever has a sequence below this has been written, or never will be.
+  uint64_t FirstInFlight() const;
 
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
+
+  // What all families have in memory that is only in the log yet.
+  uint64_t UnflushedBytes() const;
+  void FlushCatalog();
 
   // See Store.
   absl::Status CheckUsable() const;
@@ -48,6 +73,7 @@ class RocksDbEngine {
   RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes);
 
   absl::Status LoadSequences();
+  void Release(uint64_t first);
   bool Recover();
   void Tend(std::stop_token stop);
   void LookAround();
@@ -56,10 +82,12 @@ class RocksDbEngine {
   const uint64_t min_free_disk_bytes_;
   std::unique_ptr<rocksdb::DB> db_;
 
-  std::mutex sequence_mutex_;
+  mutable std::mutex sequence_mutex_;
   uint64_t next_sequence_ = 1;
   // All sequences below are reserved on disk.
   uint64_t sequence_ceiling_ = 1;
+  // The first of each reservation.
+  std::set<uint64_t> in_flight_;
 
   std::atomic<bool> unsynced_ = false;
   std::atomic<bool> disk_nearly_full_ = false;

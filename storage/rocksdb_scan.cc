@@ -13,8 +13,8 @@
 namespace sluice::storage {
 namespace {
 
-// Blocks found while a partition is searched are kept up to here; beyond, they are read again when
-// the merge reaches them.
+// Small blocks found while a partition is searched are kept up to here; beyond, and large ones, are
+// read when the merge reaches them.
 constexpr size_t kMaxKeptBytes = size_t{64} << 20;
 
 class RocksDbSnapshot;
@@ -105,7 +105,7 @@ absl::Status RocksDbScan::OpenPartition() {
     at_end_ = true;
     return absl::OkStatus();
   }
-  it_->Seek(Encode(BlockKey{spec_.table->id(), next_partition_, 0}));
+  it_->Seek(Encode(BlockKey{spec_.table->id(), next_partition_, 0, 0}));
   std::optional<BlockKey> key;
   if (it_->Valid()) key = DecodeBlockKey(it_->key().ToStringView());
   if (!key || key->table != spec_.table->id() || key->partition > last_partition_) {
@@ -136,8 +136,8 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
   absl::StatusOr<Block> block = Block::Open(it_->value().ToStringView());
   if (!block.ok()) return Damaged(key, block.status());
   if (!MayMatch(*block)) return absl::OkStatus();
-  blocks.push_back({key.sequence, block->min_time_ns()});
-  if (kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
+  blocks.push_back(BlockRef::Of(key.sequence, key.run, *block, *spec_.table));
+  if (block->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
     kept_bytes_ += it_->value().size();
     kept_.emplace(key.sequence, it_->value().ToString());
   }
@@ -155,12 +155,8 @@ bool RocksDbScan::MayMatch(const Block& block) const {
 absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {
   auto kept = kept_.extract(ref.sequence);
   if (!kept.empty()) return std::move(kept.mapped());
-  std::string bytes;
-  std::string key = Encode(BlockKey{spec_.table->id(), partition, ref.sequence});
-  rocksdb::Status got = snapshot_.database().engine().db().Get(
-      snapshot_.ReadOptions(), snapshot_.database().family(), key, &bytes);
-  if (!got.ok()) return FromRocksDb(got, "cannot read a block");
-  return bytes;
+  return snapshot_.database().ReadBlock({spec_.table->id(), partition, ref.sequence, ref.run},
+                                        snapshot_.ReadOptions());
 }
 
 absl::Status RocksDbScan::Damaged(const BlockKey& key, const absl::Status& status) const {

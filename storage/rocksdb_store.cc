@@ -9,6 +9,7 @@
 #include "storage/bytes.h"
 #include "storage/format_file.h"
 #include "storage/keys.h"
+#include "storage/rocksdb_compactor.h"
 #include "storage/rocksdb_database.h"
 #include "storage/rocksdb_engine.h"
 #include "storage/rocksdb_status.h"
@@ -81,9 +82,13 @@ std::string FamilyName(uint32_t id) { return fmt::format("db-{}", id); }
 
 class RocksDbStore : public Store {
  public:
-  RocksDbStore(std::shared_ptr<RocksDbEngine> engine, rocksdb::ColumnFamilyHandle* catalog)
-      : engine_(std::move(engine)), catalog_(catalog) {}
-  ~RocksDbStore() override { engine_->db().DestroyColumnFamilyHandle(catalog_); }
+  RocksDbStore(std::shared_ptr<RocksDbEngine> engine, rocksdb::ColumnFamilyHandle* catalog,
+               const CompactionOptions& compaction)
+      : engine_(std::move(engine)), catalog_(catalog), compactor_(std::make_shared<RocksDbCompactor>(engine_, compaction)) {}
+  ~RocksDbStore() override {
+    compactor_->Stop();
+    engine_->db().DestroyColumnFamilyHandle(catalog_);
+  }
 
   // Takes over the handles of all databases' column families.
   absl::Status Load(std::vector<rocksdb::ColumnFamilyHandle*> families);
@@ -98,6 +103,7 @@ class RocksDbStore : public Store {
   absl::StatusOr<std::vector<TokenRecord>> ListTokens() const override;
   absl::Status PutToken(const TokenRecord& token) override;
   absl::Status DeleteToken(const std::string& name) override;
+  StoreStats Stats() const override;
   absl::Status CheckUsable() const override { return engine_->CheckUsable(); }
   absl::Status CheckWritable() const override { return engine_->CheckWritable(); }
 
@@ -115,6 +121,7 @@ class RocksDbStore : public Store {
 
   const std::shared_ptr<RocksDbEngine> engine_;
   rocksdb::ColumnFamilyHandle* const catalog_;
+  const std::shared_ptr<RocksDbCompactor> compactor_;
 
   // Held while the catalog is changed.
   std::mutex change_mutex_;
@@ -176,9 +183,13 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
 
 absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
                                        const CatalogEntry& entry) {
-  auto database =
-      std::make_shared<RocksDbDatabase>(engine_, family, entry.record, entry.partition_ns);
-  absl::Status loaded = database->LoadSchema();
+  auto database = std::make_shared<RocksDbDatabase>(
+      engine_, family, entry.record, entry.partition_ns,
+      [compactor = compactor_](const DatabasePtr& written, std::span<const StoredBlock> blocks) {
+        compactor->Added(written, blocks);
+      });
+  compactor_->Watch(database);
+  absl::Status loaded = database->Load();
   if (!loaded.ok()) return loaded;
   std::lock_guard lock(mutex_);
   databases_[entry.record.name] = std::move(database);
@@ -265,6 +276,19 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
   return database->Drop();
 }
 
+StoreStats RocksDbStore::Stats() const {
+  StoreStats stats;
+  std::lock_guard lock(mutex_);
+  for (const auto& [name, database] : databases_) {
+    const Holdings holdings = database->holdings();
+    stats.blocks += holdings.blocks;
+    stats.unmerged_blocks += holdings.unmerged_blocks;
+    stats.bytes += holdings.bytes;
+  }
+  stats.compaction = compactor_->stats();
+  return stats;
+}
+
 absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {
   std::vector<TokenRecord> tokens;
   absl::Status read =
@@ -299,7 +323,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
   absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
       RocksDbEngine::Open(data_dir + "/rocksdb", options.min_free_disk_bytes, families);
   if (!engine.ok()) return engine.status();
-  auto store = std::make_unique<RocksDbStore>(*std::move(engine), families.front());
+  auto store = std::make_unique<RocksDbStore>(*std::move(engine), families.front(),
+                                              options.compaction);
   absl::Status loaded = store->Load({families.begin() + 1, families.end()});
   if (!loaded.ok()) return loaded;
   return store;

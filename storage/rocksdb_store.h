@@ -1,7 +1,9 @@
 #ifndef SLUICE_STORAGE_ROCKSDB_STORE_H_
 #define SLUICE_STORAGE_ROCKSDB_STORE_H_
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,10 +12,25 @@
 
 namespace sluice::storage {
 
+// What the compactor is about to do, or has done.
+enum class CompactionStep { kChosen, kRead, kMerged, kReplaced, kExpiring, kExpired };
+
+struct CompactionOptions {
+  // That merge blocks in the background; none merges nothing.
+  size_t threads = 1;
+  // How long a partition has to be left alone before what is left of it is merged.
+  std::chrono::milliseconds quiet = std::chrono::seconds(2);
+  // How often expired points are looked for.
+  std::chrono::milliseconds expiry_period = std::chrono::minutes(1);
+  // Called at each step, by any thread, so that a test can end the process there.
+  std::function<void(CompactionStep)> at_step = nullptr;
+};
+
 struct RocksDbOptions {
   // Commits are refused while the disk has less than this free, so that there is room left to drop
   // databases and to shut down in order.
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
+  CompactionOptions compaction = {};
 };
 
 // Opens the store below `data_dir`, which is made if there is none: the file FORMAT and one RocksDB

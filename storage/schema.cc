@@ -101,6 +101,13 @@ TablePtr DatabaseSchema::Find(std::string_view name) const {
   return found == tables_.end() ? nullptr : found->second;
 }
 
+TablePtr DatabaseSchema::FindById(uint32_t id) const {
+  for (const auto& [name, table] : tables_) {
+    if (table->id() == id) return table;
+  }
+  return nullptr;
+}
+
 DatabaseSchema DatabaseSchema::With(const std::vector<TablePtr>& tables) const {
   DatabaseSchema next = *this;
   ++next.version_;

@@ -77,6 +77,7 @@ class DatabaseSchema {
   std::vector<TablePtr> Tables() const;
   // Null where there is no such table.
   TablePtr Find(std::string_view name) const;
+  TablePtr FindById(uint32_t id) const;
   size_t table_count() const { return tables_.size(); }
   // The id for the next new table.
   uint32_t next_table_id() const { return next_table_id_; }

@@ -129,6 +129,27 @@ class Database {
   virtual absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const = 0;
 };
 
+// What has been merged in the background since the store was opened.
+struct CompactionStats {
+  uint64_t merges = 0;
+  // That went into them.
+  uint64_t merged_blocks = 0;
+  uint64_t merged_rows = 0;
+  double seconds = 0;
+  // Merges that found a damaged block or could not be written. Nothing is lost by them.
+  uint64_t failures = 0;
+  // Dropped, for all their points had expired.
+  uint64_t expired_blocks = 0;
+};
+
+// What a store holds, over all databases. Unmerged blocks are as they were committed.
+struct StoreStats {
+  int64_t blocks = 0;
+  int64_t unmerged_blocks = 0;
+  int64_t bytes = 0;
+  CompactionStats compaction;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -153,6 +174,8 @@ class Store {
   virtual absl::Status PutToken(const TokenRecord& token) = 0;
   // OK too where there is none of that name.
   virtual absl::Status DeleteToken(const std::string& name) = 0;
+
+  virtual StoreStats Stats() const = 0;
 
   // Internal, and why, once a fault of the disk has left the store in a state that only opening it
   // again ends. What was acknowledged is on disk. Costs nothing.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 namespace sluice::ingest {
 namespace {
@@ -55,7 +56,12 @@ class Draft::Table {
   storage::TableBatch&& TakeBatch() { return std::move(batch_); }
 
   std::optional<Objection> Judge(const Line& line);
-  void Append(const Line& line, int64_t time_ns);
+  // Returns the number of the line's tag set in the batch.
+  uint32_t Append(const Line& line, int64_t time_ns);
+
+  // Appends a line of a tag set that the batch has, if it knows the shape of its fields, without
+  // judging: what was accepted once is accepted again. False, with nothing done, if it does not.
+  bool AppendKnown(const Line& line, uint32_t set, int64_t time_ns);
 
  private:
   struct NewColumn {
@@ -65,8 +71,8 @@ class Draft::Table {
   // Columns, by the place of their values in a line.
   using Places = std::vector<size_t>;
 
-  std::optional<Objection> JudgeTags(const std::vector<Tag>& tags);
-  std::optional<Objection> JudgeFields(const std::vector<Field>& fields);
+  std::optional<Objection> JudgeTags(std::span<const Tag> tags);
+  std::optional<Objection> JudgeFields(std::span<const Field> fields);
   // The column for a value. Columns that the line adds count on after those of the schema. kTooMany
   // where it would be one over the limit, so that a line of very many names is soon refused.
   size_t Locate(std::string_view name, ColumnType type, const Places& before, size_t place);
@@ -76,6 +82,7 @@ class Draft::Table {
   std::optional<Objection> Conflict(std::string_view name, size_t column, ColumnType type) const;
   std::optional<Objection> TooManyColumns(std::string_view column_name) const;
   void AddNewColumns();
+  void AppendRow(const Line& line, uint32_t set, int64_t time_ns, const Places& columns);
 
   const bool exists_;
   const Limits& limits_;
@@ -102,6 +109,11 @@ class Draft::Table {
   };
   std::vector<Claimed> claimed_;
   uint64_t line_ = 0;
+
+  // The columns of the fields of accepted lines, by shape; and those of the last one.
+  absl::flat_hash_map<uint32_t, Places> shapes_;
+  uint32_t last_shape_ = lineprotocol::kNoNumber;
+  const Places* last_shape_columns_ = nullptr;
 };
 
 std::optional<Objection> Draft::Table::Judge(const Line& line) {
@@ -115,7 +127,7 @@ std::optional<Objection> Draft::Table::Judge(const Line& line) {
   return objection ? objection : JudgeFields(line.fields);
 }
 
-std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
+std::optional<Objection> Draft::Table::JudgeTags(std::span<const Tag> tags) {
   for (size_t i = 0; i < tags.size(); ++i) {
     std::string_view key = tags[i].key;
     if (key == kTimeColumn) {
@@ -135,7 +147,7 @@ std::optional<Objection> Draft::Table::JudgeTags(const std::vector<Tag>& tags) {
   return std::nullopt;
 }
 
-std::optional<Objection> Draft::Table::JudgeFields(const std::vector<Field>& fields) {
+std::optional<Objection> Draft::Table::JudgeFields(std::span<const Field> fields) {
   size_t kept = 0;
   for (size_t i = 0; i < fields.size(); ++i) {
     std::string_view key = fields[i].key;
@@ -214,19 +226,41 @@ std::optional<Objection> Draft::Table::Conflict(std::string_view column_name, si
       std::string(Shown(column_name))};
 }
 
-void Draft::Table::Append(const Line& line, int64_t time_ns) {
+uint32_t Draft::Table::Append(const Line& line, int64_t time_ns) {
   AddNewColumns();
-  batch_.AddRow(time_ns);
+  const uint32_t set = batch_.AddSet();
   for (size_t i = 0; i < line.tags.size(); ++i) {
     batch_.AddTag(tag_columns_[i], line.tags[i].value);
   }
+  AppendRow(line, set, time_ns, field_columns_);
+  if (line.shape != lineprotocol::kNoNumber) {
+    shapes_.try_emplace(line.shape, field_columns_);
+    last_shape_ = lineprotocol::kNoNumber;
+  }
+  return set;
+}
+
+bool Draft::Table::AppendKnown(const Line& line, uint32_t set, int64_t time_ns) {
+  if (line.shape != last_shape_ || last_shape_ == lineprotocol::kNoNumber) {
+    auto found = shapes_.find(line.shape);
+    if (found == shapes_.end()) return false;
+    last_shape_ = line.shape;
+    last_shape_columns_ = &found->second;
+  }
+  AppendRow(line, set, time_ns, *last_shape_columns_);
+  return true;
+}
+
+void Draft::Table::AppendRow(const Line& line, uint32_t set, int64_t time_ns,
+                             const Places& columns) {
+  batch_.AddRow(set, time_ns);
   for (size_t i = 0; i < line.fields.size(); ++i) {
     const Field& field = line.fields[i];
-    if (field_columns_[i] == kDropped) continue;
+    if (columns[i] == kDropped) continue;
     if (field.type == FieldType::kString) {
-      batch_.AddString(field_columns_[i], field.text);
+      batch_.AddString(columns[i], field.text);
     } else {
-      batch_.AddNumber(field_columns_[i], field.bits);
+      batch_.AddNumber(columns[i], field.bits);
     }
   }
 }
@@ -246,11 +280,24 @@ Draft::Draft(std::shared_ptr<const storage::DatabaseSchema> schema, const Limits
 Draft::~Draft() = default;
 
 std::optional<Objection> Draft::Add(const Line& line, int64_t time_ns) {
+  // The common line: its series and the shape of its fields have been judged before.
+  if (line.series < series_.size()) {
+    const Series& known = series_[line.series];
+    if (known.table != nullptr && known.table->AppendKnown(line, known.set, time_ns)) {
+      return std::nullopt;
+    }
+  }
   Table* table = FindTable(line.measurement);
   if (table == nullptr) return AddToNewTable(line, time_ns);
   std::optional<Objection> objection = table->Judge(line);
-  if (!objection) table->Append(line, time_ns);
+  if (!objection) Remember(line, *table, table->Append(line, time_ns));
   return objection;
+}
+
+void Draft::Remember(const Line& line, Table& table, uint32_t set) {
+  if (line.series == lineprotocol::kNoNumber) return;
+  if (series_.size() <= line.series) series_.resize(line.series + 1);
+  series_[line.series] = {&table, set};
 }
 
 // Null for a table that is neither the database's nor made by an accepted line of the request.
@@ -278,8 +325,9 @@ std::optional<Objection> Draft::AddToNewTable(const Line& line, int64_t time_ns)
   auto table = std::make_unique<Table>(std::move(schema), false, limits_);
   std::optional<Objection> objection = table->Judge(line);
   if (objection) return objection;
-  table->Append(line, time_ns);
+  const uint32_t set = table->Append(line, time_ns);
   last_ = tables_.emplace(line.measurement, std::move(table)).first->second.get();
+  Remember(line, *last_, set);
   ++new_tables_;
   return std::nullopt;
 }
@@ -297,6 +345,7 @@ storage::WriteSet Draft::Finish() {
     write.batches.back().set_table(schema);
   }
   tables_.clear();
+  series_.clear();
   last_ = nullptr;
   return write;
 }

@@ -39,7 +39,8 @@ class Draft {
   Draft(std::shared_ptr<const storage::DatabaseSchema> schema, const Limits& limits);
   ~Draft();
 
-  // Takes the line's point, or objects. `time_ns` is the point's timestamp in nanoseconds.
+  // Takes the line's point, or objects. `time_ns` is the point's timestamp in nanoseconds. Where
+  // lines are numbered, all come from one reader.
   std::optional<Objection> Add(const lineprotocol::Line& line, int64_t time_ns);
 
   // All that was taken. The draft is empty afterwards.
@@ -50,12 +51,19 @@ class Draft {
 
   Table* FindTable(std::string_view name);
   std::optional<Objection> AddToNewTable(const lineprotocol::Line& line, int64_t time_ns);
+  void Remember(const lineprotocol::Line& line, Table& table, uint32_t set);
 
   const std::shared_ptr<const storage::DatabaseSchema> schema_;
   const Limits limits_;
   // By name: the database's own tables that lines have named, and the new ones with points.
   absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;
   size_t new_tables_ = 0;
+  // By number, for the series of accepted lines: its table, and its tag set there.
+  struct Series {
+    Table* table = nullptr;
+    uint32_t set = 0;
+  };
+  std::vector<Series> series_;
   // The table of the line before.
   Table* last_ = nullptr;
 };

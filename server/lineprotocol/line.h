@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,16 +28,31 @@ struct Field {
   std::string_view text;
 };
 
+inline constexpr uint32_t kNoNumber = ~uint32_t{0};
+
 // One line of line protocol, taken apart. Names and texts are unescaped; they point into the body,
 // or where something was escaped into memory of the reader's that the next line reuses.
 struct Line {
   std::string_view measurement;
   // As written: not sorted, repeated keys kept.
-  std::vector<Tag> tags;
+  std::span<const Tag> tags;
   // At least one; repeated keys kept.
-  std::vector<Field> fields;
+  std::span<const Field> fields;
   // In the unit that the request names.
   std::optional<int64_t> timestamp;
+
+  // Where a reader has numbered them: lines of one body with the same number have the same
+  // measurement and tags, or fields of the same keys and types in the same order. Numbers count
+  // from 0.
+  uint32_t series = kNoNumber;
+  uint32_t shape = kNoNumber;
+};
+
+// What a line points into, besides the body.
+struct LineMemory {
+  std::vector<Tag> tags;
+  std::vector<Field> fields;
+  std::string text;
 };
 
 // What is wrong with a line; a closed list.

@@ -10,17 +10,19 @@ namespace {
 // and leaves the position as it was, or where it is there and faulty: then there is a fault.
 class Parser {
  public:
-  Parser(std::string_view text, std::string& scratch, Line& line)
-      : text_(text), scratch_(scratch), line_(line) {}
+  Parser(std::string_view text, LineMemory& memory, Line& line)
+      : text_(text), memory_(memory), scratch_(memory.text), line_(line) {}
 
   std::optional<SyntaxFault> Parse() {
-    line_.tags.clear();
-    line_.fields.clear();
-    line_.timestamp.reset();
+    line_ = Line();
+    memory_.tags.clear();
+    memory_.fields.clear();
     scratch_.clear();
     // Names that point into it must stay where they are.
     scratch_.reserve(text_.size());
     if (ReadSeries() && ReadSpaces() && ReadFields() && ReadTime()) ReadEnd();
+    line_.tags = memory_.tags;
+    line_.fields = memory_.fields;
     return fault_ ? fault_ : infinite_;
   }
 
@@ -58,7 +60,7 @@ class Parser {
     if (!ReadName(kTagValueStop, ",= \\", tag.value)) {
       return fault_ ? false : Fail(SyntaxError::kExpectedTagValue, rest());
     }
-    line_.tags.push_back(tag);
+    memory_.tags.push_back(tag);
     return true;
   }
 
@@ -85,7 +87,7 @@ class Parser {
     size_t begin = at_;
     Field field;
     if (ReadName(kKeyStop, ",= \\", field.key) && Take('=') && ReadValue(field)) {
-      line_.fields.push_back(field);
+      memory_.fields.push_back(field);
       return true;
     }
     at_ = begin;
@@ -184,6 +186,8 @@ class Parser {
   }
 
   std::string_view text_;
+  LineMemory& memory_;
+  // Where unescaped texts go.
   std::string& scratch_;
   Line& line_;
   size_t at_ = 0;
@@ -194,8 +198,8 @@ class Parser {
 
 }  // namespace
 
-std::optional<SyntaxFault> ParseLine(std::string_view text, std::string& scratch, Line& line) {
-  return Parser(text, scratch, line).Parse();
+std::optional<SyntaxFault> ParseLine(std::string_view text, LineMemory& memory, Line& line) {
+  return Parser(text, memory, line).Parse();
 }
 
 }  // namespace sluice::lineprotocol

@@ -20,10 +20,10 @@ namespace sluice::lineprotocol {
 //                                             any other backslash stays together with what follows
 //
 // A measurement ends at a blank, NUL or ','; a key at a blank or '='; a tag's value at a blank or
-// ','. `text` is the line without its end and without leading blanks; `scratch` is where unescaped
-// names go. The rules and the order in which faults are found are those of InfluxDB 3's parser
+// ','. `text` is the line without its end and without leading blanks; `memory` is overwritten. The
+// rules and the order in which faults are found are those of InfluxDB 3's parser
 // (crate influxdb_line_protocol), but for contract W-50 to W-53.
-std::optional<SyntaxFault> ParseLine(std::string_view text, std::string& scratch, Line& line);
+std::optional<SyntaxFault> ParseLine(std::string_view text, LineMemory& memory, Line& line);
 
 }  // namespace sluice::lineprotocol
 

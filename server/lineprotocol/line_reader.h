@@ -3,17 +3,27 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "server/lineprotocol/line.h"
+#include "server/lineprotocol/series_index.h"
 
 namespace sluice::lineprotocol {
 
-// Reads a body of line protocol line by line. The common line is read in one pass and without an
-// allocation; anything unusual goes to the parser that knows every rule (line_parser.h). The two
-// agree: what the first accepts, the second reads as the same.
+// Reads a body of line protocol line by line, in one pass and without an allocation for each. There
+// are three ways through a line, each of which gives way to the next:
+//
+//   predicted   the series is one seen before, and the fields have the keys and types that its last
+//               line had: keys are compared, only values are read
+//   plain       without escapes in names, comments or faults
+//   any         the parser that knows every rule (line_parser.h)
+//
+// They agree: what the first two accept, the last reads as the same.
 //
 //   LineReader reader(body);
 //   while (reader.Next()) {
@@ -42,13 +52,22 @@ class LineReader {
   int64_t LineNumber();
 
  private:
+  // The fields that a line had, as a pattern for the next: keys and types stay, values are
+  // overwritten.
+  struct Shape {
+    std::vector<Field> fields;
+  };
+
   bool ReadPlain();
-  bool ReadPlainTags(size_t& at);
+  bool ReadPredictedFields(size_t& at, Shape& shape);
+  bool ReadPredictedValue(size_t& at, Field& field);
   bool ReadPlainFields(size_t& at);
-  bool ReadPlainString(size_t& at, Field& field) const;
+  bool ReadPlainString(size_t& at, Field& field);
   bool ReadPlainEnd(size_t& at);
+  uint32_t NumberShape();
   bool ReadAny();
   size_t FindEnd() const;
+  std::string_view Unescape(std::string_view text);
 
   const std::string_view body_;
   // Where the next line begins.
@@ -57,7 +76,16 @@ class LineReader {
   size_t end_ = 0;
   Line line_;
   std::optional<SyntaxFault> fault_;
-  std::string scratch_;
+
+  SeriesIndex series_;
+  std::vector<Shape> shapes_;
+  // By a hash of keys and types.
+  absl::flat_hash_map<uint64_t, uint32_t> shape_numbers_;
+  // Of a line whose shape was not predicted.
+  LineMemory memory_;
+  // Strings of the line that had escapes; those from unescaped_count_ on are free.
+  std::deque<std::string> unescaped_;
+  size_t unescaped_count_ = 0;
 
   // Newlines are counted only up to where somebody asked.
   size_t counted_ = 0;

@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!simdjson::validate_utf8(body.data(), body.size())) return 0;
   LineReader reader(body);
   size_t last_end = 0;
-  std::string scratch;
+  sluice::lineprotocol::LineMemory memory;
   while (reader.Next()) {
     Check(reader.begin() >= last_end && reader.end() >= reader.begin() && reader.end() <= size);
     last_end = reader.end();
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string_view text = reader.text();
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
     Line again;
-    Check(!ParseLine(text, scratch, again) && Same(reader.line(), again));
+    Check(!ParseLine(text, memory, again) && Same(reader.line(), again));
   }
   return 0;
 }

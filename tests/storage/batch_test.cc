@@ -27,31 +27,42 @@ TEST(DictionaryTest, GivesEveryTextOnePositionInOrderOfAppearance) {
 
 TEST(TableBatchTest, KeepsOnlyPresentValues) {
   TableBatch batch(Home());
-  batch.AddRow(10);
+  batch.AddRow(batch.AddSet(), 10);
   batch.AddNumber(1, 5);
-  batch.AddRow(20);
+  const uint32_t hall = batch.AddSet();
   batch.AddTag(0, "hall");
-  ASSERT_EQ(batch.columns().size(), 2u);
-  EXPECT_EQ(batch.row_count(), 2u);
-  EXPECT_FALSE(batch.columns()[0].present().Get(0));
-  EXPECT_TRUE(batch.columns()[0].present().Get(1));
-  EXPECT_EQ(batch.columns()[1].numbers(), std::vector<int64_t>{5});
+  batch.AddRow(hall, 20);
+  batch.AddString(2, "a");
+  batch.AddRow(hall, 30);
+  batch.AddNumber(1, 6);
+  ASSERT_EQ(batch.columns().size(), 3u);
+  EXPECT_EQ(batch.row_count(), 3u);
+  EXPECT_EQ(batch.row_sets(), (std::vector<int64_t>{0, 1, 1}));
+  EXPECT_FALSE(batch.columns()[0].Present().Get(0));
+  EXPECT_TRUE(batch.columns()[0].Present().Get(1));
+  EXPECT_EQ(batch.columns()[1].numbers(), (std::vector<int64_t>{5, 6}));
+  EXPECT_EQ(batch.columns()[1].Present().words(), std::vector<uint64_t>{0b101});
+  EXPECT_EQ(batch.columns()[2].Present().words(), std::vector<uint64_t>{0b010});
 }
 
 TEST(TableBatchTest, CopiesChosenRows) {
   TableBatch batch(Home());
+  for (const char* room : {"even", "odd"}) {
+    batch.AddSet();
+    batch.AddTag(0, room);
+  }
   for (int64_t i = 0; i < 100; ++i) {
-    batch.AddRow(i);
-    batch.AddTag(0, i % 2 == 0 ? "even" : "odd");
+    batch.AddRow(static_cast<uint32_t>(i % 2), i);
     if (i % 3 == 0) batch.AddNumber(1, i);
     batch.AddString(2, std::string(static_cast<size_t>(i % 5), 'x'));
   }
   TableBatch copy(Home());
   RowIndex(batch).CopyRows(std::vector<uint32_t>{1, 3, 99}, copy);
   EXPECT_EQ(copy.timestamps(), (std::vector<int64_t>{1, 3, 99}));
-  EXPECT_EQ(copy.columns()[0].dictionary().strings().size(), 1u);
+  EXPECT_EQ(copy.set_count(), 1u);
+  EXPECT_EQ(copy.columns()[0].dictionary().strings()[0], "odd");
   EXPECT_EQ(copy.columns()[1].numbers(), (std::vector<int64_t>{3, 99}));
-  EXPECT_FALSE(copy.columns()[1].present().Get(0));
+  EXPECT_FALSE(copy.columns()[1].Present().Get(0));
   EXPECT_EQ(copy.columns()[2].strings()[2], "xxxx");
 }
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <random>
 
-#include "storage/block.h"
+#include "storage/block_encoder.h"
 
 namespace sluice::storage {
 namespace {
@@ -32,13 +32,16 @@ class Blocks {
   void Add(const std::vector<Write>& writes) {
     TableBatch batch(Home());
     for (const Write& write : writes) {
-      batch.AddRow(write.time);
+      const uint32_t set = batch.AddSet();
       if (!write.room.empty()) batch.AddTag(0, write.room);
+      batch.AddRow(set, write.time);
       if (write.temp) batch.AddNumber(1, *write.temp);
       if (write.hum) batch.AddNumber(2, *write.hum);
     }
-    bytes_.push_back(EncodeBlock(batch));
-    refs_.push_back({bytes_.size() - 1, Block::Open(bytes_.back()).value().min_time_ns()});
+    EncodedBlock block = EncodeBlock(batch);
+    bytes_.push_back(block.directory + block.body);
+    Block opened = Block::Open(bytes_.back()).value();
+    refs_.push_back(BlockRef::Of(bytes_.size() - 1, 0, opened, *Home()));
   }
 
   // "time room temp hum", for each row, sorted.
@@ -136,16 +139,16 @@ TEST(BlockMergeTest, SlicesLargeInputsWithoutLosingRows) {
   Blocks blocks;
   for (int64_t b = 0; b < 4; ++b) {
     std::vector<Write> writes;
-    for (int64_t i = 0; i < 40000; ++i) writes.push_back({i, fmt::format("r{}", b % 2), i, {}});
+    for (int64_t i = 0; i < 30000; ++i) writes.push_back({i, fmt::format("r{}", b % 2), i, {}});
     blocks.Add(writes);
   }
-  EXPECT_EQ(blocks.Read().size(), 80000u);
+  EXPECT_EQ(blocks.Read().size(), 60000u);
 }
 
 TEST(BlockMergeTest, ADamagedBlockIsAnError) {
   ScanSpec spec;
   spec.table = Home();
-  BlockMerge merge(spec, {{1, 0}},
+  BlockMerge merge(spec, {{1, 0, "", 0}},
                    [](const BlockRef&) -> absl::StatusOr<std::string> { return "nonsense"; });
   ScanRows rows;
   EXPECT_EQ(merge.Next(rows).code(), absl::StatusCode::kDataLoss);

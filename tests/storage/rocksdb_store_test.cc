@@ -27,7 +27,8 @@ WriteSet WriteOf(const std::vector<int64_t>& times, TablePtr table = Home()) {
   WriteSet write;
   write.batches.emplace_back(table);
   for (int64_t time : times) {
-    write.batches.back().AddRow(time);
+    const uint32_t set = write.batches.back().AddSet();
+    write.batches.back().AddRow(set, time);
     write.batches.back().AddNumber(0, time);
   }
   return write;
@@ -113,7 +114,7 @@ TEST_F(RocksDbStoreTest, LaterCommitsWinAlsoAfterReopening) {
   database = Find("a");
   WriteSet later;
   later.batches.emplace_back(database->schema()->Find("home"));
-  later.batches.back().AddRow(1);
+  later.batches.back().AddRow(later.batches.back().AddSet(), 1);
   later.batches.back().AddNumber(0, 99);
   ASSERT_TRUE(database->Commit(later, Durability::kSynced).ok());
   auto snapshot = database->TakeSnapshot().value();
@@ -147,14 +148,14 @@ TEST_F(RocksDbStoreTest, ManyDaysAndManyColumnsInOneRequestAreSplitSoon) {
   std::vector<int64_t> times;
   for (int64_t day = 0; day < 20000; ++day) {
     times.push_back(day * kDay);
-    write.batches[0].AddRow(day * kDay);
+    write.batches[0].AddRow(write.batches[0].AddSet(), day * kDay);
     write.batches[0].AddNumber(static_cast<size_t>(day % 240), day);
     write.batches[0].AddTag(tag, "constant");
   }
   // A large partition among the small ones.
   for (int64_t i = 1; i <= 30000; ++i) {
     times.push_back(i);
-    write.batches[0].AddRow(i);
+    write.batches[0].AddRow(write.batches[0].AddSet(), i);
     write.batches[0].AddTag(tag, fmt::format("value {}", i));
   }
   std::sort(times.begin(), times.end());

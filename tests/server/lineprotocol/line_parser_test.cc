@@ -7,9 +7,9 @@ namespace {
 
 // What is wrong with a line; empty if nothing is.
 std::string FaultOf(const std::string& text) {
-  std::string scratch;
+  LineMemory memory;
   Line line;
-  std::optional<SyntaxFault> fault = ParseLine(text, scratch, line);
+  std::optional<SyntaxFault> fault = ParseLine(text, memory, line);
   return fault ? Text(*fault) : "";
 }
 
@@ -17,9 +17,9 @@ constexpr char kBackslash[] =
     "Measurements, tag keys and values, and field keys may not end with a backslash";
 
 TEST(ParseLineTest, UnescapesNames) {
-  std::string scratch;
+  LineMemory memory;
   Line line;
-  ASSERT_FALSE(ParseLine(R"(a\ b\,c\\d\=e,k\=1=v\,2,x\y=\\z f\ g="q\"r\\s\t" 5)", scratch, line));
+  ASSERT_FALSE(ParseLine(R"(a\ b\,c\\d\=e,k\=1=v\,2,x\y=\\z f\ g="q\"r\\s\t" 5)", memory, line));
   EXPECT_EQ(line.measurement, R"(a b,c\d\=e)");
   EXPECT_EQ(line.tags[0].key, "k=1");
   EXPECT_EQ(line.tags[0].value, "v,2");

@@ -1,0 +1,297 @@
+#include "storage/rocksdb_compactor.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/compaction.h"
+#include "storage/timestamp.h"
+
+namespace sluice::storage {
+namespace {
+
+// While points keep coming, a row is merged as few times as can be; when a partition has been quiet
+// for a while, until few runs are left of it.
+constexpr size_t kBusyRatio = 16;
+constexpr size_t kQuietRatio = 2;
+// So many new blocks of a partition are worth a look.
+constexpr size_t kReadyBlocks = 2 * kBusyRatio;
+constexpr std::chrono::milliseconds kPeriod(200);
+// What is in memory only stays there, and in the log, while it is less.
+constexpr uint64_t kWorthwhileFlushBytes = uint64_t{4} << 20;
+// One step down in priority for each: a merge gets about a fifth of what a busy writer gets where
+// they share a core.
+constexpr int kNice = 7;
+
+}  // namespace
+
+RocksDbCompactor::RocksDbCompactor(std::shared_ptr<RocksDbEngine> engine,
+                                   const CompactionOptions& options)
+    : engine_(std::move(engine)),
+      options_(options),
+      last_added_(Clock::now()),
+      next_expiry_(Clock::now() + options.expiry_period) {
+  for (size_t i = 0; i < options.threads; ++i) {
+    threads_.emplace_back([this](std::stop_token stop) { Loop(stop); });
+  }
+}
+
+void RocksDbCompactor::Stop() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+  threads_.clear();
+}
+
+void RocksDbCompactor::Watch(const std::shared_ptr<RocksDbDatabase>& database) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(databases_, [](const auto& known) { return known.expired(); });
+  databases_.push_back(database);
+}
+
+void RocksDbCompactor::Added(const std::shared_ptr<RocksDbDatabase>& database,
+                             std::span<const StoredBlock> blocks) {
+  if (blocks.empty()) return;
+  const uint32_t database_id = database->record().id;
+  const Clock::time_point now = Clock::now();
+  std::lock_guard lock(mutex_);
+  last_added_ = now;
+  at_rest_ = false;
+  for (const StoredBlock& block : blocks) {
+    const PartitionId id(database_id, block.key.table, block.key.partition);
+    auto [found, is_new] = partitions_.try_emplace(id);
+    Partition& partition = found->second;
+    if (is_new) {
+      partition.database = database;
+      watched_.emplace_back(now + options_.quiet, id);
+    }
+    partition.last_added = now;
+    partition.blocks.emplace(block.key, block);
+    ++partition.new_blocks;
+    MakeReady(id, partition);
+  }
+}
+
+void RocksDbCompactor::MakeReady(const PartitionId& id, Partition& partition) {
+  if (partition.new_blocks < kReadyBlocks || partition.ready || partition.busy) return;
+  partition.ready = true;
+  ready_.push_back(id);
+  wake_.notify_one();
+}
+
+CompactionStats RocksDbCompactor::stats() const {
+  std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void RocksDbCompactor::Loop(std::stop_token stop) {
+  setpriority(PRIO_PROCESS, 0, kNice);
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    if (ExpireIfDue(lock) || WorkOnOne(lock) || RestIfQuiet(lock)) continue;
+    wake_.wait_for(lock, stop, kPeriod, [this] { return !ready_.empty(); });
+  }
+}
+
+// False if there is nothing to do now.
+bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock) {
+  if (!ready_.empty()) {
+    const PartitionId id = ready_.front();
+    ready_.pop_front();
+    Work(id, kBusyRatio, lock);
+    return true;
+  }
+  const Clock::time_point now = Clock::now();
+  if (watched_.empty() || watched_.front().first > now) return false;
+  const PartitionId id = watched_.front().second;
+  watched_.pop_front();
+  auto found = partitions_.find(id);
+  if (found == partitions_.end()) return true;
+  const Clock::time_point quiet_from = found->second.last_added + options_.quiet;
+  if (quiet_from > now || found->second.busy || found->second.ready) {
+    watched_.emplace_back(std::max(quiet_from, now + kPeriod), id);
+    return true;
+  }
+  Work(id, kQuietRatio, lock);
+  return true;
+}
+
+// Merges what there is to merge of a partition, and forgets it where it is quiet and done.
+void RocksDbCompactor::Work(const PartitionId& id, size_t ratio,
+                            std::unique_lock<std::mutex>& lock) {
+  auto found = partitions_.find(id);
+  if (found == partitions_.end()) return;
+  Partition& partition = found->second;
+  partition.ready = false;
+  partition.busy = true;
+  partition.new_blocks = 0;
+  const std::shared_ptr<RocksDbDatabase> database = partition.database.lock();
+  absl::Status status = database == nullptr ? absl::NotFoundError("") : absl::OkStatus();
+  if (status.ok() && !partition.complete) status = Complete(id, *database, lock);
+  bool in_flight = false;
+  while (status.ok()) {
+    // In this order: a block that is not yet among the partition's still is in flight now.
+    lock.unlock();
+    const uint64_t before_sequence = engine_->FirstInFlight();
+    lock.lock();
+    const std::vector<StoredBlock> chosen = Choose(partition, before_sequence, ratio);
+    if (chosen.empty()) {
+      in_flight = !partition.blocks.empty() &&
+                  partition.blocks.rbegin()->first.sequence >= before_sequence;
+      break;
+    }
+    lock.unlock();
+    const Clock::time_point start = Clock::now();
+    std::vector<StoredBlock> merged;
+    status = Merge(*database, chosen, merged);
+    lock.lock();
+    if (!status.ok()) break;
+    for (const StoredBlock& block : chosen) {
+      partition.blocks.erase(block.key);
+      stats_.merged_rows += block.rows;
+    }
+    for (const StoredBlock& block : merged) partition.blocks.emplace(block.key, block);
+    ++stats_.merges;
+    stats_.merged_blocks += chosen.size();
+    stats_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  partition.busy = false;
+  if (!status.ok() && !absl::IsNotFound(status)) ++stats_.failures;
+  // What failed is tried again when there are new blocks, read from the disk anew.
+  const bool done = ratio == kQuietRatio && !in_flight &&
+                    partition.last_added + options_.quiet <= Clock::now();
+  if (!status.ok() || done) {
+    partitions_.erase(id);
+    return;
+  }
+  if (ratio == kQuietRatio) watched_.emplace_back(Clock::now() + options_.quiet, id);
+  MakeReady(id, partition);
+}
+
+// Reads which blocks a partition has besides those that this was told of.
+absl::Status RocksDbCompactor::Complete(const PartitionId& id, RocksDbDatabase& database,
+                                        std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  auto blocks = database.ListBlocks(std::get<1>(id), std::get<2>(id));
+  lock.lock();
+  if (!blocks.ok()) return blocks.status();
+  Partition& partition = partitions_.find(id)->second;
+  for (const StoredBlock& block : *blocks) {
+    partition.blocks.emplace(block.key, block);
+  }
+  partition.complete = true;
+  return absl::OkStatus();
+}
+
+std::vector<StoredBlock> RocksDbCompactor::Choose(const Partition& partition,
+                                                  uint64_t before_sequence, size_t ratio) {
+  std::vector<const StoredBlock*> blocks;
+  std::vector<Run> runs;
+  // Where each run's blocks begin.
+  std::vector<size_t> begins;
+  for (const auto& [key, block] : partition.blocks) {
+    if (key.sequence >= before_sequence) break;
+    bool same_run = !blocks.empty() && key.run != 0 && blocks.back()->key.run == key.run;
+    if (!same_run) {
+      runs.emplace_back();
+      begins.push_back(blocks.size());
+    }
+    runs.back().rows += block.rows;
+    runs.back().bytes += block.decoded_bytes;
+    blocks.push_back(&block);
+  }
+  begins.push_back(blocks.size());
+  const RunRange range = ChooseRuns(runs, ratio);
+  std::vector<StoredBlock> chosen;
+  for (size_t i = begins[range.first]; i < begins[range.last]; ++i) chosen.push_back(*blocks[i]);
+  return chosen;
+}
+
+absl::Status RocksDbCompactor::Merge(RocksDbDatabase& database,
+                                     const std::vector<StoredBlock>& chosen,
+                                     std::vector<StoredBlock>& merged) {
+  AtStep(CompactionStep::kChosen);
+  rocksdb::ReadOptions options;
+  // What is about to be deleted is not worth a place in the cache.
+  options.fill_cache = false;
+  std::vector<std::string> bytes;
+  std::vector<Block> blocks;
+  bytes.reserve(chosen.size());
+  for (const StoredBlock& stored : chosen) {
+    absl::StatusOr<std::string> read = database.ReadBlock(stored.key, options);
+    if (!read.ok()) return read.status();
+    bytes.push_back(*std::move(read));
+    absl::StatusOr<Block> block = Block::Open(bytes.back());
+    if (!block.ok()) return block.status();
+    if (!block->has_body()) return absl::DataLossError("damaged block: no body");
+    blocks.push_back(*std::move(block));
+  }
+  AtStep(CompactionStep::kRead);
+  // A block may have columns of a commit that is just becoming visible.
+  const TablePtr table = database.SchemaToRead()->FindById(chosen.front().key.table);
+  if (table == nullptr) return absl::DataLossError("a block of no table");
+  absl::StatusOr<std::vector<EncodedBlock>> made =
+      Compact(*table, blocks, database.record().MinTimeNs(NowNs()));
+  if (!made.ok()) return made.status();
+  // The run's own number is one that no block has.
+  absl::StatusOr<RocksDbEngine::Reservation> run = engine_->ReserveSequences(1);
+  if (!run.ok()) return run.status();
+  std::vector<BlockKey> keys;
+  for (size_t i = 0; i < made->size(); ++i) {
+    keys.push_back(chosen[chosen.size() - made->size() + i].key);
+    keys.back().run = run->first();
+  }
+  AtStep(CompactionStep::kMerged);
+  absl::StatusOr<std::vector<StoredBlock>> replaced = database.Replace(chosen, keys, *made);
+  if (!replaced.ok()) return replaced.status();
+  AtStep(CompactionStep::kReplaced);
+  merged = *std::move(replaced);
+  return absl::OkStatus();
+}
+
+// Once a while.
+bool RocksDbCompactor::ExpireIfDue(std::unique_lock<std::mutex>& lock) {
+  if (Clock::now() < next_expiry_) return false;
+  next_expiry_ = Clock::now() + options_.expiry_period;
+  lock.unlock();
+  int64_t dropped = 0;
+  for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) {
+    const DatabaseRecord record = database->record();
+    if (!record.settings.retention_ns) continue;
+    AtStep(CompactionStep::kExpiring);
+    absl::StatusOr<int64_t> blocks = database->DropPartitionsBefore(record.MinTimeNs(NowNs()));
+    AtStep(CompactionStep::kExpired);
+    if (blocks.ok()) dropped += *blocks;
+  }
+  lock.lock();
+  stats_.expired_blocks += static_cast<uint64_t>(dropped);
+  return true;
+}
+
+// When nothing has been written for a while and all is merged.
+bool RocksDbCompactor::RestIfQuiet(std::unique_lock<std::mutex>& lock) {
+  if (at_rest_ || !partitions_.empty()) return false;
+  if (Clock::now() < last_added_ + 2 * options_.quiet) return false;
+  at_rest_ = true;
+  lock.unlock();
+  if (engine_->UnflushedBytes() >= kWorthwhileFlushBytes) {
+    for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) database->Settle();
+    engine_->FlushCatalog();
+  }
+  lock.lock();
+  return true;
+}
+
+std::vector<std::shared_ptr<RocksDbDatabase>> RocksDbCompactor::Databases() {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<RocksDbDatabase>> databases;
+  for (const auto& known : databases_) {
+    if (auto database = known.lock()) databases.push_back(std::move(database));
+  }
+  return databases;
+}
+
+void RocksDbCompactor::AtStep(CompactionStep step) const {
+  if (options_.at_step) options_.at_step(step);
+}
+
+}  // namespace sluice::storage
