@@ -79,21 +79,25 @@ asio::awaitable<void> Run(server::Workers& workers, absl::AnyInvocable<void()> w
 }  // namespace
 
 std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
-  if (size_ == capacity_) {
-    size_t capacity = std::min(std::max(kFirstBodyBytes, 2 * capacity_), size_ + limit);
-    if (!share_.Grow(capacity - capacity_).ok()) return {nullptr, 0};
-    auto bytes = std::make_unique_for_overwrite<char[]>(capacity);
-    if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
-    bytes_ = std::move(bytes);
-    capacity_ = capacity;
+  if (size_ == counted_) {
+    const size_t counted = std::min(std::max(kFirstBodyBytes, 2 * counted_), size_ + limit);
+    if (!share_.Grow(counted - counted_).ok()) return {nullptr, 0};
+    if (counted > allocated_) Allocate(std::max(counted, expected_));
+    counted_ = counted;
   }
-  return {bytes_.get() + size_, std::min(limit, capacity_ - size_)};
+  return {bytes_.get() + size_, std::min(limit, counted_ - size_)};
+}
+
+void BodyBuffer::Allocate(size_t size) {
+  auto bytes = std::make_unique_for_overwrite<char[]>(size);
+  if (size_ > 0) std::memcpy(bytes.get(), bytes_.get(), size_);
+  bytes_ = std::move(bytes);
+  allocated_ = size;
 }
 
 void BodyBuffer::Clear() {
   bytes_.reset();
-  size_ = 0;
-  capacity_ = 0;
+  size_ = counted_ = allocated_ = expected_ = 0;
   share_.Clear();
 }
 
@@ -220,6 +224,7 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
 // Bodies of known length bypass the parser: one copy less, and reads as long as the socket has.
 asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
   const auto start = std::chrono::steady_clock::now();
+  body_.Expect(size);
   while (body_.size() < size) {
     auto [to, room] = body_.Prepare(size - body_.size());
     if (room == 0) co_return BodyEnd::kNoMemory;

@@ -22,8 +22,8 @@
 
 namespace sluice::http {
 
-// Memory for a body: grows with what has come, without being cleared first, and is counted in a
-// budget.
+// Memory for a body, which is neither cleared nor, where the size is known, moved. What has come is
+// counted in a budget, and somewhat ahead of it.
 class BodyBuffer {
  public:
   // The budget must outlive it.
@@ -32,6 +32,10 @@ class BodyBuffer {
   std::string_view text() const { return {bytes_.get(), size_}; }
   size_t size() const { return size_; }
 
+  // How large the body is going to be. That much is allocated at once: it takes address space, and
+  // no memory before it is written to.
+  void Expect(size_t size) { expected_ = size; }
+
   // Room for some more bytes, at most `limit`, none where the budget is used up; Commit says how
   // many were written there.
   std::pair<char*, size_t> Prepare(size_t limit);
@@ -39,10 +43,15 @@ class BodyBuffer {
   void Clear();
 
  private:
+  void Allocate(size_t size);
+
   server::MemoryBudget::Share share_;
   std::unique_ptr<char[]> bytes_;
   size_t size_ = 0;
-  size_t capacity_ = 0;
+  // How much of what is allocated has been counted.
+  size_t counted_ = 0;
+  size_t allocated_ = 0;
+  size_t expected_ = 0;
 };
 
 // One client's connection, from its first request to its last. It runs on its socket's executor.
