@@ -41,6 +41,8 @@ rocksdb::DBOptions DbOptions() {
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.keep_log_file_num = 4;
+  options.enable_write_thread_adaptive_yield = false;
+  options.allow_concurrent_memtable_write = false;
   return options;
 }
 
