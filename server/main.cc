@@ -128,6 +128,29 @@ class Core {
                       [this] { return static_cast<double>(parts_.budget.used_bytes()); });
     metrics_.AddGauge("sluice_databases", "Databases.",
                       [this] { return static_cast<double>(store_->ListDatabases().size()); });
+    auto stored = [this](auto read) {
+      return [this, read] { return static_cast<double>(read(store_->Stats())); };
+    };
+    using Stats = storage::StoreStats;
+    metrics_.AddGauge("sluice_blocks", "Blocks that are stored.",
+                      stored([](const Stats& stats) { return stats.blocks; }));
+    metrics_.AddGauge("sluice_unmerged_blocks", "Blocks as they were committed, to be merged.",
+                      stored([](const Stats& stats) { return stats.unmerged_blocks; }));
+    metrics_.AddGauge("sluice_block_bytes", "Size of all blocks, without garbage and the log.",
+                      stored([](const Stats& stats) { return stats.bytes; }));
+    metrics_.AddCounter("sluice_merges_total", "Merges done in the background.",
+                        stored([](const Stats& stats) { return stats.compaction.merges; }));
+    metrics_.AddCounter("sluice_merged_blocks_total", "Blocks that went into merges.",
+                        stored([](const Stats& stats) { return stats.compaction.merged_blocks; }));
+    metrics_.AddCounter("sluice_merged_rows_total", "Rows that went into merges.",
+                        stored([](const Stats& stats) { return stats.compaction.merged_rows; }));
+    metrics_.AddCounter("sluice_merge_seconds_total", "Time spent in merges.",
+                        stored([](const Stats& stats) { return stats.compaction.seconds; }));
+    metrics_.AddCounter("sluice_merge_failures_total",
+                        "Merges given up: damaged data, or the disk; their blocks stay as they are.",
+                        stored([](const Stats& stats) { return stats.compaction.failures; }));
+    metrics_.AddCounter("sluice_expired_blocks_total", "Blocks dropped for all points had expired.",
+                        stored([](const Stats& stats) { return stats.compaction.expired_blocks; }));
     metrics_.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
                       [this] { return readiness_.Check().ok() ? 1.0 : 0.0; });
   }

@@ -18,8 +18,8 @@ constexpr size_t kQuietRatio = 2;
 // So many new blocks of a partition are worth a look.
 constexpr size_t kReadyBlocks = 2 * kBusyRatio;
 constexpr std::chrono::milliseconds kPeriod(200);
-// What is in memory only stays there, and in the log, while it is less.
-constexpr uint64_t kWorthwhileFlushBytes = uint64_t{4} << 20;
+// A log of less than this may stay as it is.
+constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
 // One step down in priority for each: a merge gets about a fifth of what a busy writer gets where
 // they share a core.
 constexpr int kNice = 7;
@@ -273,7 +273,8 @@ bool RocksDbCompactor::RestIfQuiet(std::unique_lock<std::mutex>& lock) {
   if (Clock::now() < last_added_ + 2 * options_.quiet) return false;
   at_rest_ = true;
   lock.unlock();
-  if (engine_->UnflushedBytes() >= kWorthwhileFlushBytes) {
+  if (engine_->logged_bytes() >= kWorthwhileFlushBytes) {
+    engine_->ResetLoggedBytes();
     for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) database->Settle();
     engine_->FlushCatalog();
   }

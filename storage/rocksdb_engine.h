@@ -61,8 +61,9 @@ class RocksDbEngine {
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
-  // What all families have in memory that is only in the log yet.
-  uint64_t UnflushedBytes() const;
+  // How much has been written to the log since this was last set to zero.
+  uint64_t logged_bytes() const { return logged_bytes_; }
+  void ResetLoggedBytes() { logged_bytes_ = 0; }
   void FlushCatalog();
 
   // See Store.
@@ -89,6 +90,7 @@ class RocksDbEngine {
   // The first of each reservation.
   std::set<uint64_t> in_flight_;
 
+  std::atomic<uint64_t> logged_bytes_ = 0;
   std::atomic<bool> unsynced_ = false;
   std::atomic<bool> disk_nearly_full_ = false;
   std::atomic<bool> stalled_ = false;

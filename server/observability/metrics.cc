@@ -6,8 +6,10 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -119,8 +121,19 @@ class Metrics::Families {
     gauges_.emplace_back(&gauge, std::move(read));
   }
 
+  void AddCounter(const std::string& name, const std::string& help, std::function<double()> read) {
+    prometheus::Counter& counter =
+        prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add({});
+    counters_.emplace_back(&counter, std::move(read));
+  }
+
   std::string Render() const {
     for (const auto& [gauge, read] : gauges_) gauge->Set(read());
+    for (const auto& [counter, read] : counters_) {
+      // Two scrapes at once must not add the same twice.
+      std::lock_guard lock(counters_mutex_);
+      counter->Increment(std::max(0.0, read() - counter->Value()));
+    }
     return prometheus::TextSerializer().Serialize(registry_.Collect());
   }
 
@@ -129,6 +142,8 @@ class Metrics::Families {
   WriteFamilies writes_{registry_};
   std::vector<std::unique_ptr<DoorMetrics>> doors_;
   std::vector<std::pair<prometheus::Gauge*, std::function<double()>>> gauges_;
+  mutable std::mutex counters_mutex_;
+  std::vector<std::pair<prometheus::Counter*, std::function<double()>>> counters_;
 };
 
 Metrics::Metrics() : families_(std::make_unique<Families>()) {}
@@ -140,6 +155,11 @@ WriteMetrics& Metrics::AddDoor(const std::string& name) { return families_->AddD
 void Metrics::AddGauge(const std::string& name, const std::string& help,
                        std::function<double()> read) {
   families_->AddGauge(name, help, std::move(read));
+}
+
+void Metrics::AddCounter(const std::string& name, const std::string& help,
+                         std::function<double()> read) {
+  families_->AddCounter(name, help, std::move(read));
 }
 
 std::string Metrics::Render() const { return families_->Render(); }

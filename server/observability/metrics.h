@@ -35,6 +35,8 @@ class Metrics {
   // Has `read` asked for the value of a gauge at every scrape. What it refers to must outlive the
   // metrics. To be called before the first scrape.
   void AddGauge(const std::string& name, const std::string& help, std::function<double()> read);
+  // The same for what only grows.
+  void AddCounter(const std::string& name, const std::string& help, std::function<double()> read);
 
   // All metrics in Prometheus' text format (contract W-40).
   std::string Render() const;

@@ -37,5 +37,15 @@ TEST(MetricsTest, AsksForGaugesAtEveryScrape) {
   EXPECT_THAT(metrics.Render(), HasSubstr("sluice_something 2\n"));
 }
 
+TEST(MetricsTest, ACounterFollowsWhatItCounts) {
+  Metrics metrics;
+  double value = 3;
+  metrics.AddCounter("sluice_done_total", "What was done.", [&] { return value; });
+  EXPECT_THAT(metrics.Render(), HasSubstr("sluice_done_total 3\n"));
+  value = 5;
+  EXPECT_THAT(metrics.Render(), HasSubstr("sluice_done_total 5\n"));
+  EXPECT_THAT(metrics.Render(), HasSubstr("sluice_done_total 5\n"));
+}
+
 }  // namespace
 }  // namespace sluice::observability
