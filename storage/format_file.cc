@@ -31,13 +31,12 @@ absl::Status Check(const fs::path& path) {
   int version = 0;
   if (line.starts_with(kPrefix)) version = std::atoi(line.c_str() + sizeof(kPrefix) - 1);
   if (version == kFormatVersion) return absl::OkStatus();
-  if (version > 0 && version < kFormatVersion) return WriteVersion(path);
-  if (version > kFormatVersion) {
-    return absl::FailedPreconditionError(
-        fmt::format("{} says that the store has format {}, and this program reads up to {}: it was "
-                    "written by a "
-                    "newer Sluice; start that one. Nothing was changed",
-                    path.string(), version, kFormatVersion));
+  if (version > 0) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{} says that the store has format {}, and this program reads format {}: it was written by "
+        "{} Sluice; start that one{}. Nothing was changed",
+        path.string(), version, kFormatVersion, version > kFormatVersion ? "a newer" : "an older",
+        version > kFormatVersion ? "" : ", read the points by a query and write them to this one"));
   }
   return absl::FailedPreconditionError(
       fmt::format("{} does not name a store's format. Nothing was changed", path.string()));

@@ -9,12 +9,12 @@ namespace sluice::storage {
 
 // The version of everything stored below a data directory. A change that an older program could
 // misread raises it.
-inline constexpr int kFormatVersion = 2;
+inline constexpr int kFormatVersion = 3;
 
 // Checks the file FORMAT in `data_dir`, which says the version in one line of text, before anything
-// else is opened; makes it, and the directory, where there is no store yet, and raises an older
-// version, all of which this program reads. FailedPrecondition, with nothing touched, where the
-// store is of a newer version, or where there is a store without the file.
+// else is opened; makes it, and the directory, where there is no store yet. FailedPrecondition, with
+// nothing touched, where the store is of another version, or where there is a store without the
+// file.
 absl::Status CheckFormat(const std::string& data_dir);
 
 }  // namespace sluice::storage

@@ -21,7 +21,7 @@
 //               max_tables max_columns
 //   retention, max_tables, max_columns := byte(0) | byte(1) value:zigzag
 //
-// Retention is in nanoseconds. Version 1, of format 1, ends after it.
+// Retention is in nanoseconds.
 //
 // The catalog is the truth: a column family without a record is what a crash left of a creation or
 // a drop, and goes when the store is opened.
@@ -61,8 +61,7 @@ std::optional<int64_t> ReadOptional(ByteReader& reader) {
 
 absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view bytes) {
   ByteReader reader(bytes);
-  uint8_t version = reader.Byte();
-  bool known = version == 1 || version == kRecordVersion;
+  bool known = reader.Byte() == kRecordVersion;
   CatalogEntry entry;
   entry.record.name = name;
   entry.record.id = reader.Be32();
@@ -70,10 +69,8 @@ absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view
   entry.partition_ns = reader.Zigzag();
   DatabaseSettings& settings = entry.record.settings;
   settings.retention_ns = ReadOptional(reader);
-  if (version >= 2) {
-    settings.max_tables = ReadOptional(reader);
-    settings.max_columns = ReadOptional(reader);
-  }
+  settings.max_tables = ReadOptional(reader);
+  settings.max_columns = ReadOptional(reader);
   if (known && reader.ok() && reader.empty() && entry.partition_ns > 0) return entry;
   return absl::DataLossError(fmt::format("damaged catalog: the record of database '{}'", name));
 }
