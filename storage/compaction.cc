@@ -15,6 +15,32 @@ namespace {
 // A set's tags, by position in the dictionaries of all tags plus one; 0 is no tag.
 using Code = uint32_t;
 
+// Their positions in the order of the texts.
+std::vector<uint32_t> SortTexts(const StringList& texts) {
+  // The first eight bytes as a number that sorts as they do: mostly nothing else is compared.
+  struct Item {
+    uint64_t prefix;
+    uint32_t position;
+  };
+  std::vector<Item> items;
+  items.reserve(texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) {
+    uint64_t prefix = 0;
+    for (size_t byte = 0; byte < sizeof(prefix); ++byte) {
+      const std::string_view text = texts[i];
+      prefix = prefix << 8 | (byte < text.size() ? static_cast<uint8_t>(text[byte]) : 0);
+    }
+    items.push_back({prefix, i});
+  }
+  std::sort(items.begin(), items.end(), [&texts](const Item& a, const Item& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : texts[a.position] < texts[b.position];
+  });
+  std::vector<uint32_t> positions;
+  positions.reserve(items.size());
+  for (const Item& item : items) positions.push_back(item.position);
+  return positions;
+}
+
 // One merge. Steps go in the order in which they are declared.
 class Compaction {
  public:
@@ -119,9 +145,11 @@ absl::Status Compaction::ReadSetsOf(const Block& block, std::vector<uint32_t>& n
       translated.push_back(tags_[tag].Intern(text) + 1);
     }
     if (translated.empty()) continue;
+    const std::vector<int64_t>& present = column->numbers();
+    const bool everywhere = present.size() == block.set_count();
     for (size_t set = 0; set < block.set_count(); ++set) {
-      std::optional<uint32_t> code = column->CodeAt(set);
-      codes[set * tags + tag] = code ? translated[*code] : 0;
+      const std::optional<size_t> position = everywhere ? set : column->Position(set);
+      if (position) codes[set * tags + tag] = translated[static_cast<size_t>(present[*position])];
     }
   }
   numbers.reserve(block.set_count());
@@ -137,23 +165,22 @@ void Compaction::OrderSets() {
   std::vector<std::vector<uint32_t>> ranks(tags_.size());
   for (size_t tag = 0; tag < tags_.size(); ++tag) {
     const StringList& texts = tags_[tag].strings();
-    std::vector<uint32_t> order(texts.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(),
-              [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
+    const std::vector<uint32_t> order = SortTexts(texts);
     ranks[tag].resize(texts.size() + 1);
     for (uint32_t rank = 0; rank < order.size(); ++rank) ranks[tag][order[rank] + 1] = rank + 1;
   }
   ordered_sets_.resize(sets_.strings().size());
   std::iota(ordered_sets_.begin(), ordered_sets_.end(), 0);
-  std::sort(ordered_sets_.begin(), ordered_sets_.end(), [&](uint32_t a, uint32_t b) {
-    const Code* left = CodesOf(a);
-    const Code* right = CodesOf(b);
-    for (size_t tag = 0; tag < tags_.size(); ++tag) {
-      if (left[tag] != right[tag]) return ranks[tag][left[tag]] < ranks[tag][right[tag]];
-    }
-    return false;
-  });
+  // By the last tag first, each time without disturbing the order among equals.
+  std::vector<uint32_t> sorted(ordered_sets_.size());
+  for (size_t tag = tags_.size(); tag > 0; --tag) {
+    const std::vector<uint32_t>& rank_of = ranks[tag - 1];
+    std::vector<uint32_t> ends(rank_of.size() + 1);
+    for (uint32_t set : ordered_sets_) ++ends[rank_of[CodesOf(set)[tag - 1]] + 1];
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    for (uint32_t set : ordered_sets_) sorted[ends[rank_of[CodesOf(set)[tag - 1]]]++] = set;
+    ordered_sets_.swap(sorted);
+  }
   places_.resize(ordered_sets_.size());
   for (uint32_t place = 0; place < ordered_sets_.size(); ++place) {
     places_[ordered_sets_[place]] = place;

@@ -59,9 +59,11 @@ class Draft::Table {
   // Returns the number of the line's tag set in the batch.
   uint32_t Append(const Line& line, int64_t time_ns);
 
-  // Appends a line of a tag set that the batch has, if it knows the shape of its fields, without
-  // judging: what was accepted once is accepted again. False, with nothing done, if it does not.
+  // What was accepted once is accepted again: a line of a tag set that the batch has and of fields
+  // of a known shape; a line of known tag keys and fields of a known shape, which gets a new set.
+  // Both append without judging; false or nothing, with nothing done, where something is not known.
   bool AppendKnown(const Line& line, uint32_t set, int64_t time_ns);
+  std::optional<uint32_t> AppendKnownKeys(const Line& line, int64_t time_ns);
 
  private:
   struct NewColumn {
@@ -82,6 +84,7 @@ class Draft::Table {
   std::optional<Objection> Conflict(std::string_view name, size_t column, ColumnType type) const;
   std::optional<Objection> TooManyColumns(std::string_view column_name) const;
   void AddNewColumns();
+  uint32_t AppendSet(const Line& line, const Places& columns);
   void AppendRow(const Line& line, uint32_t set, int64_t time_ns, const Places& columns);
 
   const bool exists_;
@@ -110,10 +113,30 @@ class Draft::Table {
   std::vector<Claimed> claimed_;
   uint64_t line_ = 0;
 
-  // The columns of the fields of accepted lines, by shape; and those of the last one.
-  absl::flat_hash_map<uint32_t, Places> shapes_;
-  uint32_t last_shape_ = lineprotocol::kNoNumber;
-  const Places* last_shape_columns_ = nullptr;
+  // Columns by a number that lines have: those of the fields of accepted lines, by shape, and of
+  // their tags, by keys.
+  class KnownPlaces {
+   public:
+    // Null where the number is not known.
+    const Places* Find(uint32_t number) {
+      if (number == last_ && last_places_ != nullptr) return last_places_;
+      auto found = places_.find(number);
+      if (found == places_.end()) return nullptr;
+      last_ = number;
+      return last_places_ = found->second.get();
+    }
+    void Add(uint32_t number, const Places& places) {
+      if (number == lineprotocol::kNoNumber) return;
+      places_.try_emplace(number, std::make_unique<Places>(places));
+    }
+
+   private:
+    absl::flat_hash_map<uint32_t, std::unique_ptr<Places>> places_;
+    uint32_t last_ = lineprotocol::kNoNumber;
+    const Places* last_places_ = nullptr;
+  };
+  KnownPlaces shapes_;
+  KnownPlaces tag_keys_;
 };
 
 std::optional<Objection> Draft::Table::Judge(const Line& line) {
@@ -228,27 +251,33 @@ std::optional<Objection> Draft::Table::Conflict(std::string_view column_name, si
 
 uint32_t Draft::Table::Append(const Line& line, int64_t time_ns) {
   AddNewColumns();
-  const uint32_t set = batch_.AddSet();
-  for (size_t i = 0; i < line.tags.size(); ++i) {
-    batch_.AddTag(tag_columns_[i], line.tags[i].value);
-  }
+  const uint32_t set = AppendSet(line, tag_columns_);
   AppendRow(line, set, time_ns, field_columns_);
-  if (line.shape != lineprotocol::kNoNumber) {
-    shapes_.try_emplace(line.shape, field_columns_);
-    last_shape_ = lineprotocol::kNoNumber;
-  }
+  shapes_.Add(line.shape, field_columns_);
+  tag_keys_.Add(line.tag_keys, tag_columns_);
   return set;
 }
 
 bool Draft::Table::AppendKnown(const Line& line, uint32_t set, int64_t time_ns) {
-  if (line.shape != last_shape_ || last_shape_ == lineprotocol::kNoNumber) {
-    auto found = shapes_.find(line.shape);
-    if (found == shapes_.end()) return false;
-    last_shape_ = line.shape;
-    last_shape_columns_ = &found->second;
-  }
-  AppendRow(line, set, time_ns, *last_shape_columns_);
+  const Places* fields = shapes_.Find(line.shape);
+  if (fields == nullptr) return false;
+  AppendRow(line, set, time_ns, *fields);
   return true;
+}
+
+std::optional<uint32_t> Draft::Table::AppendKnownKeys(const Line& line, int64_t time_ns) {
+  const Places* fields = shapes_.Find(line.shape);
+  const Places* tags = tag_keys_.Find(line.tag_keys);
+  if (fields == nullptr || tags == nullptr) return std::nullopt;
+  const uint32_t set = AppendSet(line, *tags);
+  AppendRow(line, set, time_ns, *fields);
+  return set;
+}
+
+uint32_t Draft::Table::AppendSet(const Line& line, const Places& columns) {
+  const uint32_t set = batch_.AddSet();
+  for (size_t i = 0; i < line.tags.size(); ++i) batch_.AddTag(columns[i], line.tags[i].value);
+  return set;
 }
 
 void Draft::Table::AppendRow(const Line& line, uint32_t set, int64_t time_ns,
@@ -289,6 +318,10 @@ std::optional<Objection> Draft::Add(const Line& line, int64_t time_ns) {
   }
   Table* table = FindTable(line.measurement);
   if (table == nullptr) return AddToNewTable(line, time_ns);
+  if (std::optional<uint32_t> set = table->AppendKnownKeys(line, time_ns)) {
+    Remember(line, *table, *set);
+    return std::nullopt;
+  }
   std::optional<Objection> objection = table->Judge(line);
   if (!objection) Remember(line, *table, table->Append(line, time_ns));
   return objection;

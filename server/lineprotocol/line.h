@@ -42,9 +42,10 @@ struct Line {
   std::optional<int64_t> timestamp;
 
   // Where a reader has numbered them: lines of one body with the same number have the same
-  // measurement and tags, or fields of the same keys and types in the same order. Numbers count
-  // from 0.
+  // measurement and tags; the same measurement and the same tag keys in the same order; fields of
+  // the same keys and types in the same order. Numbers count from 0.
   uint32_t series = kNoNumber;
+  uint32_t tag_keys = kNoNumber;
   uint32_t shape = kNoNumber;
 };
 

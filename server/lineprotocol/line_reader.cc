@@ -71,6 +71,7 @@ bool LineReader::ReadPlain() {
   if (!ReadPlainEnd(at)) return false;
   line_.measurement = series_.measurement(line_.series);
   line_.tags = series_.tags(line_.series);
+  line_.tag_keys = series_.tag_keys(line_.series);
   if (line_.shape == kNoNumber) line_.shape = NumberShape();
   if (line_.shape != kNoNumber) series_.set_shape(line_.series, line_.shape);
   begin_ = next_;

@@ -16,8 +16,8 @@ constexpr size_t kMaxSeries = 65536;
 constexpr size_t kMaxTags = 1 << 20;
 constexpr size_t kMaxTextBytes = 64 << 10;
 constexpr size_t kFirstSlots = 64;
-// Measurements whose last shape is remembered, by hash.
-constexpr size_t kLastShapes = 64;
+// Measurements whose last series is remembered.
+constexpr size_t kLasts = 64;
 
 }  // namespace
 
@@ -74,10 +74,24 @@ uint32_t SeriesIndex::Add(std::string_view text) {
     tags_.push_back({text.substr(comma + 1, equals - comma - 1),
                      text.substr(equals + 1, end - equals - 1)});
   }
-  Series series{text, measurement_size, tags_begin, tags_.size() - tags_begin};
-  series.shape = LastShapeOf(text.substr(0, measurement_size)).shape;
-  series_.push_back(series);
-  return static_cast<uint32_t>(series_.size() - 1);
+  const uint32_t number = static_cast<uint32_t>(series_.size());
+  Last& last = LastOf(text.substr(0, measurement_size));
+  const bool same_keys =
+      last.series != kNoNumber && HasKeysOf(last.series, std::span(tags_).subspan(tags_begin));
+  // A number of a series serves as well for the keys that it is the first to have.
+  const uint32_t tag_keys = same_keys ? series_[last.series].tag_keys : number;
+  series_.push_back(
+      {text, measurement_size, tags_begin, tags_.size() - tags_begin, tag_keys, kNoNumber, last.shape});
+  last.series = number;
+  return number;
+}
+
+bool SeriesIndex::HasKeysOf(uint32_t series, std::span<const Tag> tags) const {
+  return std::equal(tags.begin(), tags.end(), this->tags(series).begin(), this->tags(series).end(),
+                    [](const Tag& a, const Tag& b) {
+                      return a.key.size() == b.key.size() &&
+                             SameBytes(a.key.data(), b.key.data(), a.key.size());
+                    });
 }
 
 void SeriesIndex::Grow() {
@@ -93,18 +107,18 @@ void SeriesIndex::Grow() {
 }
 
 // Of that measurement, or one that takes the place of another.
-SeriesIndex::LastShape& SeriesIndex::LastShapeOf(std::string_view measurement) {
-  if (last_shapes_.empty()) last_shapes_.resize(kLastShapes);
+SeriesIndex::Last& SeriesIndex::LastOf(std::string_view measurement) {
+  if (lasts_.empty()) lasts_.resize(kLasts);
   const uint64_t hash = XXH3_64bits(measurement.data(), measurement.size());
-  LastShape& last = last_shapes_[hash % kLastShapes];
-  if (last.measurement != measurement) last = {measurement, kNoNumber};
+  Last& last = lasts_[hash % kLasts];
+  if (last.measurement != measurement) last = {measurement, kNoNumber, kNoNumber};
   return last;
 }
 
 void SeriesIndex::set_shape(uint32_t series, uint32_t shape) {
   if (series_[series].shape == shape) return;
   series_[series].shape = shape;
-  LastShapeOf(measurement(series)).shape = shape;
+  LastOf(measurement(series)).shape = shape;
 }
 
 }  // namespace sluice::lineprotocol

@@ -29,6 +29,10 @@ class SeriesIndex {
     return std::span(tags_).subspan(series_[series].tags_begin, series_[series].tag_count);
   }
 
+  // A number that series have in common whose measurement and tag keys are the same, mostly: it is
+  // compared with the last one of the measurement only.
+  uint32_t tag_keys(uint32_t series) const { return series_[series].tag_keys; }
+
   // The shape of the fields that the series last had, or else the last one of its measurement.
   uint32_t shape(uint32_t series) const { return series_[series].shape; }
   void set_shape(uint32_t series, uint32_t shape);
@@ -39,6 +43,7 @@ class SeriesIndex {
     size_t measurement_size;
     size_t tags_begin;
     size_t tag_count;
+    uint32_t tag_keys;
     // What followed it the last time.
     uint32_t next = kNoNumber;
     uint32_t shape = kNoNumber;
@@ -48,22 +53,25 @@ class SeriesIndex {
     // Number plus one; zero means free.
     uint32_t number = 0;
   };
-  // One for each of the measurements met last.
-  struct LastShape {
+  // What the last series of a measurement was like.
+  struct Last {
     std::string_view measurement;
+    uint32_t series = kNoNumber;
     uint32_t shape = kNoNumber;
   };
 
   uint32_t Find(std::string_view text);
   uint32_t Add(std::string_view text);
   void Grow();
-  LastShape& LastShapeOf(std::string_view measurement);
+  bool HasKeysOf(uint32_t series, std::span<const Tag> tags) const;
+  Last& LastOf(std::string_view measurement);
 
   std::vector<Series> series_;
   std::vector<Tag> tags_;
   // Open addressing, a power of two, at most half full.
   std::vector<Slot> slots_;
-  std::vector<LastShape> last_shapes_;
+  // For the measurements met last, by hash.
+  std::vector<Last> lasts_;
   uint32_t last_ = kNoNumber;
   std::vector<uint32_t> delimiters_;
 };

@@ -135,5 +135,60 @@ TEST_F(DraftTest, NewTablesGetTheNextIds) {
   EXPECT_EQ(ids, (std::vector<uint32_t>{2, 3}));
 }
 
+// Reads all lines by one reader, which numbers what they have in common; the messages, and what was
+// drafted.
+std::pair<std::vector<std::string>, storage::WriteSet> AddBody(const std::string& body) {
+  Draft draft(std::make_shared<DatabaseSchema>(), {});
+  lineprotocol::LineReader reader(body);
+  std::vector<std::string> messages;
+  for (int64_t time = 0; reader.Next(); ++time) {
+    std::optional<Objection> objection = draft.Add(reader.line(), time);
+    messages.push_back(objection ? objection->message : "");
+  }
+  return {messages, draft.Finish()};
+}
+
+TEST(DraftOfABodyTest, WhatIsRecognisedIsJudgedLikeWhatIsNew) {
+  // Padding, since the last bytes of a body are not predicted.
+  const std::string padding(200, ' ');
+  auto [messages, write] = AddBody(
+      "cpu,host=a,rack=1 user=1i,load=2.5\n"
+      "cpu,host=b,rack=1 user=2i,load=3.5\n"
+      "cpu,host=a,rack=1 user=3i,load=4.5\n"
+      "cpu,host=a,rack=1 user=4.0,load=4.5\n"
+      "cpu,host=c,user=1 user=5i,load=4.5\n"
+      "cpu,host=b,rack=1 load=5.5,user=6i\n"
+      "cpu,host=b,rack=1 user=7i\n"
+      "cpu,host=d,host=e user=7i\n"
+      "cpu,host=b,rack=1 user=8i,load=6.5" + padding + "\n");
+  EXPECT_EQ(messages, (std::vector<std::string>{
+                          "", "", "",
+                          "field type conflict: column 'user' of table 'cpu' is integer, the line "
+                          "has float",
+                          "field type conflict: column 'user' of table 'cpu' is integer, the line "
+                          "has tag",
+                          "", "", "the tag 'host' is specified more than once", ""}));
+  ASSERT_EQ(write.batches.size(), 1u);
+  const storage::TableBatch& batch = write.batches[0];
+  EXPECT_EQ(batch.timestamps(), (std::vector<int64_t>{0, 1, 2, 5, 6, 8}));
+  EXPECT_EQ(batch.columns()[2].numbers(), (std::vector<int64_t>{1, 2, 3, 6, 7, 8}));
+  EXPECT_EQ(batch.columns()[3].present_count(), 5u);
+  EXPECT_FALSE(batch.columns()[3].Present().Get(4));
+}
+
+TEST(DraftOfABodyTest, ARejectedLineOfAKnownSeriesLeavesNothing) {
+  auto [messages, write] = AddBody(
+      "cpu,host=a user=1i 1\n"
+      "cpu,host=b user=x 2\n"
+      "cpu,host=a user=\"text\" 3\n"
+      "mem,host=a used=t 4\n"
+      "mem,host=a used=1i 5\n" + std::string(200, ' '));
+  ASSERT_EQ(write.batches.size(), 2u);
+  for (const storage::TableBatch& batch : write.batches) {
+    EXPECT_EQ(batch.row_count(), 1u);
+    EXPECT_EQ(batch.set_count(), 1u);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::ingest

@@ -52,6 +52,16 @@ TEST(SeriesIndexTest, ANewSeriesHasTheLastShapeOfItsMeasurement) {
   EXPECT_EQ(index.shape(index.Recognize("disk,host=b f=1")), kNoNumber);
 }
 
+TEST(SeriesIndexTest, SeriesOfTheSameKeysShareANumber) {
+  SeriesIndex index;
+  const uint32_t first = index.tag_keys(index.Recognize("cpu,host=a,rack=1 f=1"));
+  EXPECT_EQ(index.tag_keys(index.Recognize("cpu,host=bb,rack=2 f=1")), first);
+  EXPECT_NE(index.tag_keys(index.Recognize("cpu,rack=1,host=a f=1")), first);
+  EXPECT_NE(index.tag_keys(index.Recognize("cpu,host=a f=1")), first);
+  EXPECT_NE(index.tag_keys(index.Recognize("mem,host=a,rack=1 f=1")), first);
+  EXPECT_NE(index.tag_keys(index.Recognize("cpu,hos=a,rack=1 f=1")), first);
+}
+
 TEST(SeriesIndexTest, KeepsNumbersApartForVeryMany) {
   SeriesIndex index;
   std::deque<std::string> texts;
