@@ -20,7 +20,7 @@ namespace {
 // what passes a block over does not read them.
 constexpr size_t kMaxInlineBytes = 4096;
 // Less garbage than this, beside a quarter of what is live, is left to RocksDB's own compaction.
-constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{16} << 20;
+constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{4} << 20;
 
 StoredBlock Describe(const BlockKey& key, const Block& block, size_t directory_bytes) {
   return {key, block.row_count(), block.decoded_bytes(), directory_bytes + block.body_size(),
