@@ -260,6 +260,22 @@ std::optional<size_t> BlockColumn::Position(size_t row) const {
   return rank_.Of(present_, row);
 }
 
+BlockColumn BlockColumn::Select(std::span<const uint32_t> rows) const {
+  BlockColumn selected;
+  selected.type_ = type_;
+  selected.owner_ = owner_;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::optional<size_t> position = Position(rows[i]);
+    if (!position) continue;
+    selected.present_.Set(i);
+    type_ == ColumnType::kString ? selected.strings_.push_back(strings_[*position])
+                                 : selected.numbers_.push_back(numbers_[*position]);
+  }
+  selected.rank_ = BitmapRank(selected.present_);
+  selected.all_present_ = selected.rank_.count() == rows.size();
+  return selected;
+}
+
 std::optional<uint32_t> BlockColumn::CodeAt(size_t set) const {
   std::optional<size_t> position = Position(set);
   if (!position) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,8 @@ class BlockColumn {
 
   // Where the row's value stands among the present ones.
   std::optional<size_t> Position(size_t row) const;
+  // The column of a block that has only these rows, in this order. Not for tags.
+  BlockColumn Select(std::span<const uint32_t> rows) const;
   // The values that are present, as BatchColumn has them.
   const std::vector<int64_t>& numbers() const { return numbers_; }
   const std::vector<std::string_view>& strings() const { return strings_; }

@@ -15,6 +15,8 @@ namespace {
 
 // How many rows a slice has, roughly.
 constexpr size_t kSliceRows = 16384;
+// Of the blocks that are open at once.
+constexpr size_t kMaxOpenBytes = size_t{512} << 20;
 constexpr int64_t kStartOfTime = std::numeric_limits<int64_t>::min();
 constexpr int64_t kEndOfTime = std::numeric_limits<int64_t>::max();
 
@@ -42,16 +44,20 @@ class BlockMerge::OpenBlock {
 
   uint64_t sequence() const { return sequence_; }
   bool done() const { return series_ == runs_.size(); }
+  // What it takes, roughly.
+  size_t memory_bytes() const {
+    return bytes_.size() + times_.size() * (sizeof(int64_t) * (columns_.size() + 2));
+  }
   // Of the next row.
   const std::string& key() const { return runs_[series_].key; }
-  int64_t time() const { return times_[rows_[next_]]; }
+  int64_t time() const { return times_[next_]; }
   // The time of the row `ahead` rows on in the series, or of its last.
   int64_t TimeAhead(size_t ahead) const {
-    return times_[rows_[std::min(next_ + ahead, runs_[series_].end - 1)]];
+    return times_[std::min(next_ + ahead, runs_[series_].end - 1)];
   }
   uint32_t set() const { return runs_[series_].set; }
   uint32_t TakeRow() {
-    uint32_t row = rows_[next_++];
+    uint32_t row = static_cast<uint32_t>(next_++);
     if (next_ == runs_[series_].end) ++series_;
     return row;
   }
@@ -62,7 +68,7 @@ class BlockMerge::OpenBlock {
   // Every scan of a snapshot that meets a point meets all its writes, so the latest one names it.
   int64_t RowId(uint32_t row) const {
     static_assert(kMaxBlockRows <= 1 << 16);
-    return static_cast<int64_t>(sequence_ << 16 | row);
+    return static_cast<int64_t>(sequence_ << 16 | rows_[row]);
   }
   Value ValueAt(size_t i, uint32_t row, uint32_t set) const {
     return columns_[i].At(is_tag_[i] ? set : row);
@@ -81,9 +87,11 @@ class BlockMerge::OpenBlock {
                  bool sorted);
 
   const uint64_t sequence_;
-  const std::string bytes_;
-  std::vector<int64_t> times_;
+  // Kept while texts point into it.
+  std::string bytes_;
+  // The wanted rows in order: their places in the block, and all that follows by place in here.
   std::vector<uint32_t> rows_;
+  std::vector<int64_t> times_;
   std::vector<Run> runs_;
   size_t series_ = 0;
   size_t next_ = 0;
@@ -104,7 +112,6 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
     }
     return block->DecodeColumn(position);
   };
-  // An empty key marks a set that is not wanted.
   std::vector<std::string> keys(block->set_count());
   std::vector<bool> wanted(block->set_count(), true);
   for (size_t position : tag_columns) {
@@ -137,12 +144,16 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
   }
   if (rows_.empty()) return absl::OkStatus();
   OrderRows(*row_sets, keys, block->sorted());
+  bool has_texts = false;
   for (size_t position : spec.columns) {
     absl::StatusOr<BlockColumn> column = decode(position);
     if (!column.ok()) return column.status();
-    columns_.push_back(*std::move(column));
-    is_tag_.push_back(spec.table->columns()[position].type == ColumnType::kTag);
+    const ColumnType type = spec.table->columns()[position].type;
+    is_tag_.push_back(type == ColumnType::kTag);
+    columns_.push_back(is_tag_.back() ? *std::move(column) : column->Select(rows_));
+    has_texts |= type == ColumnType::kTag || type == ColumnType::kString;
   }
+  if (!has_texts) bytes_ = std::string();
   return absl::OkStatus();
 }
 
@@ -170,6 +181,10 @@ void BlockMerge::OpenBlock::OrderRows(const std::vector<uint32_t>& row_sets,
     }
     runs_.back().end = i + 1;
   }
+  std::vector<int64_t> times;
+  times.reserve(rows_.size());
+  for (uint32_t row : rows_) times.push_back(times_[row]);
+  times_ = std::move(times);
 }
 
 // One write of a point.
@@ -231,6 +246,11 @@ absl::Status BlockMerge::OpenBlocks() {
     if (!block.ok()) return block.status();
     waiting_.pop_back();
     if ((*block)->done()) continue;
+    open_bytes_ += (*block)->memory_bytes();
+    if (open_bytes_ > kMaxOpenBytes) {
+      return absl::UnavailableError(
+          "too much of what the query reads is not merged yet; ask for less time, or later");
+    }
     open_.push_back(*std::move(block));
     std::push_heap(open_.begin(), open_.end(), Later);
   }
@@ -266,7 +286,10 @@ void BlockMerge::TakeSlice(std::vector<RowRef>& slice,
       slice.push_back({time_ns, block.get(), block->TakeRow(), set});
     }
     if (block->IsNewTo(calls_)) owners.push_back(block);
-    if (block->done()) continue;
+    if (block->done()) {
+      open_bytes_ -= block->memory_bytes();
+      continue;
+    }
     open_.push_back(block);
     std::push_heap(open_.begin(), open_.end(), Later);
   }

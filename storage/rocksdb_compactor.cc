@@ -18,6 +18,8 @@ constexpr size_t kQuietRatio = 2;
 // So many new blocks of a partition are worth a look.
 constexpr size_t kReadyBlocks = 2 * kBusyRatio;
 constexpr std::chrono::milliseconds kPeriod(200);
+// After a merge that could not be written.
+constexpr std::chrono::milliseconds kRetryAfter(10'000);
 // A log of less than this may stay as it is.
 constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
 // One step down in priority for each: a merge gets about a fifth of what a busy writer gets where
@@ -38,6 +40,7 @@ RocksDbCompactor::RocksDbCompactor(std::shared_ptr<RocksDbEngine> engine,
 }
 
 void RocksDbCompactor::Stop() {
+  engine_->CancelCompactions();
   for (std::jthread& thread : threads_) thread.request_stop();
   threads_.clear();
 }
@@ -87,21 +90,27 @@ void RocksDbCompactor::Loop(std::stop_token stop) {
   setpriority(PRIO_PROCESS, 0, kNice);
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (ExpireIfDue(lock) || WorkOnOne(lock) || RestIfQuiet(lock)) continue;
+    if (ExpireIfDue(lock)) continue;
+    // Merging writes before it frees anything.
+    const bool can_write = engine_->CheckWritable().ok();
+    if (can_write && (WorkOnOne(lock, stop) || RestIfQuiet(lock))) continue;
     wake_.wait_for(lock, stop, kPeriod, [this] { return !ready_.empty(); });
   }
 }
 
-// False if there is nothing to do now.
-bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock) {
-  if (!ready_.empty()) {
+// False if there is nothing to do now. Partitions that are written to and quiet ones take turns.
+bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  const Clock::time_point now = Clock::now();
+  const bool watched_due = !watched_.empty() && watched_.front().first <= now;
+  if (!ready_.empty() && (!watched_due || !ready_was_last_)) {
+    ready_was_last_ = true;
     const PartitionId id = ready_.front();
     ready_.pop_front();
-    Work(id, kBusyRatio, lock);
+    Work(id, kBusyRatio, lock, stop);
     return true;
   }
-  const Clock::time_point now = Clock::now();
-  if (watched_.empty() || watched_.front().first > now) return false;
+  ready_was_last_ = false;
+  if (!watched_due) return false;
   const PartitionId id = watched_.front().second;
   watched_.pop_front();
   auto found = partitions_.find(id);
@@ -111,24 +120,26 @@ bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock) {
     watched_.emplace_back(std::max(quiet_from, now + kPeriod), id);
     return true;
   }
-  Work(id, kQuietRatio, lock);
+  Work(id, kQuietRatio, lock, stop);
   return true;
 }
 
-// Merges what there is to merge of a partition, and forgets it where it is quiet and done.
-void RocksDbCompactor::Work(const PartitionId& id, size_t ratio,
-                            std::unique_lock<std::mutex>& lock) {
+// Merges once where points keep coming, so that all partitions get their turn; all there is to merge
+// of a quiet one, which is then forgotten.
+void RocksDbCompactor::Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock,
+                            const std::stop_token& stop) {
   auto found = partitions_.find(id);
   if (found == partitions_.end()) return;
   Partition& partition = found->second;
   partition.ready = false;
   partition.busy = true;
   partition.new_blocks = 0;
-  const std::shared_ptr<RocksDbDatabase> database = partition.database.lock();
+  std::shared_ptr<RocksDbDatabase> database = partition.database.lock();
   absl::Status status = database == nullptr ? absl::NotFoundError("") : absl::OkStatus();
   if (status.ok() && !partition.complete) status = Complete(id, *database, lock);
   bool in_flight = false;
-  while (status.ok()) {
+  bool more = false;
+  while (status.ok() && !more && !stop.stop_requested()) {
     // In this order: a block that is not yet among the partition's still is in flight now.
     lock.unlock();
     const uint64_t before_sequence = engine_->FirstInFlight();
@@ -144,7 +155,15 @@ void RocksDbCompactor::Work(const PartitionId& id, size_t ratio,
     std::vector<StoredBlock> merged;
     status = Merge(*database, chosen, merged);
     lock.lock();
+    if (absl::IsDataLoss(status)) {
+      // None of them is tried again while the partition is known; their neighbours are.
+      for (const StoredBlock& block : chosen) partition.blocks.at(block.key).damaged = true;
+      ++stats_.failures;
+      status = absl::OkStatus();
+      continue;
+    }
     if (!status.ok()) break;
+    more = ratio == kBusyRatio;
     for (const StoredBlock& block : chosen) {
       partition.blocks.erase(block.key);
       stats_.merged_rows += block.rows;
@@ -155,16 +174,29 @@ void RocksDbCompactor::Work(const PartitionId& id, size_t ratio,
     stats_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
   }
   partition.busy = false;
-  if (!status.ok() && !absl::IsNotFound(status)) ++stats_.failures;
-  // What failed is tried again when there are new blocks, read from the disk anew.
-  const bool done = ratio == kQuietRatio && !in_flight &&
-                    partition.last_added + options_.quiet <= Clock::now();
-  if (!status.ok() || done) {
-    partitions_.erase(id);
-    return;
+  const bool is_gone = absl::IsNotFound(status);
+  const bool has_failed = !status.ok() && !is_gone;
+  if (has_failed) {
+    // Later, from what is then on disk.
+    ++stats_.failures;
+    partition.complete = false;
+    partition.blocks.clear();
   }
-  if (ratio == kQuietRatio) watched_.emplace_back(Clock::now() + options_.quiet, id);
-  MakeReady(id, partition);
+  const bool done = ratio == kQuietRatio && status.ok() && !in_flight && !stop.stop_requested() &&
+                    partition.last_added + options_.quiet <= Clock::now();
+  if (is_gone || done) {
+    partitions_.erase(id);
+  } else {
+    if (ratio == kQuietRatio) {
+      watched_.emplace_back(Clock::now() + (has_failed ? kRetryAfter : options_.quiet), id);
+    }
+    if (more) partition.new_blocks = kReadyBlocks;
+    if (status.ok()) MakeReady(id, partition);
+  }
+  // It may be the last to hold a database that was dropped, which takes its time.
+  lock.unlock();
+  database.reset();
+  lock.lock();
 }
 
 // Reads which blocks a partition has besides those that this was told of.
@@ -195,7 +227,8 @@ std::vector<StoredBlock> RocksDbCompactor::Choose(const Partition& partition,
       runs.emplace_back();
       begins.push_back(blocks.size());
     }
-    runs.back().rows += block.rows;
+    // More than a merge can take: what is damaged stays where it is, and apart from the others.
+    runs.back().rows += block.damaged ? kMaxMergeRows + 1 : block.rows;
     runs.back().bytes += block.decoded_bytes;
     blocks.push_back(&block);
   }
@@ -254,16 +287,18 @@ bool RocksDbCompactor::ExpireIfDue(std::unique_lock<std::mutex>& lock) {
   next_expiry_ = Clock::now() + options_.expiry_period;
   lock.unlock();
   int64_t dropped = 0;
+  uint64_t failed = 0;
   for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) {
     const DatabaseRecord record = database->record();
     if (!record.settings.retention_ns) continue;
     AtStep(CompactionStep::kExpiring);
     absl::StatusOr<int64_t> blocks = database->DropPartitionsBefore(record.MinTimeNs(NowNs()));
     AtStep(CompactionStep::kExpired);
-    if (blocks.ok()) dropped += *blocks;
+    blocks.ok() ? dropped += *blocks : ++failed;
   }
   lock.lock();
   stats_.expired_blocks += static_cast<uint64_t>(dropped);
+  stats_.failures += failed;
   return true;
 }
 

@@ -59,8 +59,9 @@ class RocksDbCompactor {
 
   void Loop(std::stop_token stop);
   void MakeReady(const PartitionId& id, Partition& partition);
-  bool WorkOnOne(std::unique_lock<std::mutex>& lock);
-  void Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock);
+  bool WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
+  void Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock,
+            const std::stop_token& stop);
   absl::Status Complete(const PartitionId& id, RocksDbDatabase& database,
                         std::unique_lock<std::mutex>& lock);
   // Neighbours in the order of commits that are to be merged; none if there are none.
@@ -82,7 +83,8 @@ class RocksDbCompactor {
   std::map<PartitionId, Partition> partitions_;
   // With enough new blocks to be merged.
   std::deque<PartitionId> ready_;
-  // To be looked at when they have been quiet for a while; every partition is in here once.
+  bool ready_was_last_ = false;
+  // To be looked at when they have been quiet for a while; every partition is in here.
   std::deque<std::pair<Clock::time_point, PartitionId>> watched_;
   std::vector<std::weak_ptr<RocksDbDatabase>> databases_;
   Clock::time_point last_added_;

@@ -21,10 +21,15 @@ namespace {
 constexpr size_t kMaxInlineBytes = 4096;
 // Less garbage than this, beside a quarter of what is live, is left to RocksDB's own compaction.
 constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{4} << 20;
+// A database with larger files is not rewritten as a whole.
+constexpr uint64_t kMaxSettleBytes = uint64_t{4} << 30;
 
 StoredBlock Describe(const BlockKey& key, const Block& block, size_t directory_bytes) {
-  return {key, block.row_count(), block.decoded_bytes(), directory_bytes + block.body_size(),
-          block.body_size() > kMaxInlineBytes};
+  return {.key = key,
+          .rows = block.row_count(),
+          .decoded_bytes = block.decoded_bytes(),
+          .stored_bytes = directory_bytes + block.body_size(),
+          .has_own_body = block.body_size() > kMaxInlineBytes};
 }
 
 StoredBlock PutBlock(const BlockKey& key, const EncodedBlock& block,
@@ -39,17 +44,22 @@ StoredBlock PutBlock(const BlockKey& key, const EncodedBlock& block,
   return Describe(key, Block::Open(block.directory).value(), block.directory.size());
 }
 
-// Calls `visit` with each block from `key` on, until it returns false.
+// Calls `visit` with each block from `key` on, until it returns false. One that is damaged is no
+// reason to stop: its neighbours are not.
 absl::Status EachBlock(RocksDbEngine& engine, rocksdb::ColumnFamilyHandle* family,
                        const std::string& key, const std::function<bool(StoredBlock)>& visit) {
   std::unique_ptr<rocksdb::Iterator> it(engine.db().NewIterator(rocksdb::ReadOptions(), family));
   for (it->Seek(key); it->Valid(); it->Next()) {
     std::optional<BlockKey> block_key = DecodeBlockKey(it->key().ToStringView());
     if (!block_key) break;
+    const size_t size = it->value().size();
     absl::StatusOr<Block> block = Block::Open(it->value().ToStringView());
-    if (!block.ok()) return block.status();
-    const size_t inline_bytes = block->has_body() ? block->body_size() : 0;
-    if (!visit(Describe(*block_key, *block, it->value().size() - inline_bytes))) break;
+    StoredBlock stored{.key = *block_key, .stored_bytes = size, .damaged = !block.ok()};
+    if (block.ok()) {
+      stored = Describe(*block_key, *block, size - (block->has_body() ? block->body_size() : 0));
+      stored.has_own_body = !block->has_body();
+    }
+    if (!visit(stored)) break;
   }
   return FromRocksDb(it->status(), "cannot read blocks");
 }
@@ -239,11 +249,13 @@ absl::StatusOr<std::string> RocksDbDatabase::ReadBlock(const BlockKey& key,
                                                        const rocksdb::ReadOptions& options) const {
   std::string bytes;
   rocksdb::Status got = engine_->db().Get(options, family_, Encode(key), &bytes);
+  if (got.IsNotFound()) return absl::NotFoundError("there is no such block");
   if (!got.ok()) return FromRocksDb(got, "cannot read a block");
   absl::StatusOr<Block> block = Block::Open(bytes);
   if (!block.ok() || block->has_body()) return bytes;
   rocksdb::PinnableSlice body;
   got = engine_->db().Get(options, family_, BodyKey(key), &body);
+  if (got.IsNotFound()) return absl::DataLossError("damaged block: its body is gone");
   if (!got.ok()) return FromRocksDb(got, "cannot read the body of a block");
   return bytes.append(body.data(), body.size());
 }
@@ -251,7 +263,7 @@ absl::StatusOr<std::string> RocksDbDatabase::ReadBlock(const BlockKey& key,
 absl::Status RocksDbDatabase::WriteUnlessDropped(rocksdb::WriteBatch& batch) {
   std::shared_lock not_dropped(drop_mutex_);
   if (dropped_) return NoSuchDatabase(record().name);
-  return engine_->Write(batch, Durability::kUnsynced);
+  return engine_->WriteWithoutWaiting(batch);
 }
 
 absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::Replace(
@@ -268,6 +280,11 @@ absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::Replace(
     batch.SingleDelete(family_, Encode(block.key));
     if (block.has_own_body) batch.SingleDelete(family_, BodyKey(block.key));
   }
+  std::lock_guard replacing(replace_mutex_);
+  rocksdb::PinnableSlice ignored;
+  const rocksdb::Status got = engine_->db().Get(rocksdb::ReadOptions(), family_,
+                                                Encode(before.front().key), &ignored);
+  if (got.IsNotFound()) return absl::NotFoundError("the blocks have expired");
   absl::Status written = WriteUnlessDropped(batch);
   if (!written.ok()) return written;
   for (const StoredBlock& block : before) Count(block, -1);
@@ -279,7 +296,7 @@ absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::Replace(
 void RocksDbDatabase::FreeRange(const std::string& begin, const std::string& end) {
   const rocksdb::Slice first(begin);
   const rocksdb::Slice last(end);
-  engine_->db().CompactRange(rocksdb::CompactRangeOptions(), family_, &first, &last);
+  engine_->Compact(family_, &first, &last);
 }
 
 absl::StatusOr<int64_t> RocksDbDatabase::DropPartitionsBefore(int64_t min_time_ns) {
@@ -289,25 +306,34 @@ absl::StatusOr<int64_t> RocksDbDatabase::DropPartitionsBefore(int64_t min_time_n
   for (const TablePtr& table : schema()->Tables()) {
     const BlockKey begin{table->id(), std::numeric_limits<int64_t>::min(), 0, 0};
     const BlockKey end{table->id(), first_kept, 0, 0};
-    std::vector<StoredBlock> expired;
-    absl::Status read = EachBlock(*engine_, family_, Encode(begin), [&](StoredBlock block) {
-      if (block.key.table != table->id() || block.key.partition >= first_kept) return false;
-      expired.push_back(block);
-      return true;
-    });
-    if (!read.ok()) return read;
-    if (expired.empty()) continue;
-    rocksdb::WriteBatch batch;
-    batch.DeleteRange(family_, Encode(begin), Encode(end));
-    batch.DeleteRange(family_, BodyKey(begin), BodyKey(end));
-    absl::Status written = WriteUnlessDropped(batch);
-    if (!written.ok()) return written;
-    for (const StoredBlock& block : expired) Count(block, -1);
+    absl::StatusOr<int64_t> blocks = DropRange(begin, end);
+    if (!blocks.ok()) return blocks;
+    if (*blocks == 0) continue;
+    dropped += *blocks;
     FreeRange(Encode(begin), Encode(end));
     FreeRange(BodyKey(begin), BodyKey(end));
-    dropped += static_cast<int64_t>(expired.size());
   }
   return dropped;
+}
+
+// Deletes the blocks from `begin` to before `end`, and returns how many there were.
+absl::StatusOr<int64_t> RocksDbDatabase::DropRange(const BlockKey& begin, const BlockKey& end) {
+  std::lock_guard replacing(replace_mutex_);
+  std::vector<StoredBlock> blocks;
+  absl::Status read = EachBlock(*engine_, family_, Encode(begin), [&](StoredBlock block) {
+    if (block.key >= end) return false;
+    blocks.push_back(block);
+    return true;
+  });
+  if (!read.ok()) return read;
+  if (blocks.empty()) return 0;
+  rocksdb::WriteBatch batch;
+  batch.DeleteRange(family_, Encode(begin), Encode(end));
+  batch.DeleteRange(family_, BodyKey(begin), BodyKey(end));
+  absl::Status written = WriteUnlessDropped(batch);
+  if (!written.ok()) return written;
+  for (const StoredBlock& block : blocks) Count(block, -1);
+  return static_cast<int64_t>(blocks.size());
 }
 
 void RocksDbDatabase::Settle() {
@@ -317,7 +343,7 @@ void RocksDbDatabase::Settle() {
   db.GetIntProperty(family_, rocksdb::DB::Properties::kTotalSstFilesSize, &file_bytes);
   const uint64_t live_bytes = static_cast<uint64_t>(std::max<int64_t>(bytes_, 0));
   if (file_bytes < live_bytes + live_bytes / 4 + kWorthwhileGarbageBytes) return;
-  db.CompactRange(rocksdb::CompactRangeOptions(), family_, nullptr, nullptr);
+  if (file_bytes <= kMaxSettleBytes) engine_->Compact(family_, nullptr, nullptr);
 }
 
 }  // namespace sluice::storage

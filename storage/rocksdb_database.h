@@ -33,6 +33,8 @@ struct StoredBlock {
   size_t stored_bytes = 0;
   // Whether the body has a key of its own.
   bool has_own_body = false;
+  // Its directory, or what it says, cannot be read.
+  bool damaged = false;
 };
 
 // How much a database holds. Blocks of no run have not been merged yet.
@@ -86,7 +88,8 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   absl::StatusOr<std::string> ReadBlock(const BlockKey& key,
                                         const rocksdb::ReadOptions& options) const;
   // Puts blocks in the place of others, at once. Not synced: until it is, a crash brings back the
-  // old ones.
+  // old ones. NotFound where those have been dropped meanwhile; Unavailable instead of waiting while
+  // RocksDB has stopped writes.
   absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,
                                                    std::span<const BlockKey> keys,
                                                    std::span<const EncodedBlock> after);
@@ -111,12 +114,15 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   void EncodeBlocks(const TableBatch& rows, std::vector<NewBlock>& blocks) const;
   void Count(const StoredBlock& block, int64_t sign);
   absl::Status WriteUnlessDropped(rocksdb::WriteBatch& batch);
+  absl::StatusOr<int64_t> DropRange(const BlockKey& begin, const BlockKey& end);
   void FreeRange(const std::string& begin, const std::string& end);
 
   const std::shared_ptr<RocksDbEngine> engine_;
   rocksdb::ColumnFamilyHandle* const family_;
   const int64_t partition_ns_;
   const Listener listener_;
+  // Held while blocks are replaced or expire, so that each is counted once.
+  std::mutex replace_mutex_;
   std::atomic<int64_t> blocks_ = 0;
   std::atomic<int64_t> unmerged_blocks_ = 0;
   std::atomic<int64_t> bytes_ = 0;

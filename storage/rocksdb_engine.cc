@@ -130,7 +130,7 @@ absl::StatusOr<RocksDbEngine::Reservation> RocksDbEngine::ReserveSequences(uint6
 
 void RocksDbEngine::Release(uint64_t first) {
   std::lock_guard lock(sequence_mutex_);
-  in_flight_.erase(first);
+  in_flight_.erase(in_flight_.find(first));
 }
 
 uint64_t RocksDbEngine::FirstInFlight() const {
@@ -147,6 +147,24 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   absl::Status written = FromRocksDb(status, "cannot write to the store");
   if (written.ok() && !options.sync) unsynced_ = true;
   return written;
+}
+
+absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
+  rocksdb::WriteOptions options;
+  options.no_slowdown = true;
+  logged_bytes_ += batch.GetDataSize();
+  rocksdb::Status status = db_->Write(options, &batch);
+  if (status.IsIncomplete()) return absl::UnavailableError("RocksDB has stopped writes");
+  if (status.ok()) unsynced_ = true;
+  return FromRocksDb(status, "cannot write to the store");
+}
+
+void RocksDbEngine::Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
+                            const rocksdb::Slice* end) {
+  rocksdb::CompactRangeOptions options;
+  options.canceled = &cancelled_;
+  // What fails stays for RocksDB's own compaction.
+  db_->CompactRange(options, family, begin, end);
 }
 
 void RocksDbEngine::FlushCatalog() { db_->Flush(rocksdb::FlushOptions()); }

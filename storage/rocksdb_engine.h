@@ -61,6 +61,14 @@ class RocksDbEngine {
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
+  // Neither synced nor, while RocksDB has stopped writes, at all: Unavailable then.
+  absl::Status WriteWithoutWaiting(rocksdb::WriteBatch& batch);
+
+  // Rewrites the files of a range of keys, null for no limit, until CancelCompactions is called.
+  void Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
+               const rocksdb::Slice* end);
+  void CancelCompactions() { cancelled_ = true; }
+
   // How much has been written to the log since this was last set to zero.
   uint64_t logged_bytes() const { return logged_bytes_; }
   void ResetLoggedBytes() { logged_bytes_ = 0; }
@@ -88,9 +96,10 @@ class RocksDbEngine {
   // All sequences below are reserved on disk.
   uint64_t sequence_ceiling_ = 1;
   // The first of each reservation.
-  std::set<uint64_t> in_flight_;
+  std::multiset<uint64_t> in_flight_;
 
   std::atomic<uint64_t> logged_bytes_ = 0;
+  std::atomic<bool> cancelled_ = false;
   std::atomic<bool> unsynced_ = false;
   std::atomic<bool> disk_nearly_full_ = false;
   std::atomic<bool> stalled_ = false;

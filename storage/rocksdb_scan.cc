@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <optional>
-#include <unordered_map>
+#include <utility>
 
 #include "storage/block.h"
 #include "storage/keys.h"
@@ -41,7 +42,8 @@ class RocksDbScan : public Scan {
   int64_t next_partition_;
   int64_t last_partition_;
   bool at_end_ = false;
-  std::unordered_map<uint64_t, std::string> kept_;
+  // By sequence and run.
+  std::map<std::pair<uint64_t, uint64_t>, std::string> kept_;
   size_t kept_bytes_ = 0;
   std::optional<BlockMerge> merge_;
 };
@@ -139,7 +141,7 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
   blocks.push_back(BlockRef::Of(key.sequence, key.run, *block, *spec_.table));
   if (block->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
     kept_bytes_ += it_->value().size();
-    kept_.emplace(key.sequence, it_->value().ToString());
+    kept_.emplace(std::pair(key.sequence, key.run), it_->value().ToString());
   }
   return absl::OkStatus();
 }
@@ -153,7 +155,7 @@ bool RocksDbScan::MayMatch(const Block& block) const {
 }
 
 absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {
-  auto kept = kept_.extract(ref.sequence);
+  auto kept = kept_.extract({ref.sequence, ref.run});
   if (!kept.empty()) return std::move(kept.mapped());
   return snapshot_.database().ReadBlock({spec_.table->id(), partition, ref.sequence, ref.run},
                                         snapshot_.ReadOptions());

@@ -185,9 +185,9 @@ absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
       [compactor = compactor_](const DatabasePtr& written, std::span<const StoredBlock> blocks) {
         compactor->Added(written, blocks);
       });
-  compactor_->Watch(database);
   absl::Status loaded = database->Load();
   if (!loaded.ok()) return loaded;
+  compactor_->Watch(database);
   std::lock_guard lock(mutex_);
   databases_[entry.record.name] = std::move(database);
   return absl::OkStatus();

@@ -13,6 +13,8 @@
 #include <random>
 #include <thread>
 
+#include "storage/keys.h"
+#include "storage/rocksdb_engine.h"
 #include "storage/rocksdb_store.h"
 #include "storage/timestamp.h"
 #include "tests/fixture/temp_dir.h"
@@ -254,6 +256,59 @@ TEST_F(CompactorTest, IsRightAmongConcurrentWritersReadersAndDrops) {
   EXPECT_EQ(store_->Stats().compaction.failures, 0u);
 }
 
+// Overwrites the value of the nth directory in the first database.
+void Damage(const std::string& directory, int nth) {
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  auto engine = RocksDbEngine::Open(directory + "/rocksdb", 0, families).value();
+  std::string key;
+  {
+    std::unique_ptr<rocksdb::Iterator> it(
+        engine->db().NewIterator(rocksdb::ReadOptions(), families[1]));
+    it->Seek(std::string(1, kBlockKeyTag));
+    for (int i = 0; i < nth; ++i) it->Next();
+    key = it->key().ToString();
+  }
+  ASSERT_TRUE(engine->db().Put(rocksdb::WriteOptions(), families[1], key, "nonsense").ok());
+  for (auto* family : families) engine->db().DestroyColumnFamilyHandle(family);
+}
+
+TEST_F(CompactorTest, ADamagedBlockDoesNotKeepItsNeighboursFromBeingMerged) {
+  Open(WithoutCompaction());
+  Create();
+  for (int64_t i = 0; i < 60; ++i) ASSERT_TRUE(Write(*database_, {{i, "a", i}}).ok());
+  database_.reset();
+  store_.reset();
+  Damage(dir_.path(), 20);
+  Open(Eager());
+  ASSERT_NE(database_, nullptr);
+  ASSERT_TRUE(GetsMerged(*store_));
+  // Those before it, itself, and those after it.
+  EXPECT_GE(store_->Stats().blocks, 3);
+  auto snapshot = database_->TakeSnapshot().value();
+  ScanSpec spec;
+  spec.table = snapshot->schema().Find("cpu");
+  auto scan = snapshot->Read(spec).value();
+  ScanRows rows;
+  EXPECT_EQ(scan->Next(rows).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(CompactorTest, ManyPartitionsTakeTurns) {
+  Open(Eager());
+  Create();
+  // Points scattered over thirty days.
+  Model model;
+  for (int64_t c = 0; c < 80; ++c) {
+    std::vector<Point> points;
+    for (int64_t day = 0; day < 30; ++day) {
+      points.push_back({day * kDay + c % 40, "h", c});
+      model[{day * kDay + c % 40, "h"}] = c;
+    }
+    ASSERT_TRUE(Write(*database_, points).ok());
+  }
+  EXPECT_TRUE(Within(milliseconds(20000), [&] { return store_->Stats().blocks <= 30 * 6; }));
+  EXPECT_EQ(Read(*database_), model);
+}
+
 // Text that does not compress.
 std::string Noise(std::mt19937& random, size_t size) {
   std::string text;
@@ -277,8 +332,8 @@ TEST_F(CompactorTest, ExpiredPartitionsGiveTheirDiskBack) {
   ASSERT_TRUE(GetsMerged(*store_));
   // A merge that is still under way would drop what expires now, and leave its files for later.
   uint64_t merges = 0;
-  for (uint64_t now = 1; now != merges; now = store_->Stats().compaction.merges) {
-    merges = now;
+  for (uint64_t last = 1; last != merges; last = store_->Stats().compaction.merges) {
+    merges = last;
     std::this_thread::sleep_for(milliseconds(500));
   }
   ASSERT_TRUE(store_->UpdateDatabase(Name("demo"), [](DatabaseSettings& settings) {
