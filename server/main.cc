@@ -146,9 +146,10 @@ class Core {
                         stored([](const Stats& stats) { return stats.compaction.merged_rows; }));
     metrics_.AddCounter("sluice_merge_seconds_total", "Time spent in merges.",
                         stored([](const Stats& stats) { return stats.compaction.seconds; }));
-    metrics_.AddCounter("sluice_merge_failures_total",
-                        "Merges given up: damaged data, or the disk; their blocks stay as they are.",
-                        stored([](const Stats& stats) { return stats.compaction.failures; }));
+    metrics_.AddCounter(
+        "sluice_merge_failures_total",
+        "Merges given up: damaged data, or the disk; their blocks stay as they are.",
+        stored([](const Stats& stats) { return stats.compaction.failures; }));
     metrics_.AddCounter("sluice_expired_blocks_total", "Blocks dropped for all points had expired.",
                         stored([](const Stats& stats) { return stats.compaction.expired_blocks; }));
     metrics_.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",

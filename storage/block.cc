@@ -22,11 +22,11 @@ absl::Status Damaged(const char* what) {
 }
 
 bool Decompress(std::string_view stored, std::string& raw) {
-  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
-      ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                                  &ZSTD_freeDCtx);
   return ZSTD_getFrameContentSize(stored.data(), stored.size()) == raw.size() &&
-         ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(),
-                             stored.size()) == raw.size();
+         ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(), stored.size()) ==
+             raw.size();
 }
 
 std::vector<std::string_view> ReadTexts(ByteReader& reader, size_t count) {
@@ -80,6 +80,17 @@ bool Block::ReadSection(ByteReader& reader, Section& section) {
   body_size_ += section.stored_size;
   decoded_bytes_ += std::max(section.stored_size, section.raw_size);
   return body_size_ <= 4 * kMaxRawBytes;
+}
+
+absl::StatusOr<TimeRange> ReadTimeRange(std::string_view directory) {
+  ByteReader reader(directory);
+  if (reader.Byte() != kBlockVersion) return Damaged("unknown version");
+  reader.Byte();
+  reader.Varint();
+  TimeRange range;
+  range.min_ns = reader.Zigzag();
+  range.max_ns = reader.Zigzag();
+  return reader.ok() ? absl::StatusOr<TimeRange>(range) : Damaged("length");
 }
 
 absl::StatusOr<Block> Block::Open(std::string_view bytes) {

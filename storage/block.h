@@ -92,6 +92,15 @@ class BlockColumn {
   std::shared_ptr<const std::string> owner_;
 };
 
+// The timestamps of a block's earliest and latest row, in nanoseconds.
+struct TimeRange {
+  int64_t min_ns = 0;
+  int64_t max_ns = 0;
+};
+
+// Told from the first bytes of a directory, for those who pass most blocks over by it.
+absl::StatusOr<TimeRange> ReadTimeRange(std::string_view directory);
+
 // Reads a block. Any bytes are safe to open: what is not a block is DataLoss, at the latest when
 // the damaged column is decoded. Refers to the bytes, which must outlive it.
 class Block {

@@ -22,18 +22,17 @@ constexpr size_t kMinCompressedBytes = 64;
 // Integers up to here are the same number as a double.
 constexpr double kMaxExactInteger = 9007199254740992.0;
 
-// Replaces what follows `begin` by its compressed form, if that is smaller. Returns the size before,
-// or 0 where nothing changed.
+// Replaces what follows `begin` by its compressed form, if that is smaller. Returns the size
+// before, or 0 where nothing changed.
 size_t Compress(std::string& bytes, size_t begin) {
   const size_t raw_size = bytes.size() - begin;
   if (raw_size < kMinCompressedBytes) return 0;
-  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(
-      ZSTD_createCCtx(), &ZSTD_freeCCtx);
+  thread_local const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                                  &ZSTD_freeCCtx);
   thread_local std::string compressed;
   compressed.resize(ZSTD_compressBound(raw_size));
-  const size_t size =
-      ZSTD_compressCCtx(context.get(), compressed.data(), compressed.size(), bytes.data() + begin,
-                        raw_size, kZstdLevel);
+  const size_t size = ZSTD_compressCCtx(context.get(), compressed.data(), compressed.size(),
+                                        bytes.data() + begin, raw_size, kZstdLevel);
   if (ZSTD_isError(size) || size >= raw_size) return 0;
   bytes.resize(begin);
   bytes.append(compressed.data(), size);
@@ -245,8 +244,7 @@ EncodedBlock EncodeBlock(const TableBatch& batch) {
     const BatchColumn& column = batch.columns()[i];
     if (column.present_count() == 0) continue;
     const bool is_tag = column.type() == ColumnType::kTag;
-    const bool has_gaps =
-        column.present_count() < (is_tag ? batch.set_count() : batch.row_count());
+    const bool has_gaps = column.present_count() < (is_tag ? batch.set_count() : batch.row_count());
     const Bitmap present = has_gaps ? column.Present() : Bitmap();
     const Bitmap* gaps = has_gaps ? &present : nullptr;
     if (is_tag) {

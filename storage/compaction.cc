@@ -12,6 +12,9 @@
 namespace sluice::storage {
 namespace {
 
+// Enough to compress well and to need few directories, few enough to be decoded for one series.
+constexpr size_t kMergedBlockRows = 8192;
+
 // A set's tags, by position in the dictionaries of all tags plus one; 0 is no tag.
 using Code = uint32_t;
 
@@ -247,8 +250,10 @@ void Compaction::SortByTime(size_t begin, size_t end) {
 // Lays down which points go into which block.
 void Compaction::Divide() {
   size_t place = 0;
-  for (size_t first = 0; first < points_.size(); first += kMaxBlockRows) {
-    const size_t last = std::min(first + kMaxBlockRows, points_.size());
+  // There must not be more blocks than there were.
+  const size_t rows = std::max(kMergedBlockRows, points_.size() / blocks_.size() + 1);
+  for (size_t first = 0; first < points_.size(); first += rows) {
+    const size_t last = std::min(first + rows, points_.size());
     Part part{first, last, {}};
     std::vector<int64_t> times;
     std::vector<int64_t> set_rows;
@@ -299,8 +304,7 @@ absl::Status Compaction::WriteNumbers(size_t column) {
     }
     if (has.empty()) has.assign(numbers.size(), true);
     for (size_t row = 0; row < count; ++row) {
-      std::optional<size_t> position =
-          values.empty() ? std::nullopt : decoded->Position(row);
+      std::optional<size_t> position = values.empty() ? std::nullopt : decoded->Position(row);
       has[begin + row] = position.has_value();
       if (position) numbers[begin + row] = values[*position];
     }

@@ -40,8 +40,8 @@ inline constexpr size_t kMaxMergeRuns = 4096;
 
 // Merges blocks of one table and partition, given in the order of commits and with their bodies,
 // into sorted ones without a point twice; no more than there were. Of two writes of a point the
-// later one wins, field by field (contract W-65). Points before `min_time_ns` are dropped, and there
-// may be no block left. DataLoss where a block is damaged.
+// later one wins, field by field (contract W-65). Points before `min_time_ns` are dropped, and
+// there may be no block left. DataLoss where a block is damaged.
 //
 // It goes column by column, so that of all rows it holds one column decoded at a time.
 absl::StatusOr<std::vector<EncodedBlock>> Compact(const TableSchema& table,

@@ -12,9 +12,9 @@ namespace sluice::storage {
 inline constexpr int kFormatVersion = 3;
 
 // Checks the file FORMAT in `data_dir`, which says the version in one line of text, before anything
-// else is opened; makes it, and the directory, where there is no store yet. FailedPrecondition, with
-// nothing touched, where the store is of another version, or where there is a store without the
-// file.
+// else is opened; makes it, and the directory, where there is no store yet. FailedPrecondition,
+// with nothing touched, where the store is of another version, or where there is a store without
+// the file.
 absl::Status CheckFormat(const std::string& data_dir);
 
 }  // namespace sluice::storage

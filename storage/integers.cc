@@ -139,11 +139,13 @@ using Unpack = void (*)(const char*, size_t, uint64_t*);
 
 constexpr auto kPackGroups = []<int... W>(std::integer_sequence<int, W...>) {
   return std::array<Pack, sizeof...(W)>{PackGroups<W>...};
-}(std::make_integer_sequence<int, 65>());
+}
+(std::make_integer_sequence<int, 65>());
 
 constexpr auto kUnpackGroups = []<int... W>(std::integer_sequence<int, W...>) {
   return std::array<Unpack, sizeof...(W)>{UnpackGroups<W>...};
-}(std::make_integer_sequence<int, 65>());
+}
+(std::make_integer_sequence<int, 65>());
 
 size_t PackedBytes(size_t count, int width) { return (count * static_cast<size_t>(width) + 7) / 8; }
 

@@ -120,8 +120,8 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
     const std::vector<std::string_view>& texts = column->dictionary();
     for (const TagEquals& equals : spec.tags) {
       if (equals.column != position) continue;
-      const size_t code = static_cast<size_t>(
-          std::find(texts.begin(), texts.end(), equals.value) - texts.begin());
+      const size_t code =
+          static_cast<size_t>(std::find(texts.begin(), texts.end(), equals.value) - texts.begin());
       for (size_t set = 0; set < keys.size(); ++set) {
         if (column->CodeAt(set) != code) wanted[set] = false;
       }

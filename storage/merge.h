@@ -24,8 +24,7 @@ struct BlockRef {
   std::string first_key;
   int64_t first_time_ns;
 
-  static BlockRef Of(uint64_t sequence, uint64_t run, const Block& block,
-                     const TableSchema& table);
+  static BlockRef Of(uint64_t sequence, uint64_t run, const Block& block, const TableSchema& table);
 };
 
 // Reads a block's bytes, the body right behind the directory.
@@ -35,8 +34,8 @@ using BlockLoader = std::function<absl::StatusOr<std::string>(const BlockRef&)>;
 //
 // It sweeps through the series, and through time within one: a block is loaded when the sweep
 // reaches its first row and released after its last, and rows leave in slices. Sorted blocks of one
-// run follow one another, so memory holds the wanted rows of one of each run, and of all blocks that
-// are not merged yet; where those are too many, Next is Unavailable.
+// run follow one another, so memory holds the wanted rows of one of each run, and of all blocks
+// that are not merged yet; where those are too many, Next is Unavailable.
 class BlockMerge {
  public:
   // `blocks` in any order. `loader` is called once for each.

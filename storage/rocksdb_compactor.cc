@@ -124,8 +124,8 @@ bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock, const std::
   return true;
 }
 
-// Merges once where points keep coming, so that all partitions get their turn; all there is to merge
-// of a quiet one, which is then forgotten.
+// Merges once where points keep coming, so that all partitions get their turn; all there is to
+// merge of a quiet one, which is then forgotten.
 void RocksDbCompactor::Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock,
                             const std::stop_token& stop) {
   auto found = partitions_.find(id);
@@ -146,8 +146,8 @@ void RocksDbCompactor::Work(const PartitionId& id, size_t ratio, std::unique_loc
     lock.lock();
     const std::vector<StoredBlock> chosen = Choose(partition, before_sequence, ratio);
     if (chosen.empty()) {
-      in_flight = !partition.blocks.empty() &&
-                  partition.blocks.rbegin()->first.sequence >= before_sequence;
+      in_flight =
+          !partition.blocks.empty() && partition.blocks.rbegin()->first.sequence >= before_sequence;
       break;
     }
     lock.unlock();

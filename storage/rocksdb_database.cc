@@ -235,8 +235,8 @@ absl::Status RocksDbDatabase::LoadBlocks() {
 absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::ListBlocks(uint32_t table,
                                                                      int64_t partition) const {
   std::vector<StoredBlock> blocks;
-  absl::Status read = EachBlock(
-      *engine_, family_, Encode(BlockKey{table, partition}), [&](StoredBlock block) {
+  absl::Status read =
+      EachBlock(*engine_, family_, Encode(BlockKey{table, partition}), [&](StoredBlock block) {
         if (block.key.table != table || block.key.partition != partition) return false;
         blocks.push_back(block);
         return true;
@@ -282,8 +282,8 @@ absl::StatusOr<std::vector<StoredBlock>> RocksDbDatabase::Replace(
   }
   std::lock_guard replacing(replace_mutex_);
   rocksdb::PinnableSlice ignored;
-  const rocksdb::Status got = engine_->db().Get(rocksdb::ReadOptions(), family_,
-                                                Encode(before.front().key), &ignored);
+  const rocksdb::Status got =
+      engine_->db().Get(rocksdb::ReadOptions(), family_, Encode(before.front().key), &ignored);
   if (got.IsNotFound()) return absl::NotFoundError("the blocks have expired");
   absl::Status written = WriteUnlessDropped(batch);
   if (!written.ok()) return written;

@@ -88,8 +88,8 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   absl::StatusOr<std::string> ReadBlock(const BlockKey& key,
                                         const rocksdb::ReadOptions& options) const;
   // Puts blocks in the place of others, at once. Not synced: until it is, a crash brings back the
-  // old ones. NotFound where those have been dropped meanwhile; Unavailable instead of waiting while
-  // RocksDB has stopped writes.
+  // old ones. NotFound where those have been dropped meanwhile; Unavailable instead of waiting
+  // while RocksDB has stopped writes.
   absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,
                                                    std::span<const BlockKey> keys,
                                                    std::span<const EncodedBlock> after);

@@ -31,7 +31,7 @@ class RocksDbScan : public Scan {
  private:
   absl::Status OpenPartition();
   absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
-  bool MayMatch(const Block& block) const;
+  bool MayHoldTags(const Block& block) const;
   absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
   absl::Status Damaged(const BlockKey& key, const absl::Status& status) const;
 
@@ -135,9 +135,15 @@ absl::Status RocksDbScan::OpenPartition() {
 }
 
 absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& blocks) {
-  absl::StatusOr<Block> block = Block::Open(it_->value().ToStringView());
+  const std::string_view bytes = it_->value().ToStringView();
+  absl::StatusOr<TimeRange> times = ReadTimeRange(bytes);
+  if (!times.ok()) return Damaged(key, times.status());
+  if (times->max_ns < spec_.min_time_ns || times->min_ns > spec_.max_time_ns) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<Block> block = Block::Open(bytes);
   if (!block.ok()) return Damaged(key, block.status());
-  if (!MayMatch(*block)) return absl::OkStatus();
+  if (!MayHoldTags(*block)) return absl::OkStatus();
   blocks.push_back(BlockRef::Of(key.sequence, key.run, *block, *spec_.table));
   if (block->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
     kept_bytes_ += it_->value().size();
@@ -146,10 +152,7 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
   return absl::OkStatus();
 }
 
-bool RocksDbScan::MayMatch(const Block& block) const {
-  if (block.max_time_ns() < spec_.min_time_ns || block.min_time_ns() > spec_.max_time_ns) {
-    return false;
-  }
+bool RocksDbScan::MayHoldTags(const Block& block) const {
   return std::all_of(spec_.tags.begin(), spec_.tags.end(),
                      [&](const TagEquals& tag) { return block.MayHoldTag(tag.column, tag.value); });
 }

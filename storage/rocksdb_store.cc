@@ -81,7 +81,9 @@ class RocksDbStore : public Store {
  public:
   RocksDbStore(std::shared_ptr<RocksDbEngine> engine, rocksdb::ColumnFamilyHandle* catalog,
                const CompactionOptions& compaction)
-      : engine_(std::move(engine)), catalog_(catalog), compactor_(std::make_shared<RocksDbCompactor>(engine_, compaction)) {}
+      : engine_(std::move(engine)),
+        catalog_(catalog),
+        compactor_(std::make_shared<RocksDbCompactor>(engine_, compaction)) {}
   ~RocksDbStore() override {
     compactor_->Stop();
     engine_->db().DestroyColumnFamilyHandle(catalog_);
@@ -320,8 +322,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
   absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
       RocksDbEngine::Open(data_dir + "/rocksdb", options.min_free_disk_bytes, families);
   if (!engine.ok()) return engine.status();
-  auto store = std::make_unique<RocksDbStore>(*std::move(engine), families.front(),
-                                              options.compaction);
+  auto store =
+      std::make_unique<RocksDbStore>(*std::move(engine), families.front(), options.compaction);
   absl::Status loaded = store->Load({families.begin() + 1, families.end()});
   if (!loaded.ok()) return loaded;
   return store;

@@ -12,8 +12,8 @@
 
 namespace sluice::storage {
 
-// A tag set as a byte string: equal for equal sets, and ordered as blocks order them, by the tags in
-// the order of the table's columns, a tag that is not there first.
+// A tag set as a byte string: equal for equal sets, and ordered as blocks order them, by the tags
+// in the order of the table's columns, a tag that is not there first.
 //
 //   key := tag{number of the table's tags}
 //   tag := byte(0) | byte(1) text byte(0) byte(0)       in a text, 0 is written as 0 255

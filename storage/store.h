@@ -136,8 +136,8 @@ struct CompactionStats {
   uint64_t merged_blocks = 0;
   uint64_t merged_rows = 0;
   double seconds = 0;
-  // Merges that found a damaged block or could not be written, and expired partitions that could not
-  // be dropped. Nothing is lost by them; what can be done again is.
+  // Merges that found a damaged block or could not be written, and expired partitions that could
+  // not be dropped. Nothing is lost by them; what can be done again is.
   uint64_t failures = 0;
   // Dropped, for all their points had expired.
   uint64_t expired_blocks = 0;

@@ -90,6 +90,12 @@ int64_t ToNanoseconds(int64_t seconds, int64_t fraction_ns) {
   return seconds < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
 }
 
+// Overwrites the zeros up to and with `last` by the digits of `number`. Queries format a time for
+// each row.
+void PutDigits(std::string& text, size_t last, int64_t number) {
+  for (; number > 0; number /= 10) text[last--] = static_cast<char>('0' + number % 10);
+}
+
 }  // namespace
 
 int64_t NowNs() {
@@ -101,10 +107,15 @@ std::string FormatTimestamp(int64_t time_ns) {
   int64_t rest = time_ns % kNsPerDay + (time_ns % kNsPerDay < 0 ? kNsPerDay : 0);
   chrono::year_month_day date{chrono::sys_days(chrono::days(days))};
   chrono::hh_mm_ss clock{chrono::nanoseconds(rest)};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  std::string text = "0000-00-00T00:00:00.000000000Z";
+  PutDigits(text, 3, static_cast<int>(date.year()));
+  PutDigits(text, 6, static_cast<unsigned>(date.month()));
+  PutDigits(text, 9, static_cast<unsigned>(date.day()));
+  PutDigits(text, 12, clock.hours().count());
+  PutDigits(text, 15, clock.minutes().count());
+  PutDigits(text, 18, clock.seconds().count());
+  PutDigits(text, 28, clock.subseconds().count());
+  return text;
 }
 
 std::optional<int64_t> ParseTimestamp(std::string_view text) {

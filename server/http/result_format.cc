@@ -39,6 +39,35 @@ struct JsonText {
   std::string operator()(query::Blob v) const { return Quote(Hex(v.bytes)); }
 };
 
+// Whether JSON has the text as it is.
+bool NeedsNoEscape(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c >= ' ' && c < 127 && c != '"' && c != '\\'; });
+}
+
+// Appends a value as JSON has it, most of them without a string of their own.
+struct AppendJson {
+  std::string& out;
+
+  void operator()(std::string_view v) const {
+    if (!NeedsNoEscape(v)) {
+      out += Quote(v);
+      return;
+    }
+    out += '"';
+    out += v;
+    out += '"';
+  }
+  void operator()(int64_t v) const {
+    const fmt::format_int text(v);
+    out.append(text.data(), text.size());
+  }
+  template <typename T>
+  void operator()(T v) const {
+    out += JsonText()(v);
+  }
+};
+
 struct PlainText {
   std::string operator()(std::monostate) const { return ""; }
   std::string operator()(double v) const { return FormatFloat(v); }
@@ -58,7 +87,7 @@ class JsonFormat : public ResultFormat {
     return lines_ ? "application/jsonl" : "application/json";
   }
   void PutColumns(const std::vector<query::Column>& columns, std::string& out) override {
-    for (const query::Column& column : columns) names_.push_back(Quote(column.name));
+    for (const query::Column& column : columns) names_.push_back(Quote(column.name) + ':');
     if (!lines_) out += '[';
   }
   void PutRow(const Row& row, std::string& out) override {
@@ -68,8 +97,7 @@ class JsonFormat : public ResultFormat {
     for (size_t i = 0; i < row.size(); ++i) {
       if (i > 0) out += ',';
       out += names_[i];
-      out += ':';
-      out += std::visit(JsonText(), row[i]);
+      std::visit(AppendJson{out}, row[i]);
     }
     out += lines_ ? "}\n" : "}";
   }
@@ -80,6 +108,7 @@ class JsonFormat : public ResultFormat {
  private:
   const bool lines_;
   bool first_ = true;
+  // With the colon behind.
   std::vector<std::string> names_;
 };
 

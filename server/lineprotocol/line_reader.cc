@@ -162,8 +162,7 @@ bool LineReader::ReadPlainString(size_t& at, Field& field) {
     end += FindQuote(body_.substr(end));
     if (end == body_.size()) return false;
     if (body_[end] == '"') break;
-    const bool escape =
-        end + 1 < body_.size() && (body_[end + 1] == '"' || body_[end + 1] == '\\');
+    const bool escape = end + 1 < body_.size() && (body_[end + 1] == '"' || body_[end + 1] == '\\');
     escaped |= escape;
     end += escape ? 2 : 1;
   }

@@ -95,8 +95,8 @@ size_t ReadShortFloat(std::string_view text, Field& field) {
   const char after = text[size];
   if (after == 'e' || after == 'E' || after == 'i' || after == 'u' || after == '.') return 0;
   const double power = kPowersOfTen[fraction.count];
-  const double digits = static_cast<double>(whole.value) * power +
-                        static_cast<double>(fraction.value);
+  const double digits =
+      static_cast<double>(whole.value) * power + static_cast<double>(fraction.value);
   const double value = digits / power;
   field.type = FieldType::kFloat;
   field.bits = std::bit_cast<int64_t>(sign != 0 ? -value : value);

@@ -71,8 +71,8 @@ uint32_t SeriesIndex::Add(std::string_view text) {
       tags_.resize(tags_begin);
       return kNoNumber;
     }
-    tags_.push_back({text.substr(comma + 1, equals - comma - 1),
-                     text.substr(equals + 1, end - equals - 1)});
+    tags_.push_back(
+        {text.substr(comma + 1, equals - comma - 1), text.substr(equals + 1, end - equals - 1)});
   }
   const uint32_t number = static_cast<uint32_t>(series_.size());
   Last& last = LastOf(text.substr(0, measurement_size));
@@ -80,8 +80,8 @@ uint32_t SeriesIndex::Add(std::string_view text) {
       last.series != kNoNumber && HasKeysOf(last.series, std::span(tags_).subspan(tags_begin));
   // A number of a series serves as well for the keys that it is the first to have.
   const uint32_t tag_keys = same_keys ? series_[last.series].tag_keys : number;
-  series_.push_back(
-      {text, measurement_size, tags_begin, tags_.size() - tags_begin, tag_keys, kNoNumber, last.shape});
+  series_.push_back({text, measurement_size, tags_begin, tags_.size() - tags_begin, tag_keys,
+                     kNoNumber, last.shape});
   last.series = number;
   return number;
 }

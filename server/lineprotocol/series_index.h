@@ -17,8 +17,8 @@ namespace sluice::lineprotocol {
 class SeriesIndex {
  public:
   // The number of the series that `text` begins with, up to a space, or kNoNumber where it is not
-  // recognised or is not plain: escapes, control characters, '=' in a value or ',' in a key are left
-  // to others. The number is new where the series is.
+  // recognised or is not plain: escapes, control characters, '=' in a value or ',' in a key are
+  // left to others. The number is new where the series is.
   uint32_t Recognize(std::string_view text);
 
   std::string_view text(uint32_t series) const { return series_[series].text; }

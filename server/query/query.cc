@@ -6,6 +6,7 @@
 #include <atomic>
 #include <charconv>
 
+#include "absl/strings/ascii.h"
 #include "server/query/functions.h"
 #include "server/query/rejection_table.h"
 #include "server/query/sqlite_statement.h"
@@ -111,8 +112,10 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   if (added.ok()) added = AddRejectionTable(connection, log, database_id, request.sql);
   if (!added.ok()) return added;
   // SQLite sets these up at their first use, which the authorizer would not let it do.
-  sqlite3_exec(connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", nullptr, nullptr,
-               nullptr);
+  if (absl::AsciiStrToLower(request.sql).find("json_") != std::string::npos) {
+    sqlite3_exec(connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", nullptr, nullptr,
+                 nullptr);
+  }
   sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
   sqlite3_limit(connection, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, kMaxPatternBytes);
   sqlite3_limit(connection, SQLITE_LIMIT_SQL_LENGTH, kMaxSqlBytes);

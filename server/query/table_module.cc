@@ -178,6 +178,17 @@ char PlanOf(const sqlite3_index_info& info, int i, const Table& table) {
   }
 }
 
+// Whether storage keeps to the constraint to the letter, so that SQLite need not look at each row
+// again: it does where the other side is a constant that Narrow makes use of.
+bool IsExact(sqlite3_index_info& info, int i) {
+  sqlite3_value* value = nullptr;
+  if (sqlite3_vtab_rhs_value(&info, i, &value) != SQLITE_OK || value == nullptr) return false;
+  const int type = sqlite3_value_type(value);
+  if (info.aConstraint[i].iColumn != kTimeColumn) return type == SQLITE_TEXT;
+  return (type == SQLITE_TEXT || type == SQLITE_INTEGER) &&
+         storage::ParseTimestamp(TextOf(value)).has_value();
+}
+
 int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
   const Table& table = *static_cast<Table*>(vtab);
   std::string plan = fmt::format("{:016x}", info->colUsed);
@@ -188,6 +199,7 @@ int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
     if (op == 0) continue;
     plan += fmt::format("{}{};", op, info->aConstraint[i].iColumn);
     info->aConstraintUsage[i].argvIndex = ++arguments;
+    info->aConstraintUsage[i].omit = IsExact(*info, i);
     info->estimatedCost /= op == '=' ? 100 : 10;
   }
   info->estimatedRows = static_cast<sqlite3_int64>(info->estimatedCost / 100) + 1;

@@ -211,7 +211,8 @@ int Main(int argc, char** argv) {
   app.add_option("--points", options.points, "in all")->capture_default_str();
   app.add_option("--shape", options.workload.shape, "one of:" + shapes)->capture_default_str();
   app.add_option("--series", options.workload.series, "in place of the shape's own number");
-  app.add_option("--lines", options.workload.lines, "a request, in place of the shape's own number");
+  app.add_option("--lines", options.workload.lines,
+                 "a request, in place of the shape's own number");
   app.add_option("--start", options.workload.start_s, "first timestamp, in seconds")
       ->capture_default_str();
   app.add_option("--ahead-bytes", options.ahead_bytes, "generated before they are sent")

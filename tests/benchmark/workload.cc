@@ -67,8 +67,9 @@ std::string_view Pick(std::span<const std::string_view> choices, uint32_t bits) 
 }
 
 constexpr std::array<std::string_view, 9> kRegions = {
-    "us-east-1",  "us-west-1",      "us-west-2",      "eu-west-1", "eu-central-1", "ap-southeast-1",
-    "ap-south-1", "ap-northeast-1", "ap-southeast-2", };
+    "us-east-1",      "us-west-1",  "us-west-2",      "eu-west-1",      "eu-central-1",
+    "ap-southeast-1", "ap-south-1", "ap-northeast-1", "ap-southeast-2",
+};
 constexpr std::array<std::string_view, 2> kArchitectures = {"x64", "x86"};
 constexpr std::array<std::string_view, 4> kTeams = {"SF", "NYC", "LON", "CHI"};
 constexpr std::array<std::string_view, 3> kSystems = {"Ubuntu16.10", "Ubuntu16.04LTS",

@@ -39,7 +39,8 @@ TEST(BlockEncoderTest, FloatsWithFewDecimalsAreExactAndSmall) {
   std::mt19937_64 random(3);
   for (int i = 0; i < 10000; ++i) {
     decimals.push_back(static_cast<double>(static_cast<int64_t>(random() % 2000) - 1000) / 100);
-    noise.push_back(std::bit_cast<double>((random() & ~(uint64_t{2047} << 52)) | uint64_t{1020} << 52));
+    noise.push_back(
+        std::bit_cast<double>((random() & ~(uint64_t{2047} << 52)) | uint64_t{1020} << 52));
   }
   auto [read, size] = RoundTrip(decimals);
   EXPECT_EQ(read, Bits(decimals));
@@ -48,9 +49,9 @@ TEST(BlockEncoderTest, FloatsWithFewDecimalsAreExactAndSmall) {
 }
 
 TEST(BlockEncoderTest, EveryDoubleIsReadBackBitByBit) {
-  std::vector<double> values = {0.0,    -0.0,   0.1,    0.1 + 0.2, 1e-9,  1e-10, 123456.789,
-                                1e15,   1e16,   9e15,   1.5e300,   5e-324, 1.0 / 3, -2.5,
-                                9007199254740993.0, 0.000001};
+  std::vector<double> values = {
+      0.0,  -0.0, 0.1,     0.1 + 0.2, 1e-9,    1e-10, 123456.789,         1e15,
+      1e16, 9e15, 1.5e300, 5e-324,    1.0 / 3, -2.5,  9007199254740993.0, 0.000001};
   EXPECT_EQ(RoundTrip(values).first, Bits(values));
   // Alone, each takes its own way.
   for (double value : values) EXPECT_EQ(RoundTrip({value, value}).first, Bits({value, value}));

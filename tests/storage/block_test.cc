@@ -1,6 +1,5 @@
 #include "storage/block.h"
 
-
 #include <gtest/gtest.h>
 
 #include <bit>

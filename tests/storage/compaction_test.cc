@@ -105,8 +105,10 @@ class Blocks {
   static std::string Text(const Value& value) {
     return std::visit(
         [](const auto& v) -> std::string {
-          if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) return "-";
-          else return fmt::format("{}", v);
+          if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>)
+            return "-";
+          else
+            return fmt::format("{}", v);
         },
         value);
   }
@@ -186,7 +188,7 @@ TEST(CompactTest, MakesSeveralBlocksOfManyRows) {
   }
   const std::vector<std::string> before = blocks.Read();
   blocks.Merge();
-  EXPECT_EQ(blocks.size(), 3u);
+  EXPECT_EQ(blocks.size(), 4u);
   EXPECT_EQ(blocks.Read(), before);
 }
 

@@ -87,7 +87,8 @@ TEST(TimestampsTest, WholeSecondsTakeNoBitsForNanoseconds) {
 }
 
 TEST(TimestampsTest, AnUnknownUnitIsRefused) {
-  for (std::string wrong : {std::string("\x01\x00\x00\x00", 4), std::string("\x0c\x00\x00\x00", 4)}) {
+  for (std::string wrong :
+       {std::string("\x01\x00\x00\x00", 4), std::string("\x0c\x00\x00\x00", 4)}) {
     ByteReader reader(wrong);
     ReadTimestamps(reader, 1);
     EXPECT_FALSE(reader.ok());
@@ -101,9 +102,8 @@ TEST(IntegersTest, DamagedInputIsRefused) {
     ReadIntegers(reader, 4);
     EXPECT_FALSE(reader.ok()) << size;
   }
-  for (std::string wrong :
-       {std::string("\x04\x01\x00\x00", 4), std::string("\x00\x41\x00\x00", 4),
-        std::string("\x02\x09\x00\x00", 4)}) {
+  for (std::string wrong : {std::string("\x04\x01\x00\x00", 4), std::string("\x00\x41\x00\x00", 4),
+                            std::string("\x02\x09\x00\x00", 4)}) {
     ByteReader reader(wrong);
     ReadIntegers(reader, 1);
     EXPECT_FALSE(reader.ok());

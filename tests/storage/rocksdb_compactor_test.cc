@@ -119,8 +119,8 @@ bool Within(milliseconds time, const std::function<bool()>& holds) {
   return true;
 }
 
-// Whether all is merged that is worth it: of a partition, a few runs are left, each less than half of
-// the one before.
+// Whether all is merged that is worth it: of a partition, a few runs are left, each less than half
+// of the one before.
 bool IsMerged(const Store& store) {
   constexpr int64_t kPartitions = 2;
   return store.Stats().blocks <= kPartitions * 6;
@@ -336,9 +336,11 @@ TEST_F(CompactorTest, ExpiredPartitionsGiveTheirDiskBack) {
     merges = last;
     std::this_thread::sleep_for(milliseconds(500));
   }
-  ASSERT_TRUE(store_->UpdateDatabase(Name("demo"), [](DatabaseSettings& settings) {
-                      settings.retention_ns = 7 * kDay;
-                    }).ok());
+  ASSERT_TRUE(
+      store_
+          ->UpdateDatabase(Name("demo"),
+                           [](DatabaseSettings& settings) { settings.retention_ns = 7 * kDay; })
+          .ok());
   ASSERT_TRUE(Within(milliseconds(20000), [&] {
     return store_->Stats().compaction.expired_blocks > 0 && FileBytes(dir_.path()) < 100'000;
   }));

@@ -18,9 +18,9 @@ std::string Key(const Tags& tags) {
 TEST(SeriesKeyTest, SortsAsTheTagsDo) {
   const std::string zero(1, '\0');
   const std::vector<Tags> ascending = {
-      {{}, {}},      {{}, "b"},       {zero, "z"},        {zero + zero, "a"}, {zero + "\x01", "a"},
-      {"a", {}},     {"a", "a"},      {"a", "b"},         {"a" + zero, {}},   {"a\x01", {}},
-      {"aa", {}},    {"b", {}},       {"\xc3\xa9", "a"},
+      {{}, {}},   {{}, "b"},  {zero, "z"},       {zero + zero, "a"}, {zero + "\x01", "a"},
+      {"a", {}},  {"a", "a"}, {"a", "b"},        {"a" + zero, {}},   {"a\x01", {}},
+      {"aa", {}}, {"b", {}},  {"\xc3\xa9", "a"},
   };
   for (size_t i = 1; i < ascending.size(); ++i) {
     EXPECT_LT(Key(ascending[i - 1]), Key(ascending[i])) << i;

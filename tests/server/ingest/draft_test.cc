@@ -160,7 +160,8 @@ TEST(DraftOfABodyTest, WhatIsRecognisedIsJudgedLikeWhatIsNew) {
       "cpu,host=b,rack=1 load=5.5,user=6i\n"
       "cpu,host=b,rack=1 user=7i\n"
       "cpu,host=d,host=e user=7i\n"
-      "cpu,host=b,rack=1 user=8i,load=6.5" + padding + "\n");
+      "cpu,host=b,rack=1 user=8i,load=6.5" +
+      padding + "\n");
   EXPECT_EQ(messages, (std::vector<std::string>{
                           "", "", "",
                           "field type conflict: column 'user' of table 'cpu' is integer, the line "
@@ -182,7 +183,8 @@ TEST(DraftOfABodyTest, ARejectedLineOfAKnownSeriesLeavesNothing) {
       "cpu,host=b user=x 2\n"
       "cpu,host=a user=\"text\" 3\n"
       "mem,host=a used=t 4\n"
-      "mem,host=a used=1i 5\n" + std::string(200, ' '));
+      "mem,host=a used=1i 5\n" +
+      std::string(200, ' '));
   ASSERT_EQ(write.batches.size(), 2u);
   for (const storage::TableBatch& batch : write.batches) {
     EXPECT_EQ(batch.row_count(), 1u);

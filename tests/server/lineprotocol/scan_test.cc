@@ -17,7 +17,7 @@ TEST(ScanTest, FindsWhatASearchOneByOneFinds) {
       text.push_back(random() % 40 == 0 ? static_cast<char>(random()) : 'x');
     }
     size_t end = 0;
-    while (end < size && static_cast<unsigned char>(text[end]) > ' ' && text[end] != '\\') ++end;
+    while (end<size&& static_cast<unsigned char>(text[end])> ' ' && text[end] != '\\') ++end;
     EXPECT_EQ(FindSeriesEnd(text), end);
     EXPECT_EQ(FindQuote(text), std::min(text.find_first_of("\"\\"), size));
     std::vector<uint32_t> expected;
