@@ -82,50 +82,19 @@ bool Block::ReadSection(ByteReader& reader, Section& section) {
   return body_size_ <= 4 * kMaxRawBytes;
 }
 
-absl::StatusOr<TimeRange> ReadTimeRange(std::string_view directory) {
-  ByteReader reader(directory);
-  if (reader.Byte() != kBlockVersion) return Damaged("unknown version");
-  reader.Byte();
-  reader.Varint();
-  TimeRange range;
-  range.min_ns = reader.Zigzag();
-  range.max_ns = reader.Zigzag();
-  return reader.ok() ? absl::StatusOr<TimeRange>(range) : Damaged("length");
+absl::StatusOr<Block> Block::Open(std::string_view bytes) {
+  absl::StatusOr<std::optional<Block>> block = OpenIfMatches(bytes, {});
+  if (!block.ok()) return block.status();
+  return **std::move(block);
 }
 
-absl::StatusOr<Block> Block::Open(std::string_view bytes) {
+absl::StatusOr<std::optional<Block>> Block::OpenIfMatches(std::string_view bytes,
+                                                          const BlockFilter& filter) {
   ByteReader reader(bytes);
-  if (reader.Byte() != kBlockVersion) return Damaged("unknown version");
-  const uint8_t flags = reader.Byte();
-  if ((flags & ~kSortedFlag) != 0) return Damaged("unknown flags");
   Block block;
-  block.sorted_ = flags != 0;
-  block.row_count_ = reader.Varint();
-  block.min_time_ns_ = reader.Zigzag();
-  block.max_time_ns_ = reader.Zigzag();
-  block.set_count_ = reader.Varint();
-  if (block.row_count_ == 0 || block.row_count_ > kMaxBlockRows) return Damaged("row count");
-  if (block.set_count_ == 0 || block.set_count_ > block.row_count_) return Damaged("set count");
-  if (!block.ReadSection(reader, block.timestamps_) || !block.ReadSection(reader, block.sets_)) {
-    return Damaged("size");
-  }
-  for (uint64_t left = reader.Varint(); left > 0 && reader.ok(); --left) {
-    Entry entry;
-    entry.column = reader.Varint();
-    const uint8_t type = reader.Byte();
-    entry.type = static_cast<ColumnType>(type);
-    entry.present_count = reader.Varint();
-    entry.min = reader.Bytes();
-    entry.max = reader.Bytes();
-    if (!block.ReadSection(reader, entry.section)) return Damaged("size");
-    bool ascends = block.entries_.empty() || entry.column > block.entries_.back().column;
-    if (!ascends || !IsColumnType(type)) return Damaged("directory");
-    if (entry.present_count == 0 || entry.present_count > block.CountOf(entry)) {
-      return Damaged("count of values");
-    }
-    block.entries_.push_back(entry);
-  }
-  if (!reader.ok()) return Damaged("length");
+  absl::StatusOr<bool> matches = block.ReadDirectory(reader, filter);
+  if (!matches.ok()) return matches.status();
+  if (!*matches) return std::nullopt;
   // Decoded, a number takes eight bytes, whatever it takes on disk; a tag set some more.
   block.decoded_bytes_ += block.row_count_ * (16 + 8 * block.entries_.size()) +
                           block.set_count_ * (64 + 8 * block.entries_.size());
@@ -134,6 +103,50 @@ absl::StatusOr<Block> Block::Open(std::string_view bytes) {
     if (!attached.ok()) return attached;
   }
   return block;
+}
+
+absl::StatusOr<bool> Block::ReadDirectory(ByteReader& reader, const BlockFilter& filter) {
+  if (reader.Byte() != kBlockVersion) return Damaged("unknown version");
+  const uint8_t flags = reader.Byte();
+  if ((flags & ~kSortedFlag) != 0) return Damaged("unknown flags");
+  sorted_ = flags != 0;
+  row_count_ = reader.Varint();
+  min_time_ns_ = reader.Zigzag();
+  max_time_ns_ = reader.Zigzag();
+  set_count_ = reader.Varint();
+  if (row_count_ == 0 || row_count_ > kMaxBlockRows) return Damaged("row count");
+  if (set_count_ == 0 || set_count_ > row_count_) return Damaged("set count");
+  if (max_time_ns_ < filter.min_time_ns || min_time_ns_ > filter.max_time_ns) return false;
+  if (!ReadSection(reader, timestamps_) || !ReadSection(reader, sets_)) return Damaged("size");
+  uint64_t left = reader.Varint();
+  // An entry has six bytes at least.
+  entries_.reserve(std::min<uint64_t>(left, reader.size() / 6));
+  size_t tags_held = 0;
+  for (; left > 0 && reader.ok(); --left) {
+    Entry entry;
+    entry.column = reader.Varint();
+    const uint8_t type = reader.Byte();
+    entry.type = static_cast<ColumnType>(type);
+    entry.present_count = reader.Varint();
+    entry.min = reader.Bytes();
+    entry.max = reader.Bytes();
+    if (!ReadSection(reader, entry.section)) return Damaged("size");
+    bool ascends = entries_.empty() || entry.column > entries_.back().column;
+    if (!ascends || !IsColumnType(type)) return Damaged("directory");
+    if (entry.present_count == 0 || entry.present_count > CountOf(entry)) {
+      return Damaged("count of values");
+    }
+    for (const auto& [column, value] : filter.tags) {
+      if (column != entry.column) continue;
+      bool may_hold =
+          entry.type == ColumnType::kTag && value >= entry.min && Bound(value) <= entry.max;
+      if (!may_hold) return false;
+      ++tags_held;
+    }
+    entries_.push_back(entry);
+  }
+  if (!reader.ok()) return Damaged("length");
+  return tags_held == filter.tags.size();
 }
 
 absl::Status Block::AttachBody(std::string_view body) {
@@ -171,12 +184,6 @@ std::vector<size_t> Block::columns() const {
 std::optional<ColumnType> Block::TypeOf(size_t column) const {
   const Entry* entry = Find(column);
   return entry == nullptr ? std::nullopt : std::optional(entry->type);
-}
-
-bool Block::MayHoldTag(size_t column, std::string_view value) const {
-  const Entry* entry = Find(column);
-  return entry != nullptr && entry->type == ColumnType::kTag && value >= entry->min &&
-         Bound(value) <= entry->max;
 }
 
 Block::TagRange Block::RangeOfTag(size_t column) const {

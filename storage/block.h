@@ -2,11 +2,13 @@
 #define SLUICE_STORAGE_BLOCK_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -92,14 +94,14 @@ class BlockColumn {
   std::shared_ptr<const std::string> owner_;
 };
 
-// The timestamps of a block's earliest and latest row, in nanoseconds.
-struct TimeRange {
-  int64_t min_ns = 0;
-  int64_t max_ns = 0;
+// Which rows somebody looks for.
+struct BlockFilter {
+  // Nanoseconds, both inclusive.
+  int64_t min_time_ns = std::numeric_limits<int64_t>::min();
+  int64_t max_time_ns = std::numeric_limits<int64_t>::max();
+  // Values of tags, by their columns.
+  std::vector<std::pair<size_t, std::string_view>> tags = {};
 };
-
-// Told from the first bytes of a directory, for those who pass most blocks over by it.
-absl::StatusOr<TimeRange> ReadTimeRange(std::string_view directory);
 
 // Reads a block. Any bytes are safe to open: what is not a block is DataLoss, at the latest when
 // the damaged column is decoded. Refers to the bytes, which must outlive it.
@@ -107,6 +109,10 @@ class Block {
  public:
   // The directory alone, or with the body right behind it.
   static absl::StatusOr<Block> Open(std::string_view bytes);
+  // The same, or nothing where the block has no row that passes the filter, judged by its time
+  // range and the smallest and largest value of each tag alone. Reads no further than it needs to.
+  static absl::StatusOr<std::optional<Block>> OpenIfMatches(std::string_view bytes,
+                                                            const BlockFilter& filter);
   // Whether the Decode… functions may be called.
   bool has_body() const { return body_.size() == body_size_; }
   absl::Status AttachBody(std::string_view body);
@@ -125,9 +131,6 @@ class Block {
   std::vector<size_t> columns() const;
   // The type of such a column.
   std::optional<ColumnType> TypeOf(size_t column) const;
-  // Whether some row may have `value` in the tag at position `column`; judged by the column's
-  // smallest and largest value alone.
-  bool MayHoldTag(size_t column, std::string_view value) const;
   // About a tag that the block has: the first bytes of its smallest value, whether every set has
   // the tag, and whether `min` is the one value that all of them have.
   struct TagRange {
@@ -163,6 +166,8 @@ class Block {
     std::shared_ptr<const std::string> owner;
   };
 
+  // False where that showed that nothing passes the filter.
+  absl::StatusOr<bool> ReadDirectory(class ByteReader& reader, const BlockFilter& filter);
   bool ReadSection(class ByteReader& reader, Section& section);
   absl::StatusOr<Raw> RawOf(const Section& section) const;
   const Entry* Find(size_t column) const;

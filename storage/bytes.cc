@@ -38,22 +38,12 @@ void PutLe64(std::string& out, uint64_t value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-std::string_view ByteReader::Raw(size_t size) {
-  if (!ok_ || size > rest_.size()) {
-    ok_ = false;
-    return {};
-  }
-  std::string_view raw = rest_.substr(0, size);
-  rest_.remove_prefix(size);
-  return raw;
-}
-
 uint8_t ByteReader::Byte() {
   std::string_view raw = Raw(1);
   return raw.empty() ? 0 : static_cast<uint8_t>(raw[0]);
 }
 
-uint64_t ByteReader::Varint() {
+uint64_t ByteReader::LongVarint() {
   uint64_t value = 0;
   for (int shift = 0; shift < 64; shift += 7) {
     uint8_t byte = Byte();

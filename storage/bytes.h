@@ -35,16 +35,32 @@ class ByteReader {
   size_t size() const { return rest_.size(); }
 
   uint8_t Byte();
-  uint64_t Varint();
+  uint64_t Varint() {
+    // Most have one byte.
+    if (!ok_ || rest_.empty() || (rest_.front() & 0x80) != 0) return LongVarint();
+    const uint64_t value = static_cast<uint8_t>(rest_.front());
+    rest_.remove_prefix(1);
+    return value;
+  }
   int64_t Zigzag();
   std::string_view Bytes();
   uint32_t Be32();
   uint64_t Be64();
   uint64_t Le64();
   // The next `size` bytes.
-  std::string_view Raw(size_t size);
+  std::string_view Raw(size_t size) {
+    if (!ok_ || size > rest_.size()) {
+      ok_ = false;
+      return {};
+    }
+    const std::string_view raw = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return raw;
+  }
 
  private:
+  uint64_t LongVarint();
+
   std::string_view rest_;
   bool ok_ = true;
 };

@@ -31,12 +31,13 @@ class RocksDbScan : public Scan {
  private:
   absl::Status OpenPartition();
   absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
-  bool MayHoldTags(const Block& block) const;
   absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
   absl::Status Damaged(const BlockKey& key, const absl::Status& status) const;
 
   const RocksDbSnapshot& snapshot_;
   const ScanSpec spec_;
+  // The same, as blocks are asked for it.
+  BlockFilter filter_;
   std::unique_ptr<rocksdb::Iterator> it_;
   // The partitions that the time range touches.
   int64_t next_partition_;
@@ -84,7 +85,10 @@ RocksDbScan::RocksDbScan(const RocksDbSnapshot& snapshot, ScanSpec spec)
       it_(snapshot.database().engine().db().NewIterator(snapshot.ReadOptions(),
                                                         snapshot.database().family())),
       next_partition_(PartitionOf(spec_.min_time_ns, snapshot.database().partition_ns())),
-      last_partition_(PartitionOf(spec_.max_time_ns, snapshot.database().partition_ns())) {}
+      last_partition_(PartitionOf(spec_.max_time_ns, snapshot.database().partition_ns())) {
+  filter_ = {spec_.min_time_ns, spec_.max_time_ns, {}};
+  for (const TagEquals& tag : spec_.tags) filter_.tags.emplace_back(tag.column, tag.value);
+}
 
 absl::Status RocksDbScan::Next(ScanRows& rows) {
   rows.Clear();
@@ -135,26 +139,16 @@ absl::Status RocksDbScan::OpenPartition() {
 }
 
 absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& blocks) {
-  const std::string_view bytes = it_->value().ToStringView();
-  absl::StatusOr<TimeRange> times = ReadTimeRange(bytes);
-  if (!times.ok()) return Damaged(key, times.status());
-  if (times->max_ns < spec_.min_time_ns || times->min_ns > spec_.max_time_ns) {
-    return absl::OkStatus();
-  }
-  absl::StatusOr<Block> block = Block::Open(bytes);
+  absl::StatusOr<std::optional<Block>> block =
+      Block::OpenIfMatches(it_->value().ToStringView(), filter_);
   if (!block.ok()) return Damaged(key, block.status());
-  if (!MayHoldTags(*block)) return absl::OkStatus();
-  blocks.push_back(BlockRef::Of(key.sequence, key.run, *block, *spec_.table));
-  if (block->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
+  if (!*block) return absl::OkStatus();
+  blocks.push_back(BlockRef::Of(key.sequence, key.run, **block, *spec_.table));
+  if ((*block)->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
     kept_bytes_ += it_->value().size();
     kept_.emplace(std::pair(key.sequence, key.run), it_->value().ToString());
   }
   return absl::OkStatus();
-}
-
-bool RocksDbScan::MayHoldTags(const Block& block) const {
-  return std::all_of(spec_.tags.begin(), spec_.tags.end(),
-                     [&](const TagEquals& tag) { return block.MayHoldTag(tag.column, tag.value); });
 }
 
 absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {

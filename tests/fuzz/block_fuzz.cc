@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)block->DecodeTimestamps();
   (void)block->DecodeSets();
   for (size_t position : block->columns()) {
-    block->MayHoldTag(position, "x");
+    (void)Block::OpenIfMatches(bytes, {.tags = {{position, "x"}}});
     absl::StatusOr<BlockColumn> column = block->DecodeColumn(position);
     if (!column.ok()) continue;
     const bool is_tag = column->type() == sluice::storage::ColumnType::kTag;

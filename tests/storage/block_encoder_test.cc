@@ -90,7 +90,7 @@ TEST(BlockEncoderTest, ADirectoryIsEnoughToPassABlockOver) {
   Block block = Block::Open(encoded.directory).value();
   EXPECT_FALSE(block.has_body());
   EXPECT_EQ(block.min_time_ns(), 3);
-  EXPECT_FALSE(block.MayHoldTag(0, "a"));
+  EXPECT_FALSE(*Block::OpenIfMatches(encoded.directory, {.tags = {{0, "a"}}}));
   EXPECT_FALSE(block.AttachBody(encoded.body + "x").ok());
   ASSERT_TRUE(block.AttachBody(encoded.body).ok());
   EXPECT_EQ(block.DecodeSets().value(), (std::vector<uint32_t>{0, 1}));

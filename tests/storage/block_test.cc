@@ -107,14 +107,27 @@ TEST(BlockTest, TellsItsRowsAndTimeRangeWithoutDecoding) {
 TEST(BlockTest, PrunesByTheSmallestAndLargestTagValue) {
   std::string wide(100, 'm');
   std::string bytes = Encode({{"d", {}, {}, {}, {}, {}}, {wide, {}, {}, {}, {}, {}}});
-  Block block = Block::Open(bytes).value();
-  EXPECT_FALSE(block.MayHoldTag(0, "c"));
-  EXPECT_TRUE(block.MayHoldTag(0, "d"));
-  EXPECT_TRUE(block.MayHoldTag(0, "e"));
-  EXPECT_TRUE(block.MayHoldTag(0, wide));
-  EXPECT_FALSE(block.MayHoldTag(0, "n"));
-  EXPECT_FALSE(block.MayHoldTag(1, "d"));
-  EXPECT_FALSE(block.MayHoldTag(17, "d"));
+  auto may_hold = [&bytes](size_t column, std::string_view value) {
+    return Block::OpenIfMatches(bytes, {.tags = {{column, value}}})->has_value();
+  };
+  EXPECT_FALSE(may_hold(0, "c"));
+  EXPECT_TRUE(may_hold(0, "d"));
+  EXPECT_TRUE(may_hold(0, "e"));
+  EXPECT_TRUE(may_hold(0, wide));
+  EXPECT_FALSE(may_hold(0, "n"));
+  EXPECT_FALSE(may_hold(1, "d"));
+  EXPECT_FALSE(may_hold(17, "d"));
+}
+
+TEST(BlockTest, IsPassedOverByItsTimeRange) {
+  std::string bytes = Encode(SomeRows());
+  auto within = [&bytes](int64_t min, int64_t max) {
+    return Block::OpenIfMatches(bytes, {.min_time_ns = min, .max_time_ns = max})->has_value();
+  };
+  EXPECT_TRUE(within(11, 20));
+  EXPECT_FALSE(within(12, 20));
+  EXPECT_TRUE(within(-9, -5));
+  EXPECT_FALSE(within(-9, -6));
 }
 
 TEST(BlockTest, AColumnThatTheBlockDoesNotHaveHasNoValues) {
