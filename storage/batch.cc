@@ -76,15 +76,8 @@ void BatchColumn::Clear() {
 BatchColumn& TableBatch::AddColumns(size_t column) {
   while (columns_.size() <= column) {
     columns_.emplace_back(table_->columns()[columns_.size()].type);
-    if (columns_.back().type() != ColumnType::kTag) columns_.back().Reserve(reserved_rows_);
   }
   return columns_[column];
-}
-
-void TableBatch::Reserve(size_t rows) {
-  reserved_rows_ = rows;
-  timestamps_.reserve(rows);
-  row_sets_.reserve(rows);
 }
 
 void TableBatch::Clear() {

@@ -90,9 +90,6 @@ class BatchColumn {
   }
   void AddTag(size_t set, std::string_view value);
 
-  void Reserve(size_t rows) {
-    if (type_ != ColumnType::kString) numbers_.reserve(rows);
-  }
   void Clear();
 
  private:
@@ -148,8 +145,6 @@ class TableBatch {
   void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
   void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
 
-  // Makes room for so many rows in all.
-  void Reserve(size_t rows);
   // Removes all rows and sets, and keeps the memory.
   void Clear();
 
@@ -164,7 +159,6 @@ class TableBatch {
   std::vector<int64_t> timestamps_;
   std::vector<int64_t> row_sets_;
   uint32_t set_count_ = 0;
-  size_t reserved_rows_ = 0;
   std::vector<BatchColumn> columns_;
 };
 

@@ -163,8 +163,8 @@ size_t Block::CountOf(const Entry& entry) const {
 absl::StatusOr<Block::Raw> Block::RawOf(const Section& section) const {
   std::string_view stored = body_.substr(section.begin, section.stored_size);
   if (section.raw_size == 0) return Raw{stored, nullptr};
-  auto raw = std::make_shared<std::string>(section.raw_size, '\0');
-  if (!Decompress(stored, *raw)) return Damaged("compression");
+  std::shared_ptr<const std::string> raw = Decompress(stored, section.raw_size);
+  if (raw == nullptr) return Damaged("compression");
   return Raw{*raw, raw};
 }
 
