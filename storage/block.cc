@@ -21,12 +21,16 @@ absl::Status Damaged(const char* what) {
   return absl::DataLossError(std::string("damaged block: ") + what);
 }
 
-bool Decompress(std::string_view stored, std::string& raw) {
-  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
-                                                                                  &ZSTD_freeDCtx);
-  return ZSTD_getFrameContentSize(stored.data(), stored.size()) == raw.size() &&
-         ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(), stored.size()) ==
-             raw.size();
+// Null where that is not what a frame of that size decompresses to.
+std::shared_ptr<const std::string> Decompress(std::string_view stored, size_t raw_size) {
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
+      ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  // Before any memory is taken.
+  if (ZSTD_getFrameContentSize(stored.data(), stored.size()) != raw_size) return nullptr;
+  auto raw = std::make_shared<std::string>(raw_size, '\0');
+  const size_t size = ZSTD_decompressDCtx(context.get(), raw->data(), raw_size, stored.data(),
+                                          stored.size());
+  return size == raw_size ? raw : nullptr;
 }
 
 std::vector<std::string_view> ReadTexts(ByteReader& reader, size_t count) {
