@@ -23,13 +23,13 @@ absl::Status Damaged(const char* what) {
 
 // Null where that is not what a frame of that size decompresses to.
 std::shared_ptr<const std::string> Decompress(std::string_view stored, size_t raw_size) {
-  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
-      ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                                  &ZSTD_freeDCtx);
   // Before any memory is taken.
   if (ZSTD_getFrameContentSize(stored.data(), stored.size()) != raw_size) return nullptr;
   auto raw = std::make_shared<std::string>(raw_size, '\0');
-  const size_t size = ZSTD_decompressDCtx(context.get(), raw->data(), raw_size, stored.data(),
-                                          stored.size());
+  const size_t size =
+      ZSTD_decompressDCtx(context.get(), raw->data(), raw_size, stored.data(), stored.size());
   return size == raw_size ? raw : nullptr;
 }
 

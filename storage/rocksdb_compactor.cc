@@ -94,7 +94,7 @@ void RocksDbCompactor::Loop(std::stop_token stop) {
     // Merging writes before it frees anything.
     const bool can_write = engine_->CheckWritable().ok();
     if (can_write && (WorkOnOne(lock, stop) || RestIfQuiet(lock))) continue;
-    wake_.wait_for(lock, stop, kPeriod, [this] { return !ready_.empty(); });
+    wake_.wait_for(lock, stop, kPeriod, [&] { return can_write && !ready_.empty(); });
   }
 }
 
@@ -130,86 +130,104 @@ void RocksDbCompactor::Work(const PartitionId& id, size_t ratio, std::unique_loc
                             const std::stop_token& stop) {
   auto found = partitions_.find(id);
   if (found == partitions_.end()) return;
+  // Nobody else removes it while it is busy.
   Partition& partition = found->second;
   partition.ready = false;
   partition.busy = true;
   partition.new_blocks = 0;
   std::shared_ptr<RocksDbDatabase> database = partition.database.lock();
-  absl::Status status = database == nullptr ? absl::NotFoundError("") : absl::OkStatus();
-  if (status.ok() && !partition.complete) status = Complete(id, *database, lock);
-  bool in_flight = false;
-  bool more = false;
-  while (status.ok() && !more && !stop.stop_requested()) {
-    // In this order: a block that is not yet among the partition's still is in flight now.
-    lock.unlock();
-    const uint64_t before_sequence = engine_->FirstInFlight();
-    lock.lock();
-    const std::vector<StoredBlock> chosen = Choose(partition, before_sequence, ratio);
-    if (chosen.empty()) {
-      in_flight =
-          !partition.blocks.empty() && partition.blocks.rbegin()->first.sequence >= before_sequence;
-      break;
-    }
-    lock.unlock();
-    const Clock::time_point start = Clock::now();
-    std::vector<StoredBlock> merged;
-    status = Merge(*database, chosen, merged);
-    lock.lock();
-    if (absl::IsDataLoss(status)) {
-      // None of them is tried again while the partition is known; their neighbours are.
-      for (const StoredBlock& block : chosen) partition.blocks.at(block.key).damaged = true;
-      ++stats_.failures;
-      status = absl::OkStatus();
-      continue;
-    }
-    if (!status.ok()) break;
-    more = ratio == kBusyRatio;
-    for (const StoredBlock& block : chosen) {
-      partition.blocks.erase(block.key);
-      stats_.merged_rows += block.rows;
-    }
-    for (const StoredBlock& block : merged) partition.blocks.emplace(block.key, block);
-    ++stats_.merges;
-    stats_.merged_blocks += chosen.size();
-    stats_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  absl::StatusOr<Progress> progress = absl::NotFoundError("the database has been dropped");
+  if (database != nullptr) progress = MergeOnce(id, partition, *database, ratio, lock);
+  while (progress.ok() && *progress == Progress::kMerged && ratio == kQuietRatio &&
+         !stop.stop_requested()) {
+    progress = MergeOnce(id, partition, *database, ratio, lock);
   }
   partition.busy = false;
-  const bool is_gone = absl::IsNotFound(status);
-  const bool has_failed = !status.ok() && !is_gone;
-  if (has_failed) {
-    // Later, from what is then on disk.
-    ++stats_.failures;
-    partition.complete = false;
-    partition.blocks.clear();
-  }
-  const bool done = ratio == kQuietRatio && status.ok() && !in_flight && !stop.stop_requested() &&
-                    partition.last_added + options_.quiet <= Clock::now();
-  if (is_gone || done) {
-    partitions_.erase(id);
-  } else {
-    if (ratio == kQuietRatio) {
-      watched_.emplace_back(Clock::now() + (has_failed ? kRetryAfter : options_.quiet), id);
-    }
-    if (more) partition.new_blocks = kReadyBlocks;
-    if (status.ok()) MakeReady(id, partition);
-  }
+  Conclude(id, partition, ratio, progress);
   // It may be the last to hold a database that was dropped, which takes its time.
   lock.unlock();
   database.reset();
   lock.lock();
 }
 
+absl::StatusOr<RocksDbCompactor::Progress> RocksDbCompactor::MergeOnce(
+    const PartitionId& id, Partition& partition, RocksDbDatabase& database, size_t ratio,
+    std::unique_lock<std::mutex>& lock) {
+  if (!partition.complete) {
+    absl::Status completed = Complete(id, partition, database, lock);
+    if (!completed.ok()) return completed;
+  }
+  // In this order: a block that is not yet among the partition's is still in flight now.
+  lock.unlock();
+  const uint64_t before_sequence = engine_->FirstInFlight();
+  lock.lock();
+  const std::vector<StoredBlock> chosen = Choose(partition, before_sequence, ratio);
+  if (chosen.empty()) {
+    bool in_flight =
+        !partition.blocks.empty() && partition.blocks.rbegin()->first.sequence >= before_sequence;
+    return in_flight ? Progress::kInFlight : Progress::kNothing;
+  }
+  lock.unlock();
+  const Clock::time_point start = Clock::now();
+  std::vector<StoredBlock> merged;
+  absl::Status status = Merge(database, chosen, merged);
+  lock.lock();
+  if (absl::IsDataLoss(status)) {
+    // None of them is tried again while the partition is known; their neighbours are.
+    for (const StoredBlock& block : chosen) partition.blocks.at(block.key).damaged = true;
+    ++stats_.failures;
+    return Progress::kMerged;
+  }
+  if (!status.ok()) return status;
+  for (const StoredBlock& block : chosen) {
+    partition.blocks.erase(block.key);
+    stats_.merged_rows += block.rows;
+  }
+  for (const StoredBlock& block : merged) partition.blocks.emplace(block.key, block);
+  ++stats_.merges;
+  stats_.merged_blocks += chosen.size();
+  stats_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  return Progress::kMerged;
+}
+
+// Sees to it that a partition is looked at again, or forgets it.
+void RocksDbCompactor::Conclude(const PartitionId& id, Partition& partition, size_t ratio,
+                                const absl::StatusOr<Progress>& progress) {
+  const Clock::time_point now = Clock::now();
+  if (absl::IsNotFound(progress.status())) {
+    partitions_.erase(id);
+    return;
+  }
+  if (!progress.ok()) {
+    ++stats_.failures;
+    // Later, by what is on disk then.
+    partition.complete = false;
+    partition.blocks.clear();
+    if (ratio == kQuietRatio) watched_.emplace_back(now + kRetryAfter, id);
+    return;
+  }
+  if (ratio == kQuietRatio) {
+    if (*progress == Progress::kNothing && partition.last_added + options_.quiet <= now) {
+      partitions_.erase(id);
+      return;
+    }
+    watched_.emplace_back(now + options_.quiet, id);
+  } else if (*progress == Progress::kMerged) {
+    // There may be more; it queues behind the others.
+    partition.new_blocks = kReadyBlocks;
+  }
+  MakeReady(id, partition);
+}
+
 // Reads which blocks a partition has besides those that this was told of.
-absl::Status RocksDbCompactor::Complete(const PartitionId& id, RocksDbDatabase& database,
+absl::Status RocksDbCompactor::Complete(const PartitionId& id, Partition& partition,
+                                        RocksDbDatabase& database,
                                         std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   auto blocks = database.ListBlocks(std::get<1>(id), std::get<2>(id));
   lock.lock();
   if (!blocks.ok()) return blocks.status();
-  Partition& partition = partitions_.find(id)->second;
-  for (const StoredBlock& block : *blocks) {
-    partition.blocks.emplace(block.key, block);
-  }
+  for (const StoredBlock& block : *blocks) partition.blocks.emplace(block.key, block);
   partition.complete = true;
   return absl::OkStatus();
 }

@@ -57,12 +57,21 @@ class RocksDbCompactor {
     Clock::time_point last_added;
   };
 
+  // What came of looking at a partition: kInFlight where there may be something to merge once a
+  // commit is done.
+  enum class Progress { kMerged, kNothing, kInFlight };
+
   void Loop(std::stop_token stop);
   void MakeReady(const PartitionId& id, Partition& partition);
   bool WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock,
             const std::stop_token& stop);
-  absl::Status Complete(const PartitionId& id, RocksDbDatabase& database,
+  absl::StatusOr<Progress> MergeOnce(const PartitionId& id, Partition& partition,
+                                     RocksDbDatabase& database, size_t ratio,
+                                     std::unique_lock<std::mutex>& lock);
+  void Conclude(const PartitionId& id, Partition& partition, size_t ratio,
+                const absl::StatusOr<Progress>& progress);
+  absl::Status Complete(const PartitionId& id, Partition& partition, RocksDbDatabase& database,
                         std::unique_lock<std::mutex>& lock);
   // Neighbours in the order of commits that are to be merged; none if there are none.
   static std::vector<StoredBlock> Choose(const Partition& partition, uint64_t before_sequence,
