@@ -42,6 +42,8 @@ namespace {
 // Enough that concurrent commits share a sync of the write-ahead log.
 constexpr size_t kWriteWorkers = 32;
 constexpr size_t kQueryWorkers = 4;
+// One thread merges what three or four others write.
+constexpr unsigned kCoresAMerge = 4;
 constexpr std::chrono::seconds kGrace(10);
 
 // Descriptors that are not for HTTP connections: the store's files, gRPC, SQLite's temporary files.
@@ -168,8 +170,10 @@ class Core {
 };
 
 absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, MemoryBudget& budget) {
-  auto store = storage::OpenRocksDbStore(config.data_dir,
-                                         {.min_free_disk_bytes = config.min_free_disk_bytes});
+  const size_t merge_threads = std::max(1u, std::thread::hardware_concurrency() / kCoresAMerge);
+  auto store =
+      storage::OpenRocksDbStore(config.data_dir, {.min_free_disk_bytes = config.min_free_disk_bytes,
+                                                  .compaction = {.threads = merge_threads}});
   if (!store.ok()) return store.status();
   auto authority = config.without_auth ? auth::Authority::OpenWithoutAuth(**store)
                                        : auth::Authority::Open(**store);
