@@ -175,6 +175,10 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, MemoryBudge
       storage::OpenRocksDbStore(config.data_dir, {.min_free_disk_bytes = config.min_free_disk_bytes,
                                                   .compaction = {.threads = merge_threads}});
   if (!store.ok()) return store.status();
+  for (const storage::Damage& damage : (*store)->Damages()) {
+    spdlog::error("database '{}' is damaged, and served as far as it can be read: {}",
+                  damage.database, std::string(damage.found.message()));
+  }
   auto authority = config.without_auth ? auth::Authority::OpenWithoutAuth(**store)
                                        : auth::Authority::Open(**store);
   if (!authority.ok()) return authority.status();

@@ -99,9 +99,8 @@ absl::StatusOr<std::optional<Block>> Block::OpenIfMatches(std::string_view bytes
   absl::StatusOr<bool> matches = block.ReadDirectory(reader, filter);
   if (!matches.ok()) return matches.status();
   if (!*matches) return std::nullopt;
-  // Decoded, a number takes eight bytes, whatever it takes on disk; a tag set some more.
-  block.decoded_bytes_ += block.row_count_ * (16 + 8 * block.entries_.size()) +
-                          block.set_count_ * (64 + 8 * block.entries_.size());
+  block.decoded_bytes_ =
+      DecodedBytes(block.row_count_, block.set_count_, block.entries_.size(), block.decoded_bytes_);
   if (!reader.empty()) {
     absl::Status attached = block.AttachBody(reader.Raw(reader.size()));
     if (!attached.ok()) return attached;

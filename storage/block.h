@@ -59,7 +59,17 @@ inline constexpr size_t kMaxBlockRows = 32768;
 struct EncodedBlock {
   std::string directory;
   std::string body;
+  // What Block::Open of the directory would tell.
+  size_t row_count = 0;
+  size_t decoded_bytes = 0;
 };
+
+// What a block takes decoded, roughly, by its directory: a number takes eight bytes, whatever it
+// takes on disk; a tag set some more. `section_bytes` is the larger size of each section, summed.
+inline size_t DecodedBytes(size_t row_count, size_t set_count, size_t column_count,
+                           size_t section_bytes) {
+  return section_bytes + row_count * (16 + 8 * column_count) + set_count * (64 + 8 * column_count);
+}
 
 // A decoded column. Its texts point into the bytes of the block, or into memory that it shares with
 // its copies.

@@ -218,6 +218,7 @@ void BlockEncoder::EndSection(std::string& sizes) {
   const size_t raw_size = packing_ == Packing::kDense ? Compress(body_, section_begin_) : 0;
   PutVarint(sizes, body_.size() - section_begin_);
   PutVarint(sizes, raw_size);
+  section_bytes_ += std::max(body_.size() - section_begin_, raw_size);
   section_begin_ = body_.size();
 }
 
@@ -234,6 +235,8 @@ EncodedBlock BlockEncoder::Finish() {
   PutVarint(out, column_count_);
   out.append(entries_);
   block.body = std::move(body_);
+  block.row_count = row_count_;
+  block.decoded_bytes = DecodedBytes(row_count_, set_count_, column_count_, section_bytes_);
   return block;
 }
 

@@ -59,6 +59,8 @@ class BlockEncoder {
   std::string entries_;
   std::string body_;
   size_t section_begin_ = 0;
+  // As in DecodedBytes.
+  size_t section_bytes_ = 0;
 };
 
 }  // namespace sluice::storage

@@ -250,8 +250,10 @@ void Compaction::SortByTime(size_t begin, size_t end) {
 // Lays down which points go into which block.
 void Compaction::Divide() {
   size_t place = 0;
-  // There must not be more blocks than there were.
-  const size_t rows = std::max(kMergedBlockRows, points_.size() / blocks_.size() + 1);
+  // As many points to a block as it takes for there to be no more blocks than there were. That is
+  // never more than a block may have: what went in was within the limit too, and this rounds up.
+  const size_t rows =
+      std::max(kMergedBlockRows, (points_.size() + blocks_.size() - 1) / blocks_.size());
   for (size_t first = 0; first < points_.size(); first += rows) {
     const size_t last = std::min(first + rows, points_.size());
     Part part{first, last, {}};
@@ -391,7 +393,10 @@ absl::StatusOr<std::vector<EncodedBlock>> Compaction::Write() {
 
 }  // namespace
 
-RunRange ChooseRuns(std::span<const Run> runs, size_t ratio) {
+RunRange ChooseRuns(std::span<const Run> runs, size_t ratio, size_t max_bytes) {
+  // A row takes up to this in the numbers that order it, whatever is in it.
+  constexpr size_t kOrderBytes = 128;
+  const size_t max_rows = std::min(kMaxMergeRows, max_bytes / kOrderBytes);
   for (size_t first = 0; first + 1 < runs.size(); ++first) {
     RunRange chosen;
     Run sum;
@@ -400,7 +405,7 @@ RunRange ChooseRuns(std::span<const Run> runs, size_t ratio) {
       sum.rows += runs[i].rows;
       sum.bytes += runs[i].bytes;
       largest = std::max(largest, runs[i].rows);
-      if (sum.rows > kMaxMergeRows || sum.bytes > kMaxMergeBytes) break;
+      if (sum.rows > max_rows || sum.bytes > max_bytes) break;
       if (i > first && sum.rows >= ratio * largest) chosen = {first, i + 1};
     }
     if (chosen.last != 0) return chosen;

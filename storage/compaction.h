@@ -31,11 +31,10 @@ struct RunRange {
 // Runs are given in the order of commits. The oldest neighbours are chosen, and as many of them as
 // can be, that together are at least `ratio` times as large as the largest of them and within the
 // limits of one merge. So a row is merged about log_ratio(rows in a partition) times in all.
-RunRange ChooseRuns(std::span<const Run> runs, size_t ratio);
+RunRange ChooseRuns(std::span<const Run> runs, size_t ratio, size_t max_bytes);
 
-// What one merge may take, which bounds its memory and how long it runs.
+// What one merge may take, besides its bytes: how long it runs, and the row numbers that it keeps.
 inline constexpr size_t kMaxMergeRows = size_t{2} << 20;
-inline constexpr size_t kMaxMergeBytes = size_t{256} << 20;
 inline constexpr size_t kMaxMergeRuns = 4096;
 
 // Merges blocks of one table and partition, given in the order of commits and with their bodies,

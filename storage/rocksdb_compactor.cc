@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/caught.h"
 #include "storage/compaction.h"
 #include "storage/timestamp.h"
 
@@ -20,6 +21,8 @@ constexpr size_t kReadyBlocks = 2 * kBusyRatio;
 constexpr std::chrono::milliseconds kPeriod(200);
 // After a merge that could not be written.
 constexpr std::chrono::milliseconds kRetryAfter(10'000);
+// After memory could not be had.
+constexpr std::chrono::milliseconds kCatchBreath(1'000);
 // A log of less than this may stay as it is.
 constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
 // One step down in priority for each: a merge gets about a fifth of what a busy writer gets where
@@ -65,13 +68,19 @@ void RocksDbCompactor::Added(const std::shared_ptr<RocksDbDatabase>& database,
     Partition& partition = found->second;
     if (is_new) {
       partition.database = database;
-      watched_.emplace_back(now + options_.quiet, id);
+      watched_.emplace(now + options_.quiet, id);
     }
     partition.last_added = now;
     partition.blocks.emplace(block.key, block);
     ++partition.new_blocks;
     MakeReady(id, partition);
   }
+}
+
+void RocksDbCompactor::Dropped() {
+  std::lock_guard lock(mutex_);
+  log_is_to_be_freed_ = true;
+  wake_.notify_one();
 }
 
 void RocksDbCompactor::MakeReady(const PartitionId& id, Partition& partition) {
@@ -90,18 +99,30 @@ void RocksDbCompactor::Loop(std::stop_token stop) {
   setpriority(PRIO_PROCESS, 0, kNice);
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (ExpireIfDue(lock)) continue;
-    // Merging writes before it frees anything.
-    const bool can_write = engine_->CheckWritable().ok();
-    if (can_write && (WorkOnOne(lock, stop) || RestIfQuiet(lock))) continue;
-    wake_.wait_for(lock, stop, kPeriod, [&] { return can_write && !ready_.empty(); });
+    const absl::StatusOr<bool> did_something =
+        Caught([&]() -> absl::StatusOr<bool> { return Step(lock, stop); });
+    if (did_something.ok() && *did_something) continue;
+    if (did_something.ok()) {
+      const bool can_write = engine_->CheckWritable().ok();
+      wake_.wait_for(lock, stop, kPeriod, [&] { return can_write && !ready_.empty(); });
+      continue;
+    }
+    if (!lock.owns_lock()) lock.lock();
+    ++stats_.failures;
+    wake_.wait_for(lock, stop, kCatchBreath, [] { return false; });
   }
+}
+
+bool RocksDbCompactor::Step(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  if (ExpireIfDue(lock) || FreeLogIfDue(lock)) return true;
+  // Merging writes before it frees anything.
+  return engine_->CheckWritable().ok() && (WorkOnOne(lock, stop) || RestIfQuiet(lock));
 }
 
 // False if there is nothing to do now. Partitions that are written to and quiet ones take turns.
 bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
   const Clock::time_point now = Clock::now();
-  const bool watched_due = !watched_.empty() && watched_.front().first <= now;
+  const bool watched_due = !watched_.empty() && watched_.begin()->first <= now;
   if (!ready_.empty() && (!watched_due || !ready_was_last_)) {
     ready_was_last_ = true;
     const PartitionId id = ready_.front();
@@ -111,13 +132,12 @@ bool RocksDbCompactor::WorkOnOne(std::unique_lock<std::mutex>& lock, const std::
   }
   ready_was_last_ = false;
   if (!watched_due) return false;
-  const PartitionId id = watched_.front().second;
-  watched_.pop_front();
+  const PartitionId id = watched_.extract(watched_.begin()).value().second;
   auto found = partitions_.find(id);
   if (found == partitions_.end()) return true;
   const Clock::time_point quiet_from = found->second.last_added + options_.quiet;
   if (quiet_from > now || found->second.busy || found->second.ready) {
-    watched_.emplace_back(std::max(quiet_from, now + kPeriod), id);
+    watched_.emplace(std::max(quiet_from, now + kPeriod), id);
     return true;
   }
   Work(id, kQuietRatio, lock, stop);
@@ -170,11 +190,14 @@ absl::StatusOr<RocksDbCompactor::Progress> RocksDbCompactor::MergeOnce(
   lock.unlock();
   const Clock::time_point start = Clock::now();
   std::vector<StoredBlock> merged;
-  absl::Status status = Merge(database, chosen, merged);
+  absl::Status status = Caught([&] { return Merge(database, chosen, merged); });
   lock.lock();
   if (absl::IsDataLoss(status)) {
     // None of them is tried again while the partition is known; their neighbours are.
-    for (const StoredBlock& block : chosen) partition.blocks.at(block.key).damaged = true;
+    for (const StoredBlock& block : chosen) {
+      auto damaged = partition.blocks.find(block.key);
+      if (damaged != partition.blocks.end()) damaged->second.damaged = true;
+    }
     ++stats_.failures;
     return Progress::kMerged;
   }
@@ -203,7 +226,7 @@ void RocksDbCompactor::Conclude(const PartitionId& id, Partition& partition, siz
     // Later, by what is on disk then.
     partition.complete = false;
     partition.blocks.clear();
-    if (ratio == kQuietRatio) watched_.emplace_back(now + kRetryAfter, id);
+    if (ratio == kQuietRatio) watched_.emplace(now + kRetryAfter, id);
     return;
   }
   if (ratio == kQuietRatio) {
@@ -211,7 +234,7 @@ void RocksDbCompactor::Conclude(const PartitionId& id, Partition& partition, siz
       partitions_.erase(id);
       return;
     }
-    watched_.emplace_back(now + options_.quiet, id);
+    watched_.emplace(now + options_.quiet, id);
   } else if (*progress == Progress::kMerged) {
     // There may be more; it queues behind the others.
     partition.new_blocks = kReadyBlocks;
@@ -233,7 +256,7 @@ absl::Status RocksDbCompactor::Complete(const PartitionId& id, Partition& partit
 }
 
 std::vector<StoredBlock> RocksDbCompactor::Choose(const Partition& partition,
-                                                  uint64_t before_sequence, size_t ratio) {
+                                                  uint64_t before_sequence, size_t ratio) const {
   std::vector<const StoredBlock*> blocks;
   std::vector<Run> runs;
   // Where each run's blocks begin.
@@ -246,12 +269,12 @@ std::vector<StoredBlock> RocksDbCompactor::Choose(const Partition& partition,
       begins.push_back(blocks.size());
     }
     // More than a merge can take: what is damaged stays where it is, and apart from the others.
-    runs.back().rows += block.damaged ? kMaxMergeRows + 1 : block.rows;
-    runs.back().bytes += block.decoded_bytes;
+    runs.back().rows += block.rows;
+    runs.back().bytes += block.damaged ? options_.max_merge_bytes + 1 : block.decoded_bytes;
     blocks.push_back(&block);
   }
   begins.push_back(blocks.size());
-  const RunRange range = ChooseRuns(runs, ratio);
+  const RunRange range = ChooseRuns(runs, ratio, options_.max_merge_bytes);
   std::vector<StoredBlock> chosen;
   for (size_t i = begins[range.first]; i < begins[range.last]; ++i) chosen.push_back(*blocks[i]);
   return chosen;
@@ -312,11 +335,30 @@ bool RocksDbCompactor::ExpireIfDue(std::unique_lock<std::mutex>& lock) {
     AtStep(CompactionStep::kExpiring);
     absl::StatusOr<int64_t> blocks = database->DropPartitionsBefore(record.MinTimeNs(NowNs()));
     AtStep(CompactionStep::kExpired);
-    blocks.ok() ? dropped += *blocks : ++failed;
+    if (blocks.ok()) {
+      dropped += *blocks;
+    } else {
+      ++failed;
+    }
   }
   lock.lock();
   stats_.expired_blocks += static_cast<uint64_t>(dropped);
   stats_.failures += failed;
+  return true;
+}
+
+// Where a database was dropped, or the disk is nearly full: one family's points that are still in
+// memory keep the log of all. What a flush takes has been counted as taken.
+bool RocksDbCompactor::FreeLogIfDue(std::unique_lock<std::mutex>& lock) {
+  const bool helps =
+      engine_->disk_nearly_full() && engine_->logged_bytes() >= kWorthwhileFlushBytes;
+  if ((!log_is_to_be_freed_ && !helps) || !engine_->CheckUsable().ok()) return false;
+  log_is_to_be_freed_ = false;
+  lock.unlock();
+  engine_->ResetLoggedBytes();
+  for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) database->Flush();
+  engine_->FlushCatalog();
+  lock.lock();
   return true;
 }
 

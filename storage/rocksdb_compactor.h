@@ -8,9 +8,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "storage/rocksdb_database.h"
@@ -35,6 +37,8 @@ class RocksDbCompactor {
   void Watch(const std::shared_ptr<RocksDbDatabase>& database);
   // There are new blocks.
   void Added(const std::shared_ptr<RocksDbDatabase>& database, std::span<const StoredBlock> blocks);
+  // A database is gone: what keeps its part of the log is to be flushed soon.
+  void Dropped();
 
   CompactionStats stats() const;
 
@@ -62,6 +66,7 @@ class RocksDbCompactor {
   enum class Progress { kMerged, kNothing, kInFlight };
 
   void Loop(std::stop_token stop);
+  bool Step(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void MakeReady(const PartitionId& id, Partition& partition);
   bool WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void Work(const PartitionId& id, size_t ratio, std::unique_lock<std::mutex>& lock,
@@ -74,12 +79,13 @@ class RocksDbCompactor {
   absl::Status Complete(const PartitionId& id, Partition& partition, RocksDbDatabase& database,
                         std::unique_lock<std::mutex>& lock);
   // Neighbours in the order of commits that are to be merged; none if there are none.
-  static std::vector<StoredBlock> Choose(const Partition& partition, uint64_t before_sequence,
-                                         size_t ratio);
+  std::vector<StoredBlock> Choose(const Partition& partition, uint64_t before_sequence,
+                                  size_t ratio) const;
   absl::Status Merge(RocksDbDatabase& database, const std::vector<StoredBlock>& chosen,
                      std::vector<StoredBlock>& merged);
   bool RestIfQuiet(std::unique_lock<std::mutex>& lock);
   bool ExpireIfDue(std::unique_lock<std::mutex>& lock);
+  bool FreeLogIfDue(std::unique_lock<std::mutex>& lock);
   std::vector<std::shared_ptr<RocksDbDatabase>> Databases();
   void AtStep(CompactionStep step) const;
 
@@ -94,11 +100,12 @@ class RocksDbCompactor {
   std::deque<PartitionId> ready_;
   bool ready_was_last_ = false;
   // To be looked at when they have been quiet for a while; every partition is in here.
-  std::deque<std::pair<Clock::time_point, PartitionId>> watched_;
+  std::set<std::pair<Clock::time_point, PartitionId>> watched_;
   std::vector<std::weak_ptr<RocksDbDatabase>> databases_;
   Clock::time_point last_added_;
   Clock::time_point next_expiry_;
   bool at_rest_ = true;
+  bool log_is_to_be_freed_ = false;
   CompactionStats stats_;
 
   std::vector<std::jthread> threads_;

@@ -41,7 +41,11 @@ StoredBlock PutBlock(const BlockKey& key, const EncodedBlock& block,
   batch.Put(family, rocksdb::SliceParts(&key_part, 1),
             rocksdb::SliceParts(value_parts, has_own_body ? 1 : 2));
   if (has_own_body) batch.Put(family, BodyKey(key), block.body);
-  return Describe(key, Block::Open(block.directory).value(), block.directory.size());
+  return {.key = key,
+          .rows = block.row_count,
+          .decoded_bytes = block.decoded_bytes,
+          .stored_bytes = block.directory.size() + block.body.size(),
+          .has_own_body = has_own_body};
 }
 
 // Calls `visit` with each block from `key` on, until it returns false. One that is damaged is no
@@ -82,8 +86,10 @@ RocksDbDatabase::RocksDbDatabase(std::shared_ptr<RocksDbEngine> engine,
 RocksDbDatabase::~RocksDbDatabase() { engine_->db().DestroyColumnFamilyHandle(family_); }
 
 absl::Status RocksDbDatabase::Load() {
-  absl::Status loaded = LoadSchema();
-  return loaded.ok() ? LoadBlocks() : loaded;
+  damage_ = LoadSchema();
+  readable_ = damage_.ok();
+  if (readable_) damage_ = LoadBlocks();
+  return damage_;
 }
 
 absl::Status RocksDbDatabase::LoadSchema() {
@@ -204,7 +210,10 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() 
     std::shared_lock lock(drop_mutex_);
     if (dropped_) return NoSuchDatabase(record().name);
   }
-  return MakeSnapshot(shared_from_this());
+  std::shared_ptr<const Snapshot> snapshot = MakeSnapshot(shared_from_this());
+  absl::Status readable = engine_->CheckReadable();
+  if (!readable.ok()) return readable;
+  return snapshot;
 }
 
 absl::Status RocksDbDatabase::Drop() {
@@ -228,7 +237,7 @@ absl::Status RocksDbDatabase::LoadBlocks() {
     if (block.key.run == 0) blocks.push_back(block);
     return true;
   });
-  if (read.ok()) listener_(shared_from_this(), blocks);
+  listener_(shared_from_this(), blocks);
   return read;
 }
 
@@ -255,7 +264,13 @@ absl::StatusOr<std::string> RocksDbDatabase::ReadBlock(const BlockKey& key,
   if (!block.ok() || block->has_body()) return bytes;
   rocksdb::PinnableSlice body;
   got = engine_->db().Get(options, family_, BodyKey(key), &body);
-  if (got.IsNotFound()) return absl::DataLossError("damaged block: its body is gone");
+  if (got.IsNotFound()) {
+    // Both go at once, but the two were not read at once.
+    if (engine_->db().Get(options, family_, Encode(key), &bytes).IsNotFound()) {
+      return absl::NotFoundError("there is no such block");
+    }
+    return absl::DataLossError("damaged block: its body is gone");
+  }
   if (!got.ok()) return FromRocksDb(got, "cannot read the body of a block");
   return bytes.append(body.data(), body.size());
 }
@@ -336,9 +351,11 @@ absl::StatusOr<int64_t> RocksDbDatabase::DropRange(const BlockKey& begin, const 
   return static_cast<int64_t>(blocks.size());
 }
 
+bool RocksDbDatabase::Flush() { return engine_->db().Flush(rocksdb::FlushOptions(), family_).ok(); }
+
 void RocksDbDatabase::Settle() {
+  if (!Flush()) return;
   rocksdb::DB& db = engine_->db();
-  if (!db.Flush(rocksdb::FlushOptions(), family_).ok()) return;
   uint64_t file_bytes = 0;
   db.GetIntProperty(family_, rocksdb::DB::Properties::kTotalSstFilesSize, &file_bytes);
   const uint64_t live_bytes = static_cast<uint64_t>(std::max<int64_t>(bytes_, 0));

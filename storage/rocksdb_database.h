@@ -60,8 +60,12 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   ~RocksDbDatabase() override;
 
   // Reads the schema, and what blocks there are; once, before the first use. Tells the listener of
-  // the blocks.
+  // the blocks. DataLoss where some of it cannot be read; see `readable`.
   absl::Status Load();
+  // Whether the schema could be read; without it nothing can be done but Drop.
+  bool readable() const { return readable_; }
+  // What Load said.
+  const absl::Status& damage() const { return damage_; }
 
   DatabaseRecord record() const override;
   std::shared_ptr<const DatabaseSchema> schema() const override;
@@ -96,7 +100,9 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   // Deletes the partitions of which every point is before `min_time_ns`, and gives back their disk.
   // Returns how many blocks they had.
   absl::StatusOr<int64_t> DropPartitionsBefore(int64_t min_time_ns);
-  // Writes to disk what is in memory, and rewrites files of which much is garbage.
+  // Writes to tables what is in memory. False if that failed; it then stays in the log.
+  bool Flush();
+  // Does so, and rewrites files of which much is garbage.
   void Settle();
 
  private:
@@ -121,6 +127,8 @@ class RocksDbDatabase : public Database, public std::enable_shared_from_this<Roc
   rocksdb::ColumnFamilyHandle* const family_;
   const int64_t partition_ns_;
   const Listener listener_;
+  bool readable_ = false;
+  absl::Status damage_;
   // Held while blocks are replaced or expire, so that each is counted once.
   std::mutex replace_mutex_;
   std::atomic<int64_t> blocks_ = 0;

@@ -5,8 +5,11 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 
 #include "storage/bytes.h"
 #include "storage/keys.h"
@@ -16,26 +19,23 @@ namespace sluice::storage {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
-constexpr size_t kBlockCacheBytes = 256 * kMiB;
-// Over all databases.
-constexpr size_t kWriteBufferBytes = 256 * kMiB;
+constexpr uint64_t kMaxFamilyBufferBytes = 64 * kMiB;
 constexpr int kMaxOpenFiles = 1024;
-constexpr uint64_t kMaxWalBytes = 512 * kMiB;
 // How many sequences one write of the ceiling reserves.
 constexpr uint64_t kSequencesAtOnce = uint64_t{1} << 20;
 constexpr std::chrono::milliseconds kTendPeriod(100);
+// A file that only takes room. A full disk is the one state that a server must be able to start in,
+// for otherwise nothing could be dropped; and RocksDB writes a manifest when it is opened.
+constexpr char kBallastName[] = "/ballast";
+constexpr size_t kBallastBytes = 8 * kMiB;
+constexpr char kUnusable[] = "a fault of the disk stopped the store; it must be opened again";
 
-std::shared_ptr<rocksdb::Cache> SharedBlockCache() {
-  static const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kBlockCacheBytes);
-  return cache;
-}
-
-rocksdb::DBOptions DbOptions() {
+rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
   rocksdb::DBOptions options;
-  options.create_if_missing = true;
   options.max_background_jobs = 2;
-  options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(kWriteBufferBytes);
-  options.max_total_wal_size = kMaxWalBytes;
+  options.write_buffer_manager =
+      std::make_shared<rocksdb::WriteBufferManager>(engine.write_buffer_bytes);
+  options.max_total_wal_size = 2 * engine.write_buffer_bytes;
   options.max_open_files = kMaxOpenFiles;
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
@@ -48,48 +48,129 @@ rocksdb::DBOptions DbOptions() {
   return options;
 }
 
-}  // namespace
-
-rocksdb::ColumnFamilyOptions RocksDbEngine::FamilyOptions() {
+rocksdb::ColumnFamilyOptions FamilyOptions(const EngineOptions& engine) {
   rocksdb::ColumnFamilyOptions options;
-  options.write_buffer_size = 64 * kMiB;
+  options.write_buffer_size = std::min(kMaxFamilyBufferBytes, engine.write_buffer_bytes / 2);
   // What a database takes that has been written to at all: with the default of 1 MiB a few hundred
   // would use up the buffers of all.
   options.arena_block_size = 64 << 10;
   options.compression = rocksdb::kLZ4Compression;
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = SharedBlockCache();
+  table.block_cache = rocksdb::NewLRUCache(engine.block_cache_bytes);
   table.format_version = 5;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
-absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
-    const std::string& path, uint64_t min_free_disk_bytes,
+// Whether `path` has a store: RocksDB itself takes a directory without the file CURRENT for an
+// empty one, and would begin anew over what is there.
+absl::StatusOr<bool> Exists(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path + "/CURRENT", error)) return true;
+  for (const auto& file : std::filesystem::directory_iterator(path, error)) {
+    const std::string type = file.path().extension().string();
+    if (type != ".sst" && type != ".log") continue;
+    return absl::DataLossError(fmt::format(
+        "damaged store: {} has data and no file CURRENT, which names the newest MANIFEST. Restore "
+        "it from a backup, or write the name of the MANIFEST file there and a newline into it",
+        path));
+  }
+  return false;
+}
+
+int64_t FreeBytes(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(path, error);
+  return error ? std::numeric_limits<int64_t>::max() / 2 : static_cast<int64_t>(space.available);
+}
+
+// Of the log's files.
+uint64_t LogBytes(const std::string& path) {
+  std::error_code error;
+  uint64_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(path, error)) {
+    if (file.path().extension() == ".log") bytes += file.file_size(error);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+struct RocksDbEngine::Opened {
+  rocksdb::ColumnFamilyOptions family_options;
+  std::shared_ptr<GuardedFileSystem> file_system;
+  std::unique_ptr<rocksdb::Env> env;
+  std::unique_ptr<rocksdb::DB> db;
+};
+
+// `in_need` opens it with as few writes as can be, and also where some of its tables are damaged.
+absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
+    const std::string& path, const EngineOptions& engine, bool in_need,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
-  rocksdb::DBOptions options = DbOptions();
-  std::vector<std::string> names;
-  // Fails where there is no store yet; opening makes one.
-  if (!rocksdb::DB::ListColumnFamilies(options, path, &names).ok()) {
-    names = {rocksdb::kDefaultColumnFamilyName};
+  absl::StatusOr<bool> exists = Exists(path);
+  if (!exists.ok()) return exists.status();
+  Opened opened{.family_options = FamilyOptions(engine),
+                .file_system = std::make_shared<GuardedFileSystem>(
+                    engine.file_system ? engine.file_system : rocksdb::FileSystem::Default()),
+                .env = nullptr,
+                .db = nullptr};
+  opened.env = rocksdb::NewCompositeEnv(opened.file_system);
+  rocksdb::DBOptions options = DbOptions(engine);
+  options.env = opened.env.get();
+  options.create_if_missing = !*exists;
+  rocksdb::ColumnFamilyOptions family_options = opened.family_options;
+  if (in_need) {
+    options.paranoid_checks = false;
+    options.avoid_flush_during_recovery = true;
+    // Or it would flush what the log has as soon as a buffer is full.
+    family_options.write_buffer_size += LogBytes(path);
+  }
+  std::vector<std::string> names = {rocksdb::kDefaultColumnFamilyName};
+  if (*exists) {
+    names.clear();
+    rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(options, path, &names);
+    if (!listed.ok()) return FromRocksDb(listed, "cannot open the store in " + path);
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions());
+  for (const std::string& name : names) descriptors.emplace_back(name, family_options);
   rocksdb::DB* db = nullptr;
-  rocksdb::Status opened = rocksdb::DB::Open(options, path, descriptors, &families, &db);
-  if (!opened.ok())
-    return FromRocksDb(opened,
-                       "cannot open the store in " + path + " (does another server use it?)");
-  std::shared_ptr<RocksDbEngine> engine(
-      new RocksDbEngine(std::unique_ptr<rocksdb::DB>(db), path, min_free_disk_bytes));
+  rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &db);
+  opened.db.reset(db);
+  if (status.ok() && opened.file_system->frozen()) status = opened.file_system->fault();
+  if (status.ok()) return opened;
+  if (db != nullptr) {
+    for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
+  }
+  families.clear();
+  return FromRocksDb(status, opened.file_system->lock_refused()
+                                 ? "cannot open the store in " + path + ", another server uses it"
+                                 : "cannot open the store in " + path);
+}
+
+absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
+    const std::string& path, const EngineOptions& options,
+    std::vector<rocksdb::ColumnFamilyHandle*>& families) {
+  absl::StatusOr<Opened> opened = TryOpen(path, options, false, families);
+  // The disk is full, or something is damaged: then what can be read is to be served.
+  if (absl::IsUnavailable(opened.status()) || absl::IsDataLoss(opened.status())) {
+    std::error_code ignored;
+    if (absl::IsUnavailable(opened.status())) std::filesystem::remove(path + kBallastName, ignored);
+    opened = TryOpen(path, options, true, families);
+  }
+  if (!opened.ok()) return opened.status();
+  std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(*std::move(opened), path, options));
   absl::Status loaded = engine->LoadSequences();
   if (!loaded.ok()) return loaded;
   return engine;
 }
 
-RocksDbEngine::RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path,
-                             uint64_t min_free_disk_bytes)
-    : path_(std::move(path)), min_free_disk_bytes_(min_free_disk_bytes), db_(std::move(db)) {
+RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
+    : path_(std::move(path)),
+      min_free_disk_bytes_(options.min_free_disk_bytes),
+      family_options_(std::move(opened.family_options)),
+      file_system_(std::move(opened.file_system)),
+      env_(std::move(opened.env)),
+      db_(std::move(opened.db)) {
   LookAround();
   tender_ = std::jthread([this](std::stop_token stop) { Tend(stop); });
 }
@@ -97,6 +178,8 @@ RocksDbEngine::RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path,
 RocksDbEngine::~RocksDbEngine() {
   tender_.request_stop();
   tender_.join();
+  // An end in order loses nothing that was acknowledged, whatever happens to the machine next.
+  if (unsynced_) db_->SyncWAL().PermitUncheckedError();
 }
 
 absl::Status RocksDbEngine::LoadSequences() {
@@ -138,13 +221,22 @@ uint64_t RocksDbEngine::FirstInFlight() const {
   return in_flight_.empty() ? next_sequence_ : *in_flight_.begin();
 }
 
+// What became of a write. Where the log failed RocksDB was not told, see GuardedFileSystem.
+absl::Status RocksDbEngine::Outcome(const rocksdb::Status& status) const {
+  return FromRocksDb(file_system_->frozen() ? file_system_->fault() : status,
+                     "cannot write to the store");
+}
+
 absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durability) {
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kSynced;
   logged_bytes_ += batch.GetDataSize();
+  // To the log, and once more when the memory is flushed.
+  room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
   rocksdb::Status status = db_->Write(options, &batch);
+  // Of an earlier fault: this batch was refused before anything was done.
   if (status.IsIOError() && Recover()) status = db_->Write(options, &batch);
-  absl::Status written = FromRocksDb(status, "cannot write to the store");
+  absl::Status written = Outcome(status);
   if (written.ok() && !options.sync) unsynced_ = true;
   return written;
 }
@@ -153,10 +245,11 @@ absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions options;
   options.no_slowdown = true;
   logged_bytes_ += batch.GetDataSize();
+  room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
   rocksdb::Status status = db_->Write(options, &batch);
   if (status.IsIncomplete()) return absl::UnavailableError("RocksDB has stopped writes");
   if (status.ok()) unsynced_ = true;
-  return FromRocksDb(status, "cannot write to the store");
+  return Outcome(status);
 }
 
 void RocksDbEngine::Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
@@ -178,13 +271,23 @@ bool RocksDbEngine::Recover() {
 }
 
 absl::Status RocksDbEngine::CheckUsable() const {
-  if (!failed_) return absl::OkStatus();
-  return absl::InternalError("a fault of the disk stopped the store; it must be opened again");
+  if (file_system_->frozen()) {
+    return absl::InternalError(fmt::format("{}: {}", kUnusable, file_system_->fault().ToString()));
+  }
+  return failed_ ? absl::InternalError(kUnusable) : absl::OkStatus();
 }
 
+absl::Status RocksDbEngine::CheckReadable() const {
+  return file_system_->frozen() ? absl::UnavailableError(kUnusable) : absl::OkStatus();
+}
+
+bool RocksDbEngine::disk_nearly_full() const { return room_bytes_ <= 0; }
+
 absl::Status RocksDbEngine::CheckWritable() const {
-  if (failed_) return absl::UnavailableError(std::string(CheckUsable().message()));
-  if (disk_nearly_full_) {
+  if (failed_ || file_system_->frozen()) {
+    return absl::UnavailableError(kUnusable);
+  }
+  if (disk_nearly_full()) {
     return absl::UnavailableError(
         fmt::format("the disk is nearly full: less than {} MiB are free; free some, or drop data",
                     min_free_disk_bytes_ / kMiB));
@@ -196,12 +299,26 @@ absl::Status RocksDbEngine::CheckWritable() const {
 }
 
 void RocksDbEngine::LookAround() {
-  std::error_code error;
-  std::filesystem::space_info space = std::filesystem::space(path_, error);
-  if (!error) disk_nearly_full_ = space.available < min_free_disk_bytes_;
+  uint64_t in_memory = 0;
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &in_memory);
+  // An empty buffer takes memory too, and no disk.
+  in_memory = std::min<uint64_t>(in_memory, logged_bytes_);
+  const int64_t free_bytes = FreeBytes(path_);
+  room_bytes_ = free_bytes - static_cast<int64_t>(min_free_disk_bytes_ + in_memory);
   uint64_t stopped = 0;
   db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped);
   stalled_ = stopped != 0;
+  if (min_free_disk_bytes_ > 0 && room_bytes_ > static_cast<int64_t>(4 * kBallastBytes)) {
+    TakeBallast();
+  }
+}
+
+// Written, not only allocated, since not every file system keeps room that is not written to.
+void RocksDbEngine::TakeBallast() {
+  const std::string ballast = path_ + kBallastName;
+  std::error_code error;
+  if (std::filesystem::exists(ballast, error)) return;
+  std::ofstream(ballast, std::ios::binary) << std::string(kBallastBytes, '\0');
 }
 
 void RocksDbEngine::Tend(std::stop_token stop) {
@@ -210,7 +327,7 @@ void RocksDbEngine::Tend(std::stop_token stop) {
   std::unique_lock lock(mutex);
   while (!stop.stop_requested()) {
     wake.wait_for(lock, stop, kTendPeriod, [] { return false; });
-    if (failed_) continue;
+    if (!CheckUsable().ok()) continue;
     // A failed sync stays to be done; RocksDB then refuses further writes and says why.
     if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
     LookAround();

@@ -15,9 +15,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/rocksdb_file_system.h"
 #include "storage/store.h"
 
 namespace sluice::storage {
+
+struct EngineOptions {
+  // See RocksDbOptions.
+  uint64_t min_free_disk_bytes = 0;
+  uint64_t block_cache_bytes = uint64_t{256} << 20;
+  uint64_t write_buffer_bytes = uint64_t{256} << 20;
+  // What RocksDB's files are on; null is the system's.
+  std::shared_ptr<rocksdb::FileSystem> file_system = nullptr;
+};
 
 // The one RocksDB below a store, and what all its databases share: the counter of sequences, and a
 // thread that syncs the write-ahead log after commits that did not wait for it and looks
@@ -27,14 +37,15 @@ class RocksDbEngine {
   // Opens `path`, which is made if there is none. Appends a handle for every column family found,
   // the default one first; the caller gives each to DestroyColumnFamilyHandle before the engine
   // goes.
+  // Where the disk is too full to open it, the ballast beside it is given up.
   static absl::StatusOr<std::shared_ptr<RocksDbEngine>> Open(
-      const std::string& path, uint64_t min_free_disk_bytes,
+      const std::string& path, const EngineOptions& options,
       std::vector<rocksdb::ColumnFamilyHandle*>& families);
   ~RocksDbEngine();
 
   rocksdb::DB& db() { return *db_; }
   // For a new database's column family.
-  static rocksdb::ColumnFamilyOptions FamilyOptions();
+  const rocksdb::ColumnFamilyOptions& family_options() const { return family_options_; }
 
   // Sequences that were never used before, not even before a crash. They are in flight until the
   // reservation goes.
@@ -59,6 +70,10 @@ class RocksDbEngine {
   uint64_t FirstInFlight() const;
 
   // Applies `batch` whole. With kUnsynced the sync follows within a tenth of a second.
+  //
+  // An error says that the batch is not there, with one exception: once CheckUsable fails it may
+  // be, after the next start. So a batch is never put twice, which single deletions could not bear:
+  // RocksDB refuses a batch before it touches anything, and a log that fails ends the store.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
   // Neither synced nor, while RocksDB has stopped writes, at all: Unavailable then.
@@ -74,21 +89,37 @@ class RocksDbEngine {
   void ResetLoggedBytes() { logged_bytes_ = 0; }
   void FlushCatalog();
 
+  bool disk_nearly_full() const;
+
+  // Unavailable once the log has failed: RocksDB, which was not told, then shows writes that are
+  // not on disk. What was read before a call of this that gives OK was.
+  absl::Status CheckReadable() const;
   // See Store.
   absl::Status CheckUsable() const;
   absl::Status CheckWritable() const;
 
  private:
-  RocksDbEngine(std::unique_ptr<rocksdb::DB> db, std::string path, uint64_t min_free_disk_bytes);
+  struct Opened;
 
+  RocksDbEngine(Opened opened, std::string path, const EngineOptions& options);
+
+  static absl::StatusOr<Opened> TryOpen(const std::string& path, const EngineOptions& options,
+                                        bool in_need,
+                                        std::vector<rocksdb::ColumnFamilyHandle*>& families);
+  absl::Status Outcome(const rocksdb::Status& status) const;
   absl::Status LoadSequences();
   void Release(uint64_t first);
   bool Recover();
   void Tend(std::stop_token stop);
   void LookAround();
+  void TakeBallast();
 
   const std::string path_;
   const uint64_t min_free_disk_bytes_;
+  const rocksdb::ColumnFamilyOptions family_options_;
+  const std::shared_ptr<GuardedFileSystem> file_system_;
+  // RocksDB refers to it, and it to the file system.
+  const std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> db_;
 
   mutable std::mutex sequence_mutex_;
@@ -101,7 +132,9 @@ class RocksDbEngine {
   std::atomic<uint64_t> logged_bytes_ = 0;
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> unsynced_ = false;
-  std::atomic<bool> disk_nearly_full_ = false;
+  // What may still be written before the disk is nearly full: looked up now and then, and less by
+  // what has been written since. It counts what is in memory and will be written again.
+  std::atomic<int64_t> room_bytes_ = 0;
   std::atomic<bool> stalled_ = false;
   std::atomic<bool> failed_ = false;
   std::jthread tender_;

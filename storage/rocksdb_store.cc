@@ -103,6 +103,7 @@ class RocksDbStore : public Store {
   absl::Status PutToken(const TokenRecord& token) override;
   absl::Status DeleteToken(const std::string& name) override;
   StoreStats Stats() const override;
+  std::vector<Damage> Damages() const override;
   absl::Status CheckUsable() const override { return engine_->CheckUsable(); }
   absl::Status CheckWritable() const override { return engine_->CheckWritable(); }
 
@@ -187,8 +188,9 @@ absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
       [compactor = compactor_](const DatabasePtr& written, std::span<const StoredBlock> blocks) {
         compactor->Added(written, blocks);
       });
+  // What is damaged in one database is no reason to serve none.
   absl::Status loaded = database->Load();
-  if (!loaded.ok()) return loaded;
+  if (!loaded.ok() && !absl::IsDataLoss(loaded)) return loaded;
   compactor_->Watch(database);
   std::lock_guard lock(mutex_);
   databases_[entry.record.name] = std::move(database);
@@ -219,7 +221,7 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& 
   CatalogEntry entry;
   entry.record = {next_id_++, name.text(), NowNs(), settings};
   rocksdb::ColumnFamilyHandle* family = nullptr;
-  rocksdb::Status created = engine_->db().CreateColumnFamily(RocksDbEngine::FamilyOptions(),
+  rocksdb::Status created = engine_->db().CreateColumnFamily(engine_->family_options(),
                                                              FamilyName(entry.record.id), &family);
   if (!created.ok()) return FromRocksDb(created, "cannot create a column family");
   absl::Status status = WriteEntry(entry);
@@ -244,6 +246,7 @@ absl::StatusOr<std::shared_ptr<Database>> RocksDbStore::FindDatabase(
     const DatabaseName& name) const {
   DatabasePtr database = Find(name);
   if (database == nullptr) return NoSuchDatabase(name.text());
+  if (!database->readable()) return database->damage();
   return database;
 }
 
@@ -272,7 +275,18 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
     std::lock_guard lock(mutex_);
     databases_.erase(name.text());
   }
-  return database->Drop();
+  absl::Status dropped = database->Drop();
+  compactor_->Dropped();
+  return dropped;
+}
+
+std::vector<Damage> RocksDbStore::Damages() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Damage> damages;
+  for (const auto& [name, database] : databases_) {
+    if (!database->damage().ok()) damages.push_back({name, database->damage()});
+  }
+  return damages;
 }
 
 StoreStats RocksDbStore::Stats() const {
@@ -320,7 +334,12 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
   if (!checked.ok()) return checked;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
-      RocksDbEngine::Open(data_dir + "/rocksdb", options.min_free_disk_bytes, families);
+      RocksDbEngine::Open(data_dir + "/rocksdb",
+                          {.min_free_disk_bytes = options.min_free_disk_bytes,
+                           .block_cache_bytes = options.block_cache_bytes,
+                           .write_buffer_bytes = options.write_buffer_bytes,
+                           .file_system = options.file_system},
+                          families);
   if (!engine.ok()) return engine.status();
   auto store =
       std::make_unique<RocksDbStore>(*std::move(engine), families.front(), options.compaction);

@@ -10,6 +10,10 @@
 #include "absl/status/statusor.h"
 #include "storage/store.h"
 
+namespace rocksdb {
+class FileSystem;
+}
+
 namespace sluice::storage {
 
 // What the compactor is about to do, or has done.
@@ -18,6 +22,8 @@ enum class CompactionStep { kChosen, kRead, kMerged, kReplaced, kExpiring, kExpi
 struct CompactionOptions {
   // That merge blocks in the background; none merges nothing.
   size_t threads = 1;
+  // What one merge may take, decoded.
+  size_t max_merge_bytes = size_t{256} << 20;
   // How long a partition has to be left alone before what is left of it is merged.
   std::chrono::milliseconds quiet = std::chrono::seconds(2);
   // How often expired points are looked for.
@@ -26,11 +32,19 @@ struct CompactionOptions {
   std::function<void(CompactionStep)> at_step = nullptr;
 };
 
+// Only for tests that put something else below RocksDB.
+using RocksDbFileSystem = std::shared_ptr<rocksdb::FileSystem>;
+
 struct RocksDbOptions {
   // Commits are refused while the disk has less than this free, so that there is room left to drop
   // databases and to shut down in order.
   uint64_t min_free_disk_bytes = uint64_t{256} << 20;
+  // Of recently read data, over all databases.
+  uint64_t block_cache_bytes = uint64_t{256} << 20;
+  // Of data that is in the log and not yet in a table, over all databases.
+  uint64_t write_buffer_bytes = uint64_t{256} << 20;
   CompactionOptions compaction = {};
+  RocksDbFileSystem file_system = nullptr;
 };
 
 // Opens the store below `data_dir`, which is made if there is none: the file FORMAT and one RocksDB

@@ -151,6 +151,12 @@ struct StoreStats {
   CompactionStats compaction;
 };
 
+// Of a database that can be served in part only, or not at all.
+struct Damage {
+  std::string database;
+  absl::Status found;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -177,6 +183,10 @@ class Store {
   virtual absl::Status DeleteToken(const std::string& name) = 0;
 
   virtual StoreStats Stats() const = 0;
+
+  // What was found damaged when the store was opened. All else of it is served; a database whose
+  // schema cannot be read is found with DataLoss, and can be dropped.
+  virtual std::vector<Damage> Damages() const = 0;
 
   // Internal, and why, once a fault of the disk has left the store in a state that only opening it
   // again ends. What was acknowledged is on disk. Costs nothing.

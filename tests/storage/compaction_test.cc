@@ -201,32 +201,74 @@ TEST(CompactTest, ADamagedBlockIsDataLoss) {
   EXPECT_EQ(Compact(*other, opened, kAlways).status().code(), absl::StatusCode::kDataLoss);
 }
 
+// Around every limit that a count of rows can meet: of a block, of a merged block, of a word of
+// bits.
+TEST(CompactTest, AnyNumberOfRowsInAnyNumberOfBlocksGivesBlocksThatCanBeRead) {
+  auto table = std::make_shared<TableSchema>(1, "m");
+  table->Add("f", ColumnType::kInteger);
+  for (size_t count : {1, 2, 3, 4, 7}) {
+    for (size_t power : {1, 64, 4096, 8192, 16384, 32768}) {
+      for (size_t rows : {power - 1, power, power + 1}) {
+        if (rows == 0 || rows > kMaxBlockRows) continue;
+        std::vector<std::string> bytes;
+        for (size_t b = 0; b < count; ++b) {
+          TableBatch batch(table);
+          const uint32_t set = batch.AddSet();
+          for (size_t row = 0; row < rows; ++row) {
+            batch.AddRow(set, static_cast<int64_t>(b * rows + row));
+            batch.AddNumber(0, static_cast<int64_t>(row));
+          }
+          const EncodedBlock block = EncodeBlock(batch);
+          bytes.push_back(block.directory + block.body);
+        }
+        std::vector<Block> blocks;
+        for (const std::string& block : bytes) blocks.push_back(Block::Open(block).value());
+        auto merged = Compact(*table, blocks, kAlways).value();
+        EXPECT_LE(merged.size(), count);
+        size_t total = 0;
+        for (const EncodedBlock& block : merged) {
+          const std::string whole = block.directory + block.body;
+          auto opened = Block::Open(whole);
+          ASSERT_TRUE(opened.ok()) << opened.status() << " of " << count << " x " << rows;
+          EXPECT_EQ(opened->row_count(), block.row_count);
+          EXPECT_EQ(opened->decoded_bytes(), block.decoded_bytes);
+          EXPECT_EQ(opened->DecodeColumn(0).value().numbers().size(), block.row_count);
+          total += block.row_count;
+        }
+        EXPECT_EQ(total, count * rows);
+      }
+    }
+  }
+}
+
 std::vector<Run> Sizes(std::initializer_list<size_t> rows) {
   std::vector<Run> runs;
   for (size_t r : rows) runs.push_back({r, r * 100});
   return runs;
 }
 
+constexpr size_t kMaxBytes = size_t{256} << 20;
+
 TEST(ChooseRunsTest, WaitsUntilThereIsEnoughOfThem) {
-  EXPECT_EQ(ChooseRuns(Sizes({}), 4), (RunRange{}));
-  EXPECT_EQ(ChooseRuns(Sizes({5}), 2), (RunRange{}));
-  EXPECT_EQ(ChooseRuns(Sizes({5, 5, 5}), 4), (RunRange{}));
-  EXPECT_EQ(ChooseRuns(Sizes({5, 5, 5, 5}), 4), (RunRange{0, 4}));
+  EXPECT_EQ(ChooseRuns(Sizes({}), 4, kMaxBytes), (RunRange{}));
+  EXPECT_EQ(ChooseRuns(Sizes({5}), 2, kMaxBytes), (RunRange{}));
+  EXPECT_EQ(ChooseRuns(Sizes({5, 5, 5}), 4, kMaxBytes), (RunRange{}));
+  EXPECT_EQ(ChooseRuns(Sizes({5, 5, 5, 5}), 4, kMaxBytes), (RunRange{0, 4}));
 }
 
 TEST(ChooseRunsTest, LeavesALargeRunAloneUntilTheRestIsAsLarge) {
-  EXPECT_EQ(ChooseRuns(Sizes({100, 5, 5, 5, 5}), 4), (RunRange{1, 5}));
-  EXPECT_EQ(ChooseRuns(Sizes({100, 20, 20, 20, 20}), 2), (RunRange{1, 5}));
-  EXPECT_EQ(ChooseRuns(Sizes({100, 20, 20, 20, 20, 20}), 2), (RunRange{0, 6}));
+  EXPECT_EQ(ChooseRuns(Sizes({100, 5, 5, 5, 5}), 4, kMaxBytes), (RunRange{1, 5}));
+  EXPECT_EQ(ChooseRuns(Sizes({100, 20, 20, 20, 20}), 2, kMaxBytes), (RunRange{1, 5}));
+  EXPECT_EQ(ChooseRuns(Sizes({100, 20, 20, 20, 20, 20}), 2, kMaxBytes), (RunRange{0, 6}));
 }
 
 TEST(ChooseRunsTest, MergesTheOldestWithinTheLimits) {
   const size_t half = kMaxMergeRows / 2;
-  EXPECT_EQ(ChooseRuns(Sizes({half, half, half, half}), 2), (RunRange{0, 2}));
-  EXPECT_EQ(ChooseRuns(Sizes({kMaxMergeRows, half, half, half}), 2), (RunRange{1, 3}));
+  EXPECT_EQ(ChooseRuns(Sizes({half, half, half, half}), 2, kMaxBytes), (RunRange{0, 2}));
+  EXPECT_EQ(ChooseRuns(Sizes({kMaxMergeRows, half, half, half}), 2, kMaxBytes), (RunRange{1, 3}));
   auto wide = Sizes({10, 10, 10, 10});
-  for (auto& run : wide) run.bytes = kMaxMergeBytes / 3;
-  EXPECT_EQ(ChooseRuns(wide, 2), (RunRange{0, 3}));
+  for (auto& run : wide) run.bytes = kMaxBytes / 3;
+  EXPECT_EQ(ChooseRuns(wide, 2, kMaxBytes), (RunRange{0, 3}));
 }
 
 }  // namespace

@@ -259,7 +259,7 @@ TEST_F(CompactorTest, IsRightAmongConcurrentWritersReadersAndDrops) {
 // Overwrites the value of the nth directory in the first database.
 void Damage(const std::string& directory, int nth) {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  auto engine = RocksDbEngine::Open(directory + "/rocksdb", 0, families).value();
+  auto engine = RocksDbEngine::Open(directory + "/rocksdb", {}, families).value();
   std::string key;
   {
     std::unique_ptr<rocksdb::Iterator> it(

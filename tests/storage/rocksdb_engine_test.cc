@@ -22,7 +22,7 @@ bool Becomes(bool writable, const RocksDbEngine& engine) {
 TEST(RocksDbEngineTest, SaysWhileRocksDbHasStoppedWrites) {
   fixture::TempDir dir;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  auto engine = RocksDbEngine::Open(dir.path() + "/db", 0, families).value();
+  auto engine = RocksDbEngine::Open(dir.path() + "/db", {}, families).value();
   EXPECT_TRUE(engine->CheckWritable().ok());
   rocksdb::DB& db = engine->db();
   ASSERT_TRUE(

@@ -1,0 +1,28 @@
+#ifndef SLUICE_STORAGE_CAUGHT_H_
+#define SLUICE_STORAGE_CAUGHT_H_
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace sluice::storage {
+
+// Runs `act`, which returns a Status or a StatusOr, at the root of a thread or of a request. Nothing
+// of ours throws, but memory that cannot be had does, and so may a library: that ends what was being
+// done, with Unavailable or Internal, and not the process.
+template <typename Act>
+auto Caught(Act&& act) -> decltype(act()) {
+  try {
+    return act();
+  } catch (const std::bad_alloc&) {
+    return absl::UnavailableError("out of memory");
+  } catch (const std::exception& error) {
+    return absl::InternalError(std::string("unexpected: ") + error.what());
+  }
+}
+
+}  // namespace sluice::storage
+
+#endif  // SLUICE_STORAGE_CAUGHT_H_
