@@ -9,9 +9,9 @@
 
 namespace sluice::storage {
 
-// Runs `act`, which returns a Status or a StatusOr, at the root of a thread or of a request. Nothing
-// of ours throws, but memory that cannot be had does, and so may a library: that ends what was being
-// done, with Unavailable or Internal, and not the process.
+// Runs `act`, which returns a Status or a StatusOr, at the root of a thread or of a request.
+// Nothing of ours throws, but memory that cannot be had does, and so may a library: that ends what
+// was being done, with Unavailable or Internal, and not the process.
 template <typename Act>
 auto Caught(Act&& act) -> decltype(act()) {
   try {

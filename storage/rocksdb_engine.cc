@@ -78,12 +78,6 @@ absl::StatusOr<bool> Exists(const std::string& path) {
   return false;
 }
 
-int64_t FreeBytes(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::space_info space = std::filesystem::space(path, error);
-  return error ? std::numeric_limits<int64_t>::max() / 2 : static_cast<int64_t>(space.available);
-}
-
 // Of the log's files.
 uint64_t LogBytes(const std::string& path) {
   std::error_code error;
@@ -160,8 +154,12 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
   if (!opened.ok()) return opened.status();
   std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(*std::move(opened), path, options));
   absl::Status loaded = engine->LoadSequences();
-  if (!loaded.ok()) return loaded;
-  return engine;
+  if (loaded.ok()) return engine;
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    engine->db().DestroyColumnFamilyHandle(family);
+  }
+  families.clear();
+  return loaded;
 }
 
 RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
@@ -303,8 +301,11 @@ void RocksDbEngine::LookAround() {
   db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &in_memory);
   // An empty buffer takes memory too, and no disk.
   in_memory = std::min<uint64_t>(in_memory, logged_bytes_);
-  const int64_t free_bytes = FreeBytes(path_);
-  room_bytes_ = free_bytes - static_cast<int64_t>(min_free_disk_bytes_ + in_memory);
+  uint64_t free_bytes = 0;
+  if (file_system_->GetFreeSpace(path_, rocksdb::IOOptions(), &free_bytes, nullptr).ok()) {
+    room_bytes_ =
+        static_cast<int64_t>(free_bytes) - static_cast<int64_t>(min_free_disk_bytes_ + in_memory);
+  }
   uint64_t stopped = 0;
   db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped);
   stalled_ = stopped != 0;
