@@ -83,8 +83,9 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
       ->check(CLI::Range(size_t{1024}, size_t{1} << 30));
   flags
       .Add("max-memory-bytes", config.max_memory_bytes,
-           "most memory for the bodies of requests under way; beyond, writes get 503")
-      ->check(CLI::Range(size_t{1} << 20, size_t{1} << 40));
+           "memory for the whole server, of which writes, queries and the store get their shares; "
+           "0 for what its container, or else the machine, has")
+      ->check(CLI::Range(size_t{0}, size_t{1} << 50));
   flags.Add("min-free-disk-bytes", config.min_free_disk_bytes,
             "with less of the disk free, writes get 503");
   flags
@@ -114,11 +115,6 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   if (const char* token = std::getenv("SLUICE_ADMIN_TOKEN")) config.admin_token = token;
   if (!config.admin_token.empty() && !config.admin_token_file.empty()) {
     return Exit{2, "SLUICE_ADMIN_TOKEN and --admin-token-file are both given; give one\n"};
-  }
-  if (config.max_memory_bytes < 3 * config.max_body_bytes) {
-    return Exit{2, fmt::format("--max-memory-bytes must hold one body as sent, decompressed and "
-                               "being judged, three times --max-body-bytes: {} at least\n",
-                               3 * config.max_body_bytes)};
   }
   auto http = ParseAddress(http_listen);
   auto grpc = ParseAddress(grpc_listen);

@@ -33,8 +33,8 @@ struct Config {
   std::string admin_token;
   bool create_databases = false;
   size_t max_body_bytes = size_t{10} << 20;
-  // Of the bodies of all requests under way.
-  size_t max_memory_bytes = size_t{512} << 20;
+  // Of the whole server; 0 for what its container or machine has.
+  size_t max_memory_bytes = 0;
   size_t min_free_disk_bytes = size_t{256} << 20;
   size_t max_tables = 500;
   size_t max_columns = 250;

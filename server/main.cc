@@ -16,6 +16,7 @@
 #include "server/auth/authority.h"
 #include "server/auth/first_admin.h"
 #include "server/config.h"
+#include "server/container.h"
 #include "server/grpc/server.h"
 #include "server/http/cors.h"
 #include "server/http/database_route.h"
@@ -27,6 +28,7 @@
 #include "server/http/write_route.h"
 #include "server/ingest/pipeline.h"
 #include "server/memory_budget.h"
+#include "server/memory_plan.h"
 #include "server/observability/metrics.h"
 #include "server/parts.h"
 #include "server/query/query.h"
@@ -169,11 +171,27 @@ class Core {
   const Parts parts_;
 };
 
-absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, MemoryBudget& budget) {
-  const size_t merge_threads = std::max(1u, std::thread::hardware_concurrency() / kCoresAMerge);
-  auto store =
-      storage::OpenRocksDbStore(config.data_dir, {.min_free_disk_bytes = config.min_free_disk_bytes,
-                                                  .compaction = {.threads = merge_threads}});
+// By what the flags say and the container has.
+absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Config& config, const ContainerLimits& limits) {
+  const uint64_t available = AvailableMemory(limits);
+  if (config.max_memory_bytes > available) {
+    return absl::InvalidArgumentError(
+        fmt::format("--max-memory-bytes is {}, and there are {} bytes of memory",
+                    config.max_memory_bytes, available));
+  }
+  return PlanMemory(config.max_memory_bytes > 0 ? config.max_memory_bytes : available,
+                    config.max_body_bytes);
+}
+
+absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const MemoryPlan& plan,
+                                               unsigned cpus, MemoryBudget& budget) {
+  const size_t merge_threads = std::max(1u, cpus / kCoresAMerge);
+  auto store = storage::OpenRocksDbStore(
+      config.data_dir,
+      {.min_free_disk_bytes = config.min_free_disk_bytes,
+       .block_cache_bytes = plan.block_cache_bytes,
+       .write_buffer_bytes = plan.write_buffer_bytes,
+       .compaction = {.threads = merge_threads, .max_merge_bytes = plan.merge_bytes}});
   if (!store.ok()) return store.status();
   for (const storage::Damage& damage : (*store)->Damages()) {
     spdlog::error("database '{}' is damaged, and served as far as it can be read: {}",
@@ -219,7 +237,12 @@ void TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_ser
 
 absl::Status Run(const Config& config) {
   sigset_t signals = BlockSignals();
-  MemoryBudget budget(config.max_memory_bytes);
+  const ContainerLimits limits = ReadContainerLimits();
+  absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(config, limits);
+  if (!plan.ok()) return plan.status();
+  const unsigned cpus = AvailableCpus(limits);
+  spdlog::info("{}; {} CPUs", ToString(*plan), cpus);
+  MemoryBudget budget(plan->write_bytes);
   http::Router router;
   std::unique_ptr<Core> core;
   // HTTP answers, if only that the server is starting, while the store is opened.
@@ -233,7 +256,7 @@ absl::Status Run(const Config& config) {
         return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
       }));
   if (!http_server.ok()) return http_server.status();
-  auto opened = OpenCore(config, budget);
+  auto opened = OpenCore(config, *plan, cpus, budget);
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   AddRoutes(core->parts(), config, router);

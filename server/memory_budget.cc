@@ -7,6 +7,12 @@ namespace sluice::server {
 absl::Status MemoryBudget::Share::Grow(size_t bytes) {
   size_t used = budget_.used_bytes_;
   do {
+    if (elsewhere_bytes_ && bytes_ + *elsewhere_bytes_ + bytes > budget_.max_bytes_) {
+      return absl::ResourceExhaustedError(
+          fmt::format("the request needs more memory than the server has for all ({} bytes); send "
+                      "it in smaller parts",
+                      budget_.max_bytes_));
+    }
     if (bytes > budget_.max_bytes_ - used) {
       return absl::UnavailableError(fmt::format(
           "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));

@@ -3,15 +3,15 @@
 
 #include <atomic>
 #include <cstddef>
+#include <optional>
 
 #include "absl/status/status.h"
 
 namespace sluice::server {
 
-// How many bytes the bodies of all requests under way may take together, compressed and
-// decompressed, and as much again as the latter while they are judged (contract W-9). That is what
-// judging takes of common data. Where each line has one of very many columns it takes many times as
-// much; only so many bodies are judged at once as there are workers. Safe for use by many threads.
+// How many bytes all requests of a kind that are under way may take together (contract W-9):
+// bodies, compressed and decompressed, and what is made of them, charged as it grows. Safe for use
+// by many threads.
 class MemoryBudget {
  public:
   explicit MemoryBudget(size_t max_bytes) : max_bytes_(max_bytes) {}
@@ -22,18 +22,22 @@ class MemoryBudget {
   // A part of the budget, given back when it goes. For one thread at a time.
   class Share {
    public:
-    // The budget must outlive it.
-    explicit Share(MemoryBudget& budget) : budget_(budget) {}
+    // The budget must outlive it. `elsewhere_bytes` is what the same request has of it in other
+    // shares, where this is its last and can tell what would never find room.
+    explicit Share(MemoryBudget& budget, std::optional<size_t> elsewhere_bytes = std::nullopt)
+        : budget_(budget), elsewhere_bytes_(elsewhere_bytes) {}
     ~Share() { Clear(); }
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // Unavailable, and nothing is taken, where the budget does not have so many bytes more.
+    // Unavailable, and nothing is taken, where the budget does not have so many bytes more;
+    // ResourceExhausted where it would not have them for this request alone, if that can be told.
     absl::Status Grow(size_t bytes);
     void Clear();
 
    private:
     MemoryBudget& budget_;
+    const std::optional<size_t> elsewhere_bytes_;
     size_t bytes_ = 0;
   };
 

@@ -17,9 +17,9 @@ constexpr size_t kMessageSlackBytes = 64 << 10;
 // Of one connection: gRPC reads a message whole before anyone is asked.
 constexpr int kMaxStreams = 100;
 constexpr int kMaxIdleMs = 300'000;
-// What gRPC needs for itself and a few large messages, besides twice the budget: messages that have
-// come are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on their way.
-constexpr size_t kMinQuotaBytes = size_t{128} << 20;
+// What gRPC needs for itself and a few large messages, besides the budget: messages that have come
+// are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on their way.
+constexpr size_t kMinQuotaBytes = size_t{32} << 20;
 
 class GrpcServer : public Server {
  public:
@@ -27,7 +27,7 @@ class GrpcServer : public Server {
       : write_(parts, options.max_body_bytes),
         query_(parts, options.query_timeout),
         admin_(parts),
-        quota_bytes_(2 * parts.budget.max_bytes() + kMinQuotaBytes) {}
+        quota_bytes_(parts.budget.max_bytes() + kMinQuotaBytes) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);

@@ -150,6 +150,8 @@ v1::RejectionReason ToProto(ingest::Reason reason) {
       return v1::REJECTION_REASON_COLUMN_LIMIT;
     case ingest::Reason::kBeyondRetention:
       return v1::REJECTION_REASON_BEYOND_RETENTION;
+    case ingest::Reason::kDayLimit:
+      return v1::REJECTION_REASON_DAY_LIMIT;
   }
   return v1::REJECTION_REASON_UNSPECIFIED;
 }

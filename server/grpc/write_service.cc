@@ -58,8 +58,7 @@ WriteService::Admission WriteService::Admit(const grpc::CallbackServerContext& c
   }
   if (status.ok()) status = CheckAwaited(context);
   auto share = std::make_unique<server::MemoryBudget::Share>(parts_.budget);
-  // As much again for judging it.
-  if (status.ok()) status = share->Grow(2 * request.line_protocol().size());
+  if (status.ok()) status = share->Grow(request.line_protocol().size());
   if (!status.ok()) return {status};
   return {absl::OkStatus(), "line_protocol", std::move(share),
           ingest::WriteRequest{.database = *std::move(database),
@@ -89,11 +88,15 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
     finish(admission.status, admission.field);
     return reactor;
   }
-  parts_.write_workers.Post([context, run, finish, admission = std::move(admission)] {
-    absl::Status awaited = CheckAwaited(*context);
-    auto outcome = awaited.ok() ? run(*admission.write) : awaited;
-    finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
-  });
+  parts_.write_workers.Post(
+      [this, context, run, finish, &request, admission = std::move(admission)] {
+        absl::Status awaited = CheckAwaited(*context);
+        server::MemoryBudget::Share judging(parts_.budget, request.line_protocol().size());
+        ingest::WriteRequest write = *admission.write;
+        write.memory = &judging;
+        auto outcome = awaited.ok() ? run(write) : awaited;
+        finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
+      });
   return reactor;
 }
 

@@ -152,11 +152,11 @@ class WriteRoute {
     ContentDecoder decoder(max_body_bytes_, parts_.budget);
     absl::StatusOr<std::string_view> plain = decoder.Decode(encoding, body);
     if (!plain.ok()) return plain.status();
-    server::MemoryBudget::Share judging(parts_.budget);
-    absl::Status room = judging.Grow(plain->size());
-    if (!room.ok()) return room;
+    // The connection may have counted twice what has come.
+    server::MemoryBudget::Share judging(parts_.budget, 2 * body.size() + plain->size());
     WriteRequest write = asked.write;
     write.body = *plain;
+    write.memory = &judging;
     return asked.dry_run ? parts_.pipeline.Validate(write) : parts_.pipeline.Write(write);
   }
 

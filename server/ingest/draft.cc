@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <span>
+
+#include "absl/container/flat_hash_set.h"
+#include "storage/timestamp.h"
 
 namespace sluice::ingest {
 namespace {
@@ -16,6 +18,7 @@ using storage::ColumnType;
 using storage::TableSchema;
 
 constexpr std::string_view kTimeColumn = "time";
+constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 
 ColumnType TypeOf(const Field& field) {
   switch (field.type) {
@@ -59,6 +62,13 @@ class Draft::Table {
   // Returns the number of the line's tag set in the batch.
   uint32_t Append(const Line& line, int64_t time_ns);
 
+  // Whether a point of that day has been accepted.
+  bool IsOn(int64_t time_ns);
+  void AddDay(int64_t time_ns) {
+    days_.insert(DayOf(time_ns));
+    last_day_ns_ = DayOf(time_ns) * kDayNs;
+  }
+
   // What was accepted once is accepted again: a line of a tag set that the batch has and of fields
   // of a known shape; a line of known tag keys and fields of a known shape, which gets a new set.
   // Both append without judging; false or nothing, with nothing done, where something is not known.
@@ -94,6 +104,15 @@ class Draft::Table {
   bool widened_ = false;
   storage::TableBatch batch_;
 
+  // Days since 1970.
+  static int64_t DayOf(int64_t time_ns) {
+    return (time_ns >= 0 ? time_ns : time_ns - (kDayNs - 1)) / kDayNs;
+  }
+
+  absl::flat_hash_set<int64_t> days_;
+  // When the day of the last point began; it is one of them.
+  int64_t last_day_ns_ = 0;
+
   // About the line being judged: the column of each tag and each field, kDropped for a field that
   // is left out; the columns it adds.
   static constexpr size_t kDropped = ~size_t{0};
@@ -101,6 +120,7 @@ class Draft::Table {
   Places tag_columns_;
   Places field_columns_;
   std::vector<NewColumn> new_columns_;
+  absl::flat_hash_map<std::string_view, size_t> new_column_numbers_;
   // The same of the line before, as a guess.
   Places last_tag_columns_;
   Places last_field_columns_;
@@ -139,6 +159,15 @@ class Draft::Table {
   KnownPlaces tag_keys_;
 };
 
+bool Draft::Table::IsOn(int64_t time_ns) {
+  const uint64_t into_day = static_cast<uint64_t>(time_ns) - static_cast<uint64_t>(last_day_ns_);
+  if (into_day < kDayNs && !days_.empty()) return true;
+  const int64_t day = DayOf(time_ns);
+  if (!days_.contains(day)) return false;
+  last_day_ns_ = day * kDayNs;
+  return true;
+}
+
 std::optional<Objection> Draft::Table::Judge(const Line& line) {
   ++line_;
   std::swap(tag_columns_, last_tag_columns_);
@@ -146,6 +175,7 @@ std::optional<Objection> Draft::Table::Judge(const Line& line) {
   tag_columns_.clear();
   field_columns_.clear();
   new_columns_.clear();
+  new_column_numbers_.clear();
   std::optional<Objection> objection = JudgeTags(line.tags);
   return objection ? objection : JudgeFields(line.fields);
 }
@@ -208,14 +238,14 @@ size_t Draft::Table::Locate(std::string_view name, ColumnType type, const Places
     return before[place];
   }
   if (std::optional<size_t> known = schema_->Find(name)) return *known;
-  auto added = std::find_if(new_columns_.begin(), new_columns_.end(),
-                            [&](const NewColumn& column) { return column.name == name; });
-  size_t column = columns.size() + static_cast<size_t>(added - new_columns_.begin());
-  if (added != new_columns_.end()) return column;
+  const size_t next = columns.size() + new_columns_.size();
+  auto added = new_column_numbers_.find(name);
+  if (added != new_column_numbers_.end()) return added->second;
   // Counted from the timestamp.
-  if (1 + column >= limits_.max_columns) return kTooMany;
+  if (1 + next >= limits_.max_columns) return kTooMany;
+  new_column_numbers_.emplace(name, next);
   new_columns_.push_back({name, type});
-  return column;
+  return next;
 }
 
 std::optional<Objection> Draft::Table::TooManyColumns(std::string_view column_name) const {
@@ -312,19 +342,39 @@ std::optional<Objection> Draft::Add(const Line& line, int64_t time_ns) {
   // The common line: its series and the shape of its fields have been judged before.
   if (line.series < series_.size()) {
     const Series& known = series_[line.series];
-    if (known.table != nullptr && known.table->AppendKnown(line, known.set, time_ns)) {
+    if (known.table != nullptr && known.table->IsOn(time_ns) &&
+        known.table->AppendKnown(line, known.set, time_ns)) {
       return std::nullopt;
     }
   }
   Table* table = FindTable(line.measurement);
   if (table == nullptr) return AddToNewTable(line, time_ns);
-  if (std::optional<uint32_t> set = table->AppendKnownKeys(line, time_ns)) {
-    Remember(line, *table, *set);
-    return std::nullopt;
+  if (table->IsOn(time_ns)) {
+    if (std::optional<uint32_t> set = table->AppendKnownKeys(line, time_ns)) {
+      Remember(line, *table, *set);
+      return std::nullopt;
+    }
   }
   std::optional<Objection> objection = table->Judge(line);
+  if (!objection && !MayBeOn(*table, time_ns)) objection = TooManyDays(time_ns);
   if (!objection) Remember(line, *table, table->Append(line, time_ns));
   return objection;
+}
+
+bool Draft::MayBeOn(Table& table, int64_t time_ns) {
+  if (table.IsOn(time_ns)) return true;
+  if (days_ == limits_.max_days) return false;
+  table.AddDay(time_ns);
+  ++days_;
+  return true;
+}
+
+Objection Draft::TooManyDays(int64_t time_ns) const {
+  return {Reason::kDayLimit,
+          fmt::format("the request has points on {} days, counted for each table, and {} would be "
+                      "on one too many; send it in another request",
+                      days_, storage::FormatTimestamp(time_ns)),
+          ""};
 }
 
 void Draft::Remember(const Line& line, Table& table, uint32_t set) {
@@ -358,6 +408,7 @@ std::optional<Objection> Draft::AddToNewTable(const Line& line, int64_t time_ns)
   auto table = std::make_unique<Table>(std::move(schema), false, limits_);
   std::optional<Objection> objection = table->Judge(line);
   if (objection) return objection;
+  if (!MayBeOn(*table, time_ns)) return TooManyDays(time_ns);
   const uint32_t set = table->Append(line, time_ns);
   last_ = tables_.emplace(line.measurement, std::move(table)).first->second.get();
   Remember(line, *last_, set);

@@ -21,6 +21,9 @@ struct Limits {
   size_t max_tables = 500;
   // In one table, the timestamp among them.
   size_t max_columns = 250;
+  // On how many days (UTC) a request may have points, counted for each table: each becomes a block
+  // of its own, however few its points are.
+  size_t max_days = 20'000;
 };
 
 // Why a line was not taken.
@@ -52,12 +55,17 @@ class Draft {
   Table* FindTable(std::string_view name);
   std::optional<Objection> AddToNewTable(const lineprotocol::Line& line, int64_t time_ns);
   void Remember(const lineprotocol::Line& line, Table& table, uint32_t set);
+  // Whether the table has points on that day, or may have some.
+  bool MayBeOn(Table& table, int64_t time_ns);
+  Objection TooManyDays(int64_t time_ns) const;
 
   const std::shared_ptr<const storage::DatabaseSchema> schema_;
   const Limits limits_;
   // By name: the database's own tables that lines have named, and the new ones with points.
   absl::flat_hash_map<std::string, std::unique_ptr<Table>> tables_;
   size_t new_tables_ = 0;
+  // Of all tables.
+  size_t days_ = 0;
   // By number, for the series of accepted lines: its table, and its tag set there.
   struct Series {
     Table* table = nullptr;

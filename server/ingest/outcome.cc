@@ -28,6 +28,8 @@ std::string_view Name(Reason reason) {
       return "column_limit";
     case Reason::kBeyondRetention:
       return "beyond_retention";
+    case Reason::kDayLimit:
+      return "day_limit";
   }
   return "unknown";
 }

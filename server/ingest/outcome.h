@@ -23,6 +23,7 @@ enum class Reason {
   kTableLimit,
   kColumnLimit,
   kBeyondRetention,
+  kDayLimit,
 };
 
 // In lower case: "type_conflict".

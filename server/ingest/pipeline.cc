@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 
+#include "server/allocation_meter.h"
 #include "server/ingest/utf8.h"
 #include "server/lineprotocol/line_reader.h"
 #include "storage/timestamp.h"
@@ -48,18 +49,53 @@ struct Telling {
 constexpr Telling kTellFirst = {kMaxRejections, std::numeric_limits<size_t>::max()};
 constexpr Telling kTellAll = {std::numeric_limits<size_t>::max(), kMaxToldBytes};
 
+// Charges what the thread allocates for one request, in steps.
+class Charge {
+ public:
+  explicit Charge(const WriteRequest& request) : request_(request) {
+    if (request.memory == nullptr) due_ = std::numeric_limits<int64_t>::max();
+  }
+
+  absl::Status AsItGrows() { return meter_.grown() < due_ ? absl::OkStatus() : Take(); }
+
+  // What comes next takes as much as the body twice at most: the blocks, and RocksDB's batch.
+  absl::Status ForStoring() {
+    return request_.memory == nullptr ? absl::OkStatus()
+                                      : request_.memory->Grow(2 * request_.body.size());
+  }
+
+ private:
+  static constexpr int64_t kStepBytes = 256 << 10;
+
+  absl::Status Take() {
+    const int64_t bytes = meter_.grown() - due_ + kStepBytes;
+    absl::Status grown = request_.memory->Grow(static_cast<size_t>(bytes));
+    if (grown.ok()) due_ += bytes;
+    return grown;
+  }
+
+  const WriteRequest& request_;
+  const server::AllocationMeter meter_;
+  // As soon as it has grown by this, more is to be charged.
+  int64_t due_ = 1;
+};
+
 // Reads a request's lines into a draft, and keeps count of what became of them.
 class Reading {
  public:
-  Reading(const WriteRequest& request, int64_t min_time_ns, const Telling& telling, Draft& draft)
+  Reading(const WriteRequest& request, int64_t min_time_ns, const Telling& telling, Draft& draft,
+          Charge& charge)
       : request_(request),
         min_time_ns_(min_time_ns),
         telling_(telling),
         draft_(draft),
+        charge_(charge),
         reader_(request.body) {}
 
-  Outcome ReadAll() {
+  absl::StatusOr<Outcome> ReadAll() {
     while (reader_.Next()) {
+      absl::Status charged = charge_.AsItGrows();
+      if (!charged.ok()) return charged;
       std::optional<Objection> objection = reader_.fault() ? Unreadable() : Take();
       if (objection) {
         Reject(*std::move(objection));
@@ -114,6 +150,7 @@ class Reading {
   const int64_t min_time_ns_;
   const Telling telling_;
   Draft& draft_;
+  Charge& charge_;
   LineReader reader_;
   Outcome outcome_;
   size_t told_bytes_ = 0;
@@ -121,15 +158,16 @@ class Reading {
 
 // Reads all lines into the draft. `database` is null where the write is to make it.
 absl::StatusOr<Outcome> Judge(const WriteRequest& request, const storage::Database* database,
-                              const Telling& telling, Draft& draft) {
+                              const Telling& telling, Draft& draft, Charge& charge) {
   int64_t min_time_ns = database == nullptr ? std::numeric_limits<int64_t>::min()
                                             : database->record().MinTimeNs(request.arrival_ns);
-  Outcome outcome = Reading(request, min_time_ns, telling, draft).ReadAll();
-  if (outcome.ingested + outcome.rejected == 0) {
+  absl::StatusOr<Outcome> outcome = Reading(request, min_time_ns, telling, draft, charge).ReadAll();
+  if (!outcome.ok()) return outcome;
+  if (outcome->ingested + outcome->rejected == 0) {
     return absl::InvalidArgumentError(
         "no points: the body has no line of line protocol besides blank lines and comments");
   }
-  if (outcome.rejected > 0 && !request.accept_partial) outcome.ingested = 0;
+  if (outcome->rejected > 0 && !request.accept_partial) outcome->ingested = 0;
   return outcome;
 }
 
@@ -175,10 +213,12 @@ absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
   absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
   if (!utf8.ok()) return utf8;
   while (database.ok()) {
+    Charge charge(request);
     Draft draft = DraftFor(*database);
-    absl::StatusOr<Outcome> outcome = Judge(request, database->get(), kTellFirst, draft);
+    absl::StatusOr<Outcome> outcome = Judge(request, database->get(), kTellFirst, draft, charge);
     if (!outcome.ok()) return outcome;
-    absl::Status committed;
+    absl::Status committed = charge.ForStoring();
+    if (!committed.ok()) return committed;
     if (outcome->ingested > 0) {
       if (request.should_stop && request.should_stop()) {
         return absl::CancelledError("the client no longer waits; nothing was ingested");
@@ -196,6 +236,7 @@ absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
     bool again =
         absl::IsAborted(committed) || (absl::IsNotFound(committed) && options_.create_databases);
     if (!again) return committed;
+    if (request.memory != nullptr) request.memory->Clear();
     database = Find(request.database);
   }
   return database.status();
@@ -205,8 +246,9 @@ absl::StatusOr<Outcome> Pipeline::Validate(const WriteRequest& request) const {
   absl::StatusOr<DatabasePtr> database = Find(request.database);
   absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
   if (!utf8.ok()) return utf8;
+  Charge charge(request);
   Draft draft = DraftFor(*database);
-  return Judge(request, database->get(), kTellAll, draft);
+  return Judge(request, database->get(), kTellAll, draft, charge);
 }
 
 }  // namespace sluice::ingest

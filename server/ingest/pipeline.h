@@ -11,6 +11,7 @@
 #include "server/ingest/outcome.h"
 #include "server/ingest/precision.h"
 #include "server/ingest/rejection_log.h"
+#include "server/memory_budget.h"
 #include "storage/store.h"
 
 namespace sluice::ingest {
@@ -32,6 +33,8 @@ struct WriteRequest {
   // Asked before anything is stored; true ends the write with Cancelled, and nothing is ingested.
   // None means never.
   std::function<bool()> should_stop = nullptr;
+  // What judging and storing take besides the body is charged to it; null counts nothing.
+  server::MemoryBudget::Share* memory = nullptr;
 };
 
 struct PipelineOptions {
@@ -43,7 +46,8 @@ struct PipelineOptions {
 
 // Takes the points of requests into their databases. Rejected lines are no error. Errors:
 // InvalidArgument for a body that is not UTF-8 or has no point (contract W-4), NotFound for the
-// database (W-6), Cancelled where the request should stop, and those of Database::Commit.
+// database (W-6), Cancelled where the request should stop, those of MemoryBudget::Share::Grow, and
+// those of Database::Commit.
 //
 // Safe for use by many threads.
 class Pipeline {

@@ -22,5 +22,16 @@ TEST(MemoryBudgetTest, SharesTakeNoMoreThanThereIsAndGiveItBack) {
   EXPECT_EQ(budget.used_bytes(), 0u);
 }
 
+TEST(MemoryBudgetTest, WhatNeverFindsRoomIsNotToComeBack) {
+  MemoryBudget budget(100);
+  MemoryBudget::Share body(budget);
+  EXPECT_TRUE(body.Grow(30).ok());
+  MemoryBudget::Share judging(budget, 30);
+  EXPECT_TRUE(judging.Grow(20).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(judging.Grow(51)));
+  EXPECT_TRUE(judging.Grow(50).ok());
+  EXPECT_EQ(budget.used_bytes(), 100u);
+}
+
 }  // namespace
 }  // namespace sluice::server

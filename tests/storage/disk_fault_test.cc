@@ -1,4 +1,5 @@
-// The store on a disk that fails at every single operation of a run, or is full, or loses its power.
+// The store on a disk that fails at every single operation of a run, or is full, or loses its
+// power.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -78,7 +79,8 @@ WriteSet MakeRequest(const DatabaseSchema& schema, int id, size_t note_bytes) {
         uint32_t state = static_cast<uint32_t>(id) + 1;
         // That does not compress.
         for (size_t i = 0; i < note_bytes; ++i) {
-          note.push_back(static_cast<char>('a' + ((state = state * 1103515245 + 12345) >> 16) % 26));
+          note.push_back(
+              static_cast<char>('a' + ((state = state * 1103515245 + 12345) >> 16) % 26));
         }
         batch.AddString(1, note);
       }
@@ -198,9 +200,9 @@ class Life {
         }
       }
     }
-    requests_[name][id] = !written.ok()                        ? Fate::kUnknown
+    requests_[name][id] = !written.ok()                       ? Fate::kUnknown
                           : durability == Durability::kSynced ? Fate::kSynced
-                                                               : Fate::kUnsynced;
+                                                              : Fate::kUnsynced;
   }
 
   void LetItMerge() {
@@ -241,14 +243,14 @@ class Life {
       ASSERT_TRUE(database.ok()) << name << ": " << database.status();
       CheckRequests(**database, requests_[name], &store == store_.get(), power_was_lost);
       if (name == "a" && updated_) {
-EXPECT_EQ((*database)->record().settings.max_tables, 77);
-}
+        EXPECT_EQ((*database)->record().settings.max_tables, 77);
+      }
     }
     auto tokens = store.ListTokens();
     ASSERT_TRUE(tokens.ok());
     if (token_put_) {
-EXPECT_EQ(tokens->size(), 1u);
-}
+      EXPECT_EQ(tokens->size(), 1u);
+    }
   }
 
   static void CheckRequests(const Database& database, const std::map<int, Fate>& requests,
@@ -260,12 +262,12 @@ EXPECT_EQ(tokens->size(), 1u);
       EXPECT_TRUE(count == 0 || count == kPointsARequest) << "request " << id << " is in part";
       const bool is_there = fate == Fate::kSynced || (fate == Fate::kUnsynced && !power_was_lost);
       if (is_there) {
-EXPECT_EQ(count, kPointsARequest) << "request " << id << " is lost";
-}
+        EXPECT_EQ(count, kPointsARequest) << "request " << id << " is lost";
+      }
       // A store that goes on after an error has nothing of it.
       if (alive && fate == Fate::kUnknown) {
-EXPECT_EQ(count, 0u) << "request " << id;
-}
+        EXPECT_EQ(count, 0u) << "request " << id;
+      }
     }
     EXPECT_TRUE(counts.empty());
   }
@@ -349,8 +351,7 @@ TEST(DiskTest, AnUnsyncedCommitLastsSoon) {
   auto store = OpenRocksDbStore(dir.path() + "/data", OptionsOn(disk)).value();
   ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
   auto database = store->FindDatabase(Name("a")).value();
-  ASSERT_TRUE(
-      database->Commit(MakeRequest(*database->schema(), 0, 0), Durability::kUnsynced).ok());
+  ASSERT_TRUE(database->Commit(MakeRequest(*database->schema(), 0, 0), Durability::kUnsynced).ok());
   EXPECT_EQ(Read(*database).size(), 1u);
   bool lasts = false;
   for (int i = 0; i < 100 && !lasts; ++i) {
@@ -415,8 +416,8 @@ TEST(DiskTest, KeepsTheReserveFreeAndRefusesInTime) {
   absl::Status written;
   int requests = 0;
   while (written.ok() && requests < 1000) {
-    written = database->Commit(MakeRequest(*database->schema(), requests, 40'000),
-                               Durability::kSynced);
+    written =
+        database->Commit(MakeRequest(*database->schema(), requests, 40'000), Durability::kSynced);
     if (written.ok()) ++requests;
   }
   EXPECT_TRUE(absl::IsUnavailable(written)) << written;

@@ -141,6 +141,40 @@ TEST_F(PipelineTest, ADatabasesOwnLimitsGoBeforeTheServers) {
   EXPECT_EQ(Write("a f=1 1\na g=1 2")->rejections[0].reason, Reason::kColumnLimit);
 }
 
+// Counted for each table; a day that is there takes more.
+TEST_F(PipelineTest, ARequestHasPointsOnSoManyDaysAndNoMore) {
+  options_.limits.max_days = 3;
+  const auto day = [](int n, int ns) {
+    return fmt::format("{}", n * int64_t{86'400'000'000'000} + ns);
+  };
+  const std::string full = "a f=1 " + day(-1, 0) + "\na f=2 " + day(0, 0) + "\nb f=1 " + day(0, 1);
+  EXPECT_EQ(Write(full)->rejected, 0);
+  auto outcome = Write(full + "\na f=3 " + day(1, 0) + "\nc f=1 " + day(0, 0) + "\na,t=x f=4 " +
+                       day(0, 5) + "\na f=5 " + day(-1, 7) + "\nb g=1 " + day(-1, 0));
+  EXPECT_EQ(outcome->ingested, 5);
+  ASSERT_EQ(outcome->rejected, 3) << outcome->rejections[0].message;
+  EXPECT_EQ(outcome->rejections[0].reason, Reason::kDayLimit);
+  EXPECT_EQ(outcome->rejections[0].line_number, 4);
+  EXPECT_EQ(outcome->rejections[0].message,
+            "the request has points on 3 days, counted for each table, and "
+            "1970-01-02T00:00:00.000000000Z would be on one too many; send it in another request");
+  EXPECT_EQ(outcome->rejections[1].line_number, 5);
+  EXPECT_EQ(outcome->rejections[2].line_number, 8);
+  // It left nothing behind.
+  EXPECT_EQ((*store_->FindDatabase(name_))->schema()->Find("c"), nullptr);
+  EXPECT_FALSE((*store_->FindDatabase(name_))->schema()->Find("b")->Find("g").has_value());
+}
+
+TEST_F(PipelineTest, EveryDayThereIsIsTooMuch) {
+  std::string body;
+  for (int64_t day = -100'000; day < 100'000; day += 7) {
+    body += fmt::format("a f=1 {}\n", day * 86'400'000'000'000);
+  }
+  auto outcome = Write(body);
+  EXPECT_EQ(outcome->ingested, 20'000);
+  EXPECT_EQ(outcome->ingested + outcome->rejected, 28'572);
+}
+
 TEST_F(PipelineTest, ADropFreesTheLimitsAtOnce) {
   options_.limits.max_tables = 1;
   EXPECT_EQ(Write("a f=1")->ingested, 1);

@@ -1,0 +1,28 @@
+#ifndef SLUICE_SERVER_ALLOCATION_METER_H_
+#define SLUICE_SERVER_ALLOCATION_METER_H_
+
+#include <cstdint>
+
+namespace sluice::server {
+
+// How much more memory the calling thread has allocated than freed since the meter was made: what an
+// object takes that one thread builds, without that the object counts. The counters are jemalloc's,
+// for each thread, and cost a few nanoseconds to read (its manual: `thread.allocatedp`). For the
+// thread that made it.
+class AllocationMeter {
+ public:
+  AllocationMeter() : start_(Read()) {}
+
+  // Whether the process has counters: it is linked with jemalloc.
+  static bool IsCounting();
+  int64_t grown() const { return Read() - start_; }
+
+ private:
+  static int64_t Read();
+
+  const int64_t start_;
+};
+
+}  // namespace sluice::server
+
+#endif  // SLUICE_SERVER_ALLOCATION_METER_H_
