@@ -289,12 +289,20 @@ BlockColumn BlockColumn::Select(std::span<const uint32_t> rows) const {
     std::optional<size_t> position = Position(rows[i]);
     if (!position) continue;
     selected.present_.Set(i);
-    type_ == ColumnType::kString ? selected.strings_.push_back(strings_[*position])
-                                 : selected.numbers_.push_back(numbers_[*position]);
+    if (type_ == ColumnType::kString) {
+      selected.strings_.push_back(strings_[*position]);
+    } else {
+      selected.numbers_.push_back(numbers_[*position]);
+    }
   }
   selected.rank_ = BitmapRank(selected.present_);
   selected.all_present_ = selected.rank_.count() == rows.size();
   return selected;
+}
+
+size_t BlockColumn::memory_bytes() const {
+  return sizeof(*this) + numbers_.size() * sizeof(int64_t) +
+         strings_.size() * sizeof(std::string_view) + (owner_ == nullptr ? 0 : owner_->size());
 }
 
 std::optional<uint32_t> BlockColumn::CodeAt(size_t set) const {

@@ -90,6 +90,10 @@ class BlockColumn {
   // The values that are present, as BatchColumn has them.
   const std::vector<int64_t>& numbers() const { return numbers_; }
   const std::vector<std::string_view>& strings() const { return strings_; }
+  // What it takes, roughly.
+  size_t memory_bytes() const;
+  // Keeps alive what the texts point into, where that is not the block's own bytes; may be null.
+  std::shared_ptr<const void> owner() const { return owner_; }
 
  private:
   friend class Block;

@@ -13,10 +13,9 @@
 namespace sluice::storage {
 namespace {
 
-// How many rows a slice has, roughly.
+// How many rows a slice has, roughly, and how many values at most.
 constexpr size_t kSliceRows = 16384;
-// Of the blocks that are open at once.
-constexpr size_t kMaxOpenBytes = size_t{512} << 20;
+constexpr size_t kSliceValues = 32 * kSliceRows;
 constexpr int64_t kStartOfTime = std::numeric_limits<int64_t>::min();
 constexpr int64_t kEndOfTime = std::numeric_limits<int64_t>::max();
 
@@ -34,22 +33,22 @@ class BlockMerge::OpenBlock {
   static absl::StatusOr<std::shared_ptr<OpenBlock>> Open(uint64_t sequence, std::string bytes,
                                                          const ScanSpec& spec,
                                                          std::span<const size_t> tag_columns) {
-    auto open = std::make_shared<OpenBlock>(sequence, std::move(bytes));
+    auto open = std::make_shared<OpenBlock>(sequence, std::move(bytes), spec.charge);
     absl::Status status = open->Decode(spec, tag_columns);
     if (!status.ok()) return status;
     return open;
   }
 
-  OpenBlock(uint64_t sequence, std::string bytes) : sequence_(sequence), bytes_(std::move(bytes)) {}
+  OpenBlock(uint64_t sequence, std::string bytes, std::function<bool(int64_t)> charge)
+      : sequence_(sequence), charge_(std::move(charge)), bytes_(std::move(bytes)) {}
+  ~OpenBlock() { Charge(-charged_); }
+  OpenBlock(const OpenBlock&) = delete;
+  OpenBlock& operator=(const OpenBlock&) = delete;
 
   uint64_t sequence() const { return sequence_; }
   bool done() const { return series_ == runs_.size(); }
-  // What it takes, roughly.
-  size_t memory_bytes() const {
-    return bytes_.size() + times_.size() * (sizeof(int64_t) * (columns_.size() + 2));
-  }
   // Of the next row.
-  const std::string& key() const { return runs_[series_].key; }
+  const std::string& key() const { return key_; }
   int64_t time() const { return times_[next_]; }
   // The time of the row `ahead` rows on in the series, or of its last.
   int64_t TimeAhead(size_t ahead) const {
@@ -58,7 +57,10 @@ class BlockMerge::OpenBlock {
   uint32_t set() const { return runs_[series_].set; }
   uint32_t TakeRow() {
     uint32_t row = static_cast<uint32_t>(next_++);
-    if (next_ == runs_[series_].end) ++series_;
+    if (next_ == runs_[series_].end) {
+      ++series_;
+      MakeKey();
+    }
     return row;
   }
 
@@ -77,24 +79,52 @@ class BlockMerge::OpenBlock {
  private:
   // The rows of one series: those from the end of the run before to `end`.
   struct Run {
-    std::string key;
     uint32_t set;
     size_t end;
   };
+  // A place in the order of a tag's values in the block, counted from 1; 0 is no value. Sets compare
+  // by them as their keys do, of which there may be far more than fits into memory.
+  using Rank = uint32_t;
 
   absl::Status Decode(const ScanSpec& spec, std::span<const size_t> tag_columns);
-  void OrderRows(const std::vector<uint32_t>& row_sets, const std::vector<std::string>& keys,
-                 bool sorted);
+  static absl::StatusOr<BlockColumn> DecodeColumn(const ScanSpec& spec, const Block& block,
+                                                  size_t position);
+  absl::Status ReadTags(const ScanSpec& spec, const Block& block,
+                        std::span<const size_t> tag_columns, std::vector<bool>& wanted);
+  void RankTag(const BlockColumn& column, size_t tag, size_t set_count);
+  void OrderRows(const std::vector<uint32_t>& row_sets, bool sorted);
+  std::span<const Rank> RanksOf(uint32_t set) const {
+    return std::span(ranks_).subspan(set * texts_.size(), texts_.size());
+  }
+  bool Less(uint32_t a, uint32_t b) const {
+    return std::ranges::lexicographical_compare(RanksOf(a), RanksOf(b));
+  }
+  bool Same(uint32_t a, uint32_t b) const {
+    return a == b || std::ranges::equal(RanksOf(a), RanksOf(b));
+  }
+  void MakeKey();
+  size_t MemoryBytes() const;
+  bool Charge(int64_t bytes);
 
   const uint64_t sequence_;
+  // See ScanSpec.
+  const std::function<bool(int64_t)> charge_;
+  int64_t charged_ = 0;
   // Kept while texts point into it.
   std::string bytes_;
+  // Of each of the table's tags: its values in the block in order, and what they point into.
+  std::vector<std::vector<std::string_view>> texts_;
+  std::vector<std::shared_ptr<const void>> text_owners_;
+  // Of each set, one for each tag.
+  std::vector<Rank> ranks_;
   // The wanted rows in order: their places in the block, and all that follows by place in here.
   std::vector<uint32_t> rows_;
   std::vector<int64_t> times_;
   std::vector<Run> runs_;
   size_t series_ = 0;
   size_t next_ = 0;
+  // Of that series.
+  std::string key_;
   std::vector<BlockColumn> columns_;
   std::vector<bool> is_tag_;
   uint64_t last_call_ = 0;
@@ -105,33 +135,17 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
   absl::StatusOr<Block> block = Block::Open(bytes_);
   if (!block.ok()) return block.status();
   if (!block->has_body()) return absl::DataLossError("damaged block: no body");
-  auto decode = [&](size_t position) -> absl::StatusOr<BlockColumn> {
-    std::optional<ColumnType> type = block->TypeOf(position);
-    if (type && *type != spec.table->columns()[position].type) {
-      return absl::DataLossError("damaged block: a column of another type than the table's");
-    }
-    return block->DecodeColumn(position);
-  };
-  std::vector<std::string> keys(block->set_count());
-  std::vector<bool> wanted(block->set_count(), true);
-  for (size_t position : tag_columns) {
-    absl::StatusOr<BlockColumn> column = decode(position);
-    if (!column.ok()) return column.status();
-    const std::vector<std::string_view>& texts = column->dictionary();
-    for (const TagEquals& equals : spec.tags) {
-      if (equals.column != position) continue;
-      const size_t code =
-          static_cast<size_t>(std::find(texts.begin(), texts.end(), equals.value) - texts.begin());
-      for (size_t set = 0; set < keys.size(); ++set) {
-        if (column->CodeAt(set) != code) wanted[set] = false;
-      }
-    }
-    for (size_t set = 0; set < keys.size(); ++set) {
-      if (!wanted[set]) continue;
-      std::optional<uint32_t> code = column->CodeAt(set);
-      code ? AppendTagToKey(keys[set], texts[*code]) : AppendNoTagToKey(keys[set]);
-    }
+  // While it is decoded it takes this at most; afterwards, what is wanted of it.
+  const size_t most = bytes_.size() + block->decoded_bytes() +
+                      block->set_count() * tag_columns.size() * sizeof(Rank);
+  if (!Charge(static_cast<int64_t>(most))) {
+    return absl::UnavailableError(
+        "what the query reads, and is not merged yet, takes more memory than queries may have; ask "
+        "for less time, or later");
   }
+  std::vector<bool> wanted(block->set_count(), true);
+  absl::Status read = ReadTags(spec, *block, tag_columns, wanted);
+  if (!read.ok()) return read;
   if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return absl::OkStatus();
   absl::StatusOr<std::vector<int64_t>> times = block->DecodeTimestamps();
   if (!times.ok()) return times.status();
@@ -143,31 +157,76 @@ absl::Status BlockMerge::OpenBlock::Decode(const ScanSpec& spec,
     if (in_time && wanted[(*row_sets)[row]]) rows_.push_back(row);
   }
   if (rows_.empty()) return absl::OkStatus();
-  OrderRows(*row_sets, keys, block->sorted());
-  bool has_texts = false;
+  OrderRows(*row_sets, block->sorted());
   for (size_t position : spec.columns) {
-    absl::StatusOr<BlockColumn> column = decode(position);
+    absl::StatusOr<BlockColumn> column = DecodeColumn(spec, *block, position);
     if (!column.ok()) return column.status();
-    const ColumnType type = spec.table->columns()[position].type;
-    is_tag_.push_back(type == ColumnType::kTag);
+    is_tag_.push_back(spec.table->columns()[position].type == ColumnType::kTag);
     columns_.push_back(is_tag_.back() ? *std::move(column) : column->Select(rows_));
-    has_texts |= type == ColumnType::kTag || type == ColumnType::kString;
   }
-  if (!has_texts) bytes_ = std::string();
+  MakeKey();
+  Charge(static_cast<int64_t>(MemoryBytes()) - charged_);
   return absl::OkStatus();
 }
 
-void BlockMerge::OpenBlock::OrderRows(const std::vector<uint32_t>& row_sets,
-                                      const std::vector<std::string>& keys, bool sorted) {
+absl::StatusOr<BlockColumn> BlockMerge::OpenBlock::DecodeColumn(const ScanSpec& spec,
+                                                                const Block& block,
+                                                                size_t position) {
+  std::optional<ColumnType> type = block.TypeOf(position);
+  if (type && *type != spec.table->columns()[position].type) {
+    return absl::DataLossError("damaged block: a column of another type than the table's");
+  }
+  return block.DecodeColumn(position);
+}
+
+absl::Status BlockMerge::OpenBlock::ReadTags(const ScanSpec& spec, const Block& block,
+                                             std::span<const size_t> tag_columns,
+                                             std::vector<bool>& wanted) {
+  texts_.resize(tag_columns.size());
+  ranks_.resize(block.set_count() * tag_columns.size());
+  for (size_t tag = 0; tag < tag_columns.size(); ++tag) {
+    absl::StatusOr<BlockColumn> column = DecodeColumn(spec, block, tag_columns[tag]);
+    if (!column.ok()) return column.status();
+    const std::vector<std::string_view>& texts = column->dictionary();
+    for (const TagEquals& equals : spec.tags) {
+      if (equals.column != tag_columns[tag]) continue;
+      const size_t code =
+          static_cast<size_t>(std::find(texts.begin(), texts.end(), equals.value) - texts.begin());
+      for (size_t set = 0; set < wanted.size(); ++set) {
+        if (column->CodeAt(set) != code) wanted[set] = false;
+      }
+    }
+    RankTag(*column, tag, block.set_count());
+  }
+  return absl::OkStatus();
+}
+
+void BlockMerge::OpenBlock::RankTag(const BlockColumn& column, size_t tag, size_t set_count) {
+  std::vector<std::string_view>& texts = texts_[tag];
+  texts = column.dictionary();
+  std::sort(texts.begin(), texts.end());
+  std::vector<Rank> rank_of_code;
+  for (std::string_view text : column.dictionary()) {
+    const auto place = std::lower_bound(texts.begin(), texts.end(), text) - texts.begin();
+    rank_of_code.push_back(static_cast<Rank>(place) + 1);
+  }
+  for (size_t set = 0; set < set_count; ++set) {
+    const std::optional<uint32_t> code = column.CodeAt(set);
+    if (code) ranks_[set * texts_.size() + tag] = rank_of_code[*code];
+  }
+  text_owners_.push_back(column.owner());
+}
+
+void BlockMerge::OpenBlock::OrderRows(const std::vector<uint32_t>& row_sets, bool sorted) {
   if (!sorted) {
     // Sets by their place in the order of keys; equal ones share a place.
-    std::vector<uint32_t> by_key(keys.size());
+    std::vector<uint32_t> by_key(texts_.empty() ? 1 + *std::ranges::max_element(row_sets)
+                                                : ranks_.size() / texts_.size());
     std::iota(by_key.begin(), by_key.end(), 0);
-    std::sort(by_key.begin(), by_key.end(),
-              [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
-    std::vector<uint32_t> place(keys.size());
+    std::sort(by_key.begin(), by_key.end(), [&](uint32_t a, uint32_t b) { return Less(a, b); });
+    std::vector<uint32_t> place(by_key.size());
     for (size_t i = 1; i < by_key.size(); ++i) {
-      bool same = keys[by_key[i]] == keys[by_key[i - 1]];
+      bool same = Same(by_key[i], by_key[i - 1]);
       place[by_key[i]] = place[by_key[i - 1]] + (same ? 0 : 1);
     }
     std::stable_sort(rows_.begin(), rows_.end(), [&](uint32_t a, uint32_t b) {
@@ -176,15 +235,43 @@ void BlockMerge::OpenBlock::OrderRows(const std::vector<uint32_t>& row_sets,
   }
   for (size_t i = 0; i < rows_.size(); ++i) {
     uint32_t set = row_sets[rows_[i]];
-    if (runs_.empty() || (runs_.back().set != set && runs_.back().key != keys[set])) {
-      runs_.push_back({keys[set], set, i});
-    }
+    if (runs_.empty() || !Same(runs_.back().set, set)) runs_.push_back({set, i});
     runs_.back().end = i + 1;
   }
   std::vector<int64_t> times;
   times.reserve(rows_.size());
   for (uint32_t row : rows_) times.push_back(times_[row]);
   times_ = std::move(times);
+}
+
+void BlockMerge::OpenBlock::MakeKey() {
+  key_.clear();
+  if (done()) return;
+  const std::span<const Rank> ranks = RanksOf(runs_[series_].set);
+  for (size_t tag = 0; tag < ranks.size(); ++tag) {
+    if (ranks[tag] == 0) {
+      AppendNoTagToKey(key_);
+    } else {
+      AppendTagToKey(key_, texts_[tag][ranks[tag] - 1]);
+    }
+  }
+}
+
+size_t BlockMerge::OpenBlock::MemoryBytes() const {
+  size_t bytes = sizeof(*this) + bytes_.size() + ranks_.size() * sizeof(Rank) +
+                 rows_.size() * sizeof(uint32_t) + times_.size() * sizeof(int64_t) +
+                 runs_.size() * sizeof(Run);
+  for (const auto& texts : texts_) bytes += texts.size() * sizeof(std::string_view);
+  for (const BlockColumn& column : columns_) bytes += column.memory_bytes();
+  return bytes;
+}
+
+// What is given back is always taken.
+bool BlockMerge::OpenBlock::Charge(int64_t bytes) {
+  if (!charge_ || bytes == 0) return true;
+  if (!charge_(bytes)) return false;
+  charged_ += bytes;
+  return true;
 }
 
 // One write of a point.
@@ -198,6 +285,7 @@ struct BlockMerge::RowRef {
 BlockMerge::BlockMerge(const ScanSpec& spec, std::vector<BlockRef> blocks, BlockLoader loader)
     : spec_(spec),
       tag_columns_(TagColumns(*spec_.table)),
+      slice_rows_(std::min(kSliceRows, kSliceValues / (1 + spec_.columns.size()))),
       waiting_(std::move(blocks)),
       loader_(std::move(loader)) {
   std::sort(waiting_.begin(), waiting_.end(), [](const BlockRef& a, const BlockRef& b) {
@@ -217,7 +305,7 @@ absl::Status BlockMerge::Next(ScanRows& rows) {
   rows.columns.resize(spec_.columns.size());
   ++calls_;
   std::vector<RowRef> slice;
-  while (rows.timestamps.size() < kSliceRows) {
+  while (rows.timestamps.size() < slice_rows_) {
     if (spec_.should_stop && spec_.should_stop()) {
       return absl::CancelledError("the scan was stopped");
     }
@@ -246,11 +334,6 @@ absl::Status BlockMerge::OpenBlocks() {
     if (!block.ok()) return block.status();
     waiting_.pop_back();
     if ((*block)->done()) continue;
-    open_bytes_ += (*block)->memory_bytes();
-    if (open_bytes_ > kMaxOpenBytes) {
-      return absl::UnavailableError(
-          "too much of what the query reads is not merged yet; ask for less time, or later");
-    }
     open_.push_back(*std::move(block));
     std::push_heap(open_.begin(), open_.end(), Later);
   }
@@ -258,7 +341,7 @@ absl::Status BlockMerge::OpenBlocks() {
 }
 
 // Takes rows of the first series, from the next one on: all that come before those of a block that
-// is not open, but not many more than kSliceRows.
+// is not open, but not many more than slice_rows_.
 void BlockMerge::TakeSlice(std::vector<RowRef>& slice,
                            std::vector<std::shared_ptr<const void>>& owners) {
   const std::string key = open_.front()->key();
@@ -273,7 +356,7 @@ void BlockMerge::TakeSlice(std::vector<RowRef>& slice,
     open_.pop_back();
   }
   // At least the very next row comes before that.
-  const size_t ahead = kSliceRows / with_series.size();
+  const size_t ahead = slice_rows_ / with_series.size();
   const int64_t first_time_ns = with_series.front()->time();
   for (const auto& block : with_series) {
     last_time_ns = std::min(last_time_ns, block->TimeAhead(ahead));
@@ -286,10 +369,7 @@ void BlockMerge::TakeSlice(std::vector<RowRef>& slice,
       slice.push_back({time_ns, block.get(), block->TakeRow(), set});
     }
     if (block->IsNewTo(calls_)) owners.push_back(block);
-    if (block->done()) {
-      open_bytes_ -= block->memory_bytes();
-      continue;
-    }
+    if (block->done()) continue;
     open_.push_back(block);
     std::push_heap(open_.begin(), open_.end(), Later);
   }

@@ -35,7 +35,7 @@ using BlockLoader = std::function<absl::StatusOr<std::string>(const BlockRef&)>;
 // It sweeps through the series, and through time within one: a block is loaded when the sweep
 // reaches its first row and released after its last, and rows leave in slices. Sorted blocks of one
 // run follow one another, so memory holds the wanted rows of one of each run, and of all blocks
-// that are not merged yet; where those are too many, Next is Unavailable.
+// that are not merged yet; where that is too much for ScanSpec::charge, Next is Unavailable.
 class BlockMerge {
  public:
   // `blocks` in any order. `loader` is called once for each.
@@ -57,12 +57,12 @@ class BlockMerge {
 
   ScanSpec spec_;
   std::vector<size_t> tag_columns_;
+  size_t slice_rows_;
   // Descending by first row, so that the next one is at the end.
   std::vector<BlockRef> waiting_;
   BlockLoader loader_;
   // A heap; the one with the next row is in front.
   std::vector<std::shared_ptr<OpenBlock>> open_;
-  size_t open_bytes_ = 0;
   // Of Next.
   uint64_t calls_ = 0;
 };

@@ -25,6 +25,7 @@ class RocksDbSnapshot;
 class RocksDbScan : public Scan {
  public:
   RocksDbScan(const RocksDbSnapshot& snapshot, ScanSpec spec);
+  ~RocksDbScan() override { ForgetKept(); }
 
   absl::Status Next(ScanRows& rows) override;
 
@@ -33,6 +34,11 @@ class RocksDbScan : public Scan {
   absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
   absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
   absl::Status Damaged(const BlockKey& key, const absl::Status& status) const;
+  void ForgetKept();
+  bool Charge(size_t bytes) { return !spec_.charge || spec_.charge(static_cast<int64_t>(bytes)); }
+  void Uncharge(size_t bytes) {
+    if (spec_.charge) spec_.charge(-static_cast<int64_t>(bytes));
+  }
 
   const RocksDbSnapshot& snapshot_;
   const ScanSpec spec_;
@@ -119,8 +125,7 @@ absl::Status RocksDbScan::OpenPartition() {
     return FromRocksDb(it_->status(), "cannot read blocks");
   }
   const int64_t partition = key->partition;
-  kept_.clear();
-  kept_bytes_ = 0;
+  ForgetKept();
   std::vector<BlockRef> blocks;
   while (key && key->table == spec_.table->id() && key->partition == partition) {
     if (spec_.should_stop && spec_.should_stop()) {
@@ -144,8 +149,9 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
   if (!block.ok()) return Damaged(key, block.status());
   if (!*block) return absl::OkStatus();
   blocks.push_back(BlockRef::Of(key.sequence, key.run, **block, *spec_.table));
-  if ((*block)->has_body() && kept_bytes_ + it_->value().size() <= kMaxKeptBytes) {
-    kept_bytes_ += it_->value().size();
+  const size_t size = it_->value().size();
+  if ((*block)->has_body() && kept_bytes_ + size <= kMaxKeptBytes && Charge(size)) {
+    kept_bytes_ += size;
     kept_.emplace(std::pair(key.sequence, key.run), it_->value().ToString());
   }
   return absl::OkStatus();
@@ -153,9 +159,18 @@ absl::Status RocksDbScan::Consider(const BlockKey& key, std::vector<BlockRef>& b
 
 absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef& ref) {
   auto kept = kept_.extract({ref.sequence, ref.run});
-  if (!kept.empty()) return std::move(kept.mapped());
+  if (!kept.empty()) {
+    Uncharge(kept.mapped().size());
+    return std::move(kept.mapped());
+  }
   return snapshot_.database().ReadBlock({spec_.table->id(), partition, ref.sequence, ref.run},
                                         snapshot_.ReadOptions());
+}
+
+void RocksDbScan::ForgetKept() {
+  for (const auto& [key, bytes] : kept_) Uncharge(bytes.size());
+  kept_.clear();
+  kept_bytes_ = 0;
 }
 
 absl::Status RocksDbScan::Damaged(const BlockKey& key, const absl::Status& status) const {

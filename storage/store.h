@@ -72,7 +72,10 @@ struct ScanSpec {
   // All must hold.
   std::vector<TagEquals> tags;
   // Asked now and then; true ends the scan with Cancelled. None means never.
-  std::function<bool()> should_stop;
+  std::function<bool()> should_stop = nullptr;
+  // Asked before the scan takes so many bytes more of memory, roughly; false ends it with
+  // Unavailable. Told with a negative number what it gives back. None means no limit.
+  std::function<bool(int64_t bytes)> charge = nullptr;
 };
 
 // Some rows of a scan. Texts belong to `owners`.
