@@ -5,10 +5,10 @@
 
 namespace sluice::server {
 
-// How much more memory the calling thread has allocated than freed since the meter was made: what an
-// object takes that one thread builds, without that the object counts. The counters are jemalloc's,
-// for each thread, and cost a few nanoseconds to read (its manual: `thread.allocatedp`). For the
-// thread that made it.
+// How much more memory the calling thread has allocated than freed since the meter was made: what
+// an object takes that one thread builds, without that the object counts. The counters are
+// jemalloc's, for each thread, and cost a few nanoseconds to read (its manual:
+// `thread.allocatedp`). For the thread that made it.
 class AllocationMeter {
  public:
   AllocationMeter() : start_(Read()) {}

@@ -111,14 +111,15 @@ std::string Join(const Address& address) {
 class Core {
  public:
   Core(std::unique_ptr<storage::Store> store, std::unique_ptr<auth::Authority> authority,
-       MemoryBudget& budget, const Config& config)
+       std::unique_ptr<query::Governor> governor, MemoryBudget& budget, const Config& config)
       : store_(std::move(store)),
         authority_(std::move(authority)),
+        governor_(std::move(governor)),
         pipeline_(*store_, rejections_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
-        parts_{*store_, pipeline_, rejections_,    *authority_,   readiness_,
-               budget,  metrics_,  write_workers_, query_workers_} {
+        parts_{*store_, pipeline_,  rejections_, *authority_,    readiness_,
+               budget,  *governor_, metrics_,    write_workers_, query_workers_} {
     AddGauges();
   }
 
@@ -128,8 +129,16 @@ class Core {
  private:
   // What is read at each scrape.
   void AddGauges() {
-    metrics_.AddGauge("sluice_request_memory_bytes", "Memory of the bodies under way.",
+    metrics_.AddGauge("sluice_request_memory_bytes",
+                      "Memory of the writes under way: bodies, and what is made of them.",
                       [this] { return static_cast<double>(parts_.budget.used_bytes()); });
+    metrics_.AddGauge("sluice_open_queries", "Queries that run or whose results are being sent.",
+                      [this] { return static_cast<double>(governor_->open()); });
+    metrics_.AddGauge("sluice_query_memory_bytes", "Memory of the scans of open queries.",
+                      [this] { return static_cast<double>(governor_->memory().used_bytes()); });
+    metrics_.AddGauge("sluice_query_disk_bytes", "Temporary files of open queries.", [this] {
+      return static_cast<double>(governor_->temporary_disk().used_bytes());
+    });
     metrics_.AddGauge("sluice_databases", "Databases.",
                       [this] { return static_cast<double>(store_->ListDatabases().size()); });
     auto stored = [this](auto read) {
@@ -162,6 +171,7 @@ class Core {
 
   const std::unique_ptr<storage::Store> store_;
   const std::unique_ptr<auth::Authority> authority_;
+  const std::unique_ptr<query::Governor> governor_;
   Readiness readiness_{*store_};
   ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
   ingest::Pipeline pipeline_;
@@ -211,7 +221,12 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
     if (!made->empty()) spdlog::warn("made an admin token; it is in {}", *made);
     if (given) spdlog::info("the token given is valid for admin; one made before is not any more");
   }
-  return std::make_unique<Core>(*std::move(store), *std::move(authority), budget, config);
+  auto governor = query::Governor::Create({.memory_bytes = plan.query_bytes,
+                                           .temporary_dir = config.data_dir + "/tmp",
+                                           .min_free_disk_bytes = config.min_free_disk_bytes});
+  if (!governor.ok()) return governor.status();
+  return std::make_unique<Core>(*std::move(store), *std::move(authority), *std::move(governor),
+                                budget, config);
 }
 
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {

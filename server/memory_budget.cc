@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace sluice::server {
 
 absl::Status MemoryBudget::Share::Grow(size_t bytes) {
@@ -22,9 +24,12 @@ absl::Status MemoryBudget::Share::Grow(size_t bytes) {
   return absl::OkStatus();
 }
 
-void MemoryBudget::Share::Clear() {
-  budget_.used_bytes_ -= bytes_;
-  bytes_ = 0;
+void MemoryBudget::Share::Shrink(size_t bytes) {
+  bytes = std::min(bytes, bytes_);
+  budget_.used_bytes_ -= bytes;
+  bytes_ -= bytes;
 }
+
+void MemoryBudget::Share::Clear() { Shrink(bytes_); }
 
 }  // namespace sluice::server

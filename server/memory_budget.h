@@ -33,6 +33,8 @@ class MemoryBudget {
     // Unavailable, and nothing is taken, where the budget does not have so many bytes more;
     // ResourceExhausted where it would not have them for this request alone, if that can be told.
     absl::Status Grow(size_t bytes);
+    // Gives back some of it.
+    void Shrink(size_t bytes);
     void Clear();
 
    private:

@@ -6,6 +6,7 @@
 #include "server/ingest/rejection_log.h"
 #include "server/memory_budget.h"
 #include "server/observability/metrics.h"
+#include "server/query/governor.h"
 #include "server/readiness.h"
 #include "server/workers.h"
 #include "storage/store.h"
@@ -20,6 +21,7 @@ struct Parts {
   auth::Authority& authority;
   const Readiness& readiness;
   MemoryBudget& budget;
+  query::Governor& governor;
   observability::Metrics& metrics;
   // Apart, so that slow queries never keep writes, or the management of databases, waiting.
   Workers& write_workers;

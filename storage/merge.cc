@@ -82,8 +82,8 @@ class BlockMerge::OpenBlock {
     uint32_t set;
     size_t end;
   };
-  // A place in the order of a tag's values in the block, counted from 1; 0 is no value. Sets compare
-  // by them as their keys do, of which there may be far more than fits into memory.
+  // A place in the order of a tag's values in the block, counted from 1; 0 is no value. Sets
+  // compare by them as their keys do, of which there may be far more than fits into memory.
   using Rank = uint32_t;
 
   absl::Status Decode(const ScanSpec& spec, std::span<const size_t> tag_columns);

@@ -3,6 +3,7 @@
 #include <grpcpp/alarm.h>
 #include <simdjson.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -72,7 +73,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   ResultStream(const server::Parts& parts, std::chrono::milliseconds timeout,
                grpc::CallbackServerContext* context, const v1::QueryRequest& request)
       : parts_(parts),
-        timeout_(timeout),
+        deadline_(std::chrono::steady_clock::now() + timeout),
         context_(context),
         request_(request),
         watch_(context, 2 * timeout) {
@@ -89,11 +90,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"));
     parts_.query_workers.Post([this] { SendRows(); });
   }
-  void OnCancel() override {
-    std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    if (query_ != nullptr) query_->Cancel();
-  }
+  void OnCancel() override { *abandoned_ = true; }
   void OnDone() override { delete this; }
 
  private:
@@ -103,17 +100,17 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     absl::Status status = parts_.store.FindDatabase(*name).status();
     if (status.ok()) status = principal.MayRead(request_.database());
     if (!status.ok()) return End(ToGrpc(status, "database", request_.database()));
-    auto query = query::Query::Open(parts_.store, parts_.rejections,
-                                    {*std::move(name), request_.sql(), arrival_ns_, timeout_});
+    auto query = query::Query::Open(parts_.store, parts_.rejections, parts_.governor,
+                                    {.database = *std::move(name),
+                                     .sql = request_.sql(),
+                                     .arrival_ns = arrival_ns_,
+                                     .deadline = deadline_,
+                                     .abandoned = abandoned_});
     if (absl::IsNotFound(query.status())) {
       return End(ToGrpc(query.status(), "database", request_.database()));
     }
     if (!query.ok()) return End(ToGrpc(query.status(), "sql"));
-    {
-      std::lock_guard lock(mutex_);
-      query_ = *std::move(query);
-      if (cancelled_) query_->Cancel();
-    }
+    query_ = *std::move(query);
     for (const query::Column& column : query_->columns()) {
       v1::Column& to = *message_.mutable_columns()->add_columns();
       to.set_name(column.name);
@@ -145,7 +142,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   void End(const grpc::Status& status) { grpc_door::Finish(context_, this, status); }
 
   const server::Parts& parts_;
-  const std::chrono::milliseconds timeout_;
+  const std::chrono::steady_clock::time_point deadline_;
   grpc::CallbackServerContext* const context_;
   const v1::QueryRequest& request_;
   const int64_t arrival_ns_ = storage::NowNs();
@@ -153,9 +150,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   v1::QueryResponse message_;
   query::Row row_;
 
-  // Guards the creation of query_ against a cancellation at the same time.
-  std::mutex mutex_;
-  bool cancelled_ = false;
+  const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<query::Query> query_;
 };
 

@@ -1,13 +1,17 @@
 #include "server/http/connection.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
@@ -40,6 +44,8 @@ constexpr seconds kDrainTime(10);
 constexpr seconds kIdleTime(300);
 // Who sends a byte now and then only holds on to a connection and memory.
 constexpr size_t kMinBytesPerSecond = 1024;
+// How often to look whether a client still waits for what takes its time.
+constexpr std::chrono::milliseconds kLookPeriod(100);
 
 // Completes an operation with an error code in `ec` instead of an exception.
 auto Await(beast::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
@@ -53,6 +59,11 @@ bool IsHttpError(const beast::error_code& ec) {
 // batch (contract W-16).
 bool MisreadsRetryAfter(beast::string_view user_agent) {
   return user_agent.starts_with("influxdb-client-js/");
+}
+
+bool IsGone(int socket) {
+  pollfd looked = {.fd = socket, .events = POLLRDHUP, .revents = 0};
+  return poll(&looked, 1, 0) > 0;
 }
 
 std::string Show(const asio::ip::tcp::socket& socket) {
@@ -153,6 +164,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   parser.body_limit(std::numeric_limits<uint64_t>::max());
   // There may be thousands of idle connections: none keeps memory.
   body_.Clear();
+  abandoned_.reset();
   if (buffer_.size() == 0) buffer_.shrink_to_fit();
   idle_ = true;
   if (!co_await ReadHead(parser)) co_return false;
@@ -162,6 +174,7 @@ asio::awaitable<bool> Connection::ServeOne() {
     co_return co_await Answer(parser, std::move(*response), false);
   }
   const Deferred& deferred = std::get<Deferred>(beginning);
+  abandoned_ = deferred.abandoned;
   max_body_bytes_ = std::min(server_max_body_bytes_, deferred.max_body_bytes);
   const BodyEnd end = co_await ReadBody(parser);
   if (end == BodyEnd::kCut) co_return false;
@@ -330,7 +343,10 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
   absl::StatusOr<std::string> piece = std::move(response.body);
   while (!ec) {
     if (piece->empty()) piece = co_await NextPiece(*response.rest, workers);
-    if (!piece.ok()) co_return false;
+    if (!piece.ok()) {
+      Reset();
+      co_return false;
+    }
     if (piece->empty()) break;
     stream_.expires_after(silence_);
     if (chunked) {
@@ -360,7 +376,7 @@ asio::awaitable<void> Connection::Drain() {
 asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
   Response response;
   stream_.expires_never();
-  co_await http::Run(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  co_await Work(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
   co_return response;
 }
 
@@ -368,8 +384,36 @@ asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& s
                                                                    server::Workers& workers) {
   absl::StatusOr<std::string> piece;
   stream_.expires_never();
-  co_await http::Run(workers, [&] { piece = source.Next(); });
+  co_await Work(workers, [&] { piece = source.Next(); });
   co_return piece;
+}
+
+// Meanwhile it looks now and then whether the client is still there. One that has shut down its
+// side is taken for gone: it cannot be told from one that is.
+asio::awaitable<void> Connection::Work(server::Workers& workers, absl::AnyInvocable<void()> work) {
+  if (abandoned_ == nullptr) co_return co_await http::Run(workers, std::move(work));
+  auto timer = std::make_shared<asio::steady_timer>(stream_.get_executor());
+  // The socket stays open as long as the work lasts, and so its descriptor is its own.
+  auto look = [timer, abandoned = abandoned_,
+               socket = stream_.socket().native_handle()]() -> asio::awaitable<void> {
+    beast::error_code ec;
+    while (!ec && !IsGone(socket)) {
+      timer->expires_after(kLookPeriod);
+      co_await timer->async_wait(Await(ec));
+    }
+    if (!ec) *abandoned = true;
+  };
+  asio::co_spawn(stream_.get_executor(), look, asio::detached);
+  co_await http::Run(workers, std::move(work));
+  timer->cancel();
+}
+
+// Ends the connection so that the client sees that it was cut: with HTTP/1.0 the end of the
+// connection is otherwise the end of the body.
+void Connection::Reset() {
+  beast::error_code ignored;
+  stream_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
+  stream_.socket().close(ignored);
 }
 
 }  // namespace sluice::http

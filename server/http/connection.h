@@ -95,6 +95,8 @@ class Connection {
   Awaitable<void> Drain();
   Awaitable<Response> Later(const Deferred& deferred);
   Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
+  Awaitable<void> Work(server::Workers& workers, absl::AnyInvocable<void()> work);
+  void Reset();
   void ExpectMore(std::chrono::steady_clock::time_point start);
 
   boost::beast::tcp_stream stream_;
@@ -109,6 +111,8 @@ class Connection {
   std::string peer_;
   bool idle_ = true;
   bool closing_ = false;
+  // See Deferred; of the request under way.
+  std::shared_ptr<std::atomic<bool>> abandoned_;
 };
 
 }  // namespace sluice::http

@@ -1,6 +1,7 @@
 #ifndef SLUICE_SERVER_HTTP_MESSAGE_H_
 #define SLUICE_SERVER_HTTP_MESSAGE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -35,7 +36,7 @@ struct RequestHead {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  // The next piece; empty at the end. After an error the connection is cut, so that nobody takes
+  // The next piece; empty at the end. After an error the connection is reset, so that nobody takes
   // the body for a whole one.
   virtual absl::StatusOr<std::string> Next() = 0;
 };
@@ -60,6 +61,8 @@ struct Deferred {
   std::function<Response(const absl::Status& status)> refuse = nullptr;
   // Of the body, where that is less than the server's limit.
   size_t max_body_bytes = std::numeric_limits<size_t>::max();
+  // Set when the client has gone before it has its answer; null where nobody wants to know.
+  std::shared_ptr<std::atomic<bool>> abandoned = nullptr;
 };
 
 // What can be said by the head alone: an answer, then the body is not read; or who answers later.

@@ -4,7 +4,9 @@
 #include <sqlite3.h>
 
 #include <atomic>
-#include <charconv>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "server/query/functions.h"
@@ -12,6 +14,7 @@
 #include "server/query/sqlite_statement.h"
 #include "server/query/table_module.h"
 #include "server/query/time_collation.h"
+#include "server/query/unsigned_collation.h"
 
 namespace sluice::query {
 namespace {
@@ -25,8 +28,6 @@ constexpr int kMaxValueBytes = 4 << 20;
 constexpr size_t kMaxRowBytes = size_t{16} << 20;
 constexpr int kMaxSqlBytes = 1 << 20;
 constexpr int kMaxPatternBytes = 1000;
-// What all queries together may take of memory; sorting and grouping spill to files before that.
-constexpr sqlite3_int64 kMaxHeapBytes = sqlite3_int64{512} << 20;
 // How many steps of SQLite's machine lie between two looks at the clock.
 constexpr int kStepsBetweenLooks = 10000;
 
@@ -65,7 +66,12 @@ absl::Status NotOneSelect() {
 
 class SqliteQuery : public Query {
  public:
-  explicit SqliteQuery(std::chrono::milliseconds timeout) : deadline_(Clock::now() + timeout) {}
+  SqliteQuery(Governor& governor, Governor::Slot slot, const QueryRequest& request)
+      : slot_(std::move(slot)),
+        governor_(governor),
+        memory_(governor.memory()),
+        deadline_(request.deadline),
+        abandoned_(request.abandoned) {}
 
   absl::Status Start(std::shared_ptr<const storage::Snapshot> snapshot,
                      const ingest::RejectionLog& log, const QueryRequest& request);
@@ -76,13 +82,19 @@ class SqliteQuery : public Query {
 
  private:
   absl::Status Prepare(const std::string& sql);
+  absl::Status Bind(const std::map<std::string, Parameter>& parameters);
+  bool Charge(int64_t bytes);
   absl::Status Error();
   void ReadColumns();
   Value At(int column) const;
   size_t RowBytes() const;
   bool ShouldStop() const;
 
+  const Governor::Slot slot_;
+  Governor& governor_;
+  server::MemoryBudget::Share memory_;
   const Clock::time_point deadline_;
+  const std::shared_ptr<const std::atomic<bool>> abandoned_;
   std::atomic<bool> cancelled_ = false;
   TableSource source_;
   // In this order, so that the statement goes first.
@@ -97,20 +109,23 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
   const uint32_t database_id = snapshot->record().id;
   source_.snapshot = std::move(snapshot);
   source_.should_stop = [this] { return ShouldStop(); };
-  static const sqlite3_int64 kHeapLimit = sqlite3_hard_heap_limit64(kMaxHeapBytes);
-  (void)kHeapLimit;
+  source_.charge = [this](int64_t bytes) { return Charge(bytes); };
   sqlite3* connection = nullptr;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  int opened = sqlite3_open_v2(":memory:", &connection, flags, nullptr);
+  int opened = sqlite3_open_v2(":memory:", &connection, flags, governor_.vfs());
   connection_.reset(connection);
   if (opened != SQLITE_OK) return absl::InternalError("cannot open an SQLite connection");
+  // "a" is a name, and never a text for want of a column of that name.
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   if (RegisterTimeCollation(connection) != SQLITE_OK ||
-      RegisterFunctions(connection) != SQLITE_OK) {
+      RegisterUnsignedCollation(connection) != SQLITE_OK ||
+      RegisterFunctions(connection, source_.should_stop) != SQLITE_OK) {
     return absl::InternalError("cannot set up an SQLite connection");
   }
   absl::Status added = AddTables(connection, source_, request.sql);
   if (added.ok()) added = AddRejectionTable(connection, log, database_id, request.sql);
-  if (!added.ok()) return added;
+  if (!added.ok()) return source_.status.ok() ? added : Error();
   // SQLite sets these up at their first use, which the authorizer would not let it do.
   if (absl::AsciiStrToLower(request.sql).find("json_") != std::string::npos) {
     sqlite3_exec(connection, "SELECT 1 FROM json_each('[]'), json_tree('[]')", nullptr, nullptr,
@@ -124,6 +139,7 @@ absl::Status SqliteQuery::Start(std::shared_ptr<const storage::Snapshot> snapsho
       connection, kStepsBetweenLooks,
       [](void* self) { return static_cast<SqliteQuery*>(self)->ShouldStop() ? 1 : 0; }, this);
   absl::Status prepared = Prepare(request.sql);
+  if (prepared.ok()) prepared = Bind(request.parameters);
   if (prepared.ok()) ReadColumns();
   return prepared;
 }
@@ -138,17 +154,58 @@ absl::Status SqliteQuery::Prepare(const std::string& sql) {
     Statement prepared(statement);
     if (prepared == nullptr) continue;
     if (statement_ != nullptr || sqlite3_stmt_readonly(statement) == 0) return NotOneSelect();
+    // The program of SQLite's machine has addresses of the process in it.
+    if (sqlite3_stmt_isexplain(statement) == 1) {
+      return absl::InvalidArgumentError("EXPLAIN alone is not there; use EXPLAIN QUERY PLAN");
+    }
     statement_ = std::move(prepared);
   }
   return statement_ == nullptr || sql.find('\0') != std::string::npos ? NotOneSelect()
                                                                       : absl::OkStatus();
 }
 
+absl::Status SqliteQuery::Bind(const std::map<std::string, Parameter>& parameters) {
+  struct To {
+    sqlite3_stmt* statement;
+    int i;
+    int operator()(std::monostate) const { return sqlite3_bind_null(statement, i); }
+    int operator()(bool value) const { return sqlite3_bind_int(statement, i, value ? 1 : 0); }
+    int operator()(int64_t value) const { return sqlite3_bind_int64(statement, i, value); }
+    int operator()(double value) const { return sqlite3_bind_double(statement, i, value); }
+    int operator()(const std::string& value) const {
+      return sqlite3_bind_text64(statement, i, value.data(), value.size(), SQLITE_TRANSIENT,
+                                 SQLITE_UTF8);
+    }
+  };
+  for (int i = 1; i <= sqlite3_bind_parameter_count(statement_.get()); ++i) {
+    const char* name = sqlite3_bind_parameter_name(statement_.get(), i);
+    if (name == nullptr) {
+      return absl::InvalidArgumentError(
+          "the query has a parameter without a name; write $name, and give its value in `params`");
+    }
+    const auto found = parameters.find(name + 1);
+    if (found == parameters.end()) {
+      return absl::InvalidArgumentError(
+          fmt::format("the query has the parameter {}, and `params` has no value for it", name));
+    }
+    if (std::visit(To{statement_.get(), i}, found->second) != SQLITE_OK) return Error();
+  }
+  return absl::OkStatus();
+}
+
+bool SqliteQuery::Charge(int64_t bytes) {
+  if (bytes > 0) return memory_.Grow(static_cast<size_t>(bytes)).ok();
+  memory_.Shrink(static_cast<size_t>(-bytes));
+  return true;
+}
+
 absl::Status SqliteQuery::Error() {
   int code = sqlite3_errcode(connection_.get());
   if (code == SQLITE_INTERRUPT || absl::IsCancelled(source_.status)) {
     if (stopping) return absl::UnavailableError("the server is stopping");
-    if (cancelled_) return absl::CancelledError("the query was cancelled");
+    if (cancelled_ || (abandoned_ != nullptr && *abandoned_)) {
+      return absl::CancelledError("the query was cancelled");
+    }
     return absl::DeadlineExceededError("the query took longer than it may");
   }
   if (!source_.status.ok()) return source_.status;
@@ -160,6 +217,8 @@ absl::Status SqliteQuery::Error() {
       // All queries share it: the same one may pass when the others are done.
       return absl::UnavailableError("queries need more memory than they may have");
     case SQLITE_FULL:
+      return absl::UnavailableError(
+          "queries need more temporary disk than they may have; sort or group less, or later");
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
       return absl::InternalError("the query's temporary data: " + text);
@@ -173,6 +232,18 @@ void SqliteQuery::ReadColumns() {
     const char* declared = sqlite3_column_decltype(statement_.get(), i);
     columns_.push_back({sqlite3_column_name(statement_.get(), i),
                         std::string(TypeOfDeclaration(declared == nullptr ? "" : declared))});
+  }
+  // A name that comes again gets a suffix: an object of JSON has each key once.
+  std::set<std::string> taken;
+  for (const Column& column : columns_) taken.insert(column.name);
+  std::set<std::string> told;
+  for (Column& column : columns_) {
+    if (told.insert(column.name).second) continue;
+    std::string name;
+    for (int i = 2; name.empty() || !taken.insert(name).second; ++i) {
+      name = fmt::format("{}_{}", column.name, i);
+    }
+    column.name = name;
   }
 }
 
@@ -209,7 +280,8 @@ Value SqliteQuery::At(int column) const {
   switch (sqlite3_column_type(statement, column)) {
     case SQLITE_INTEGER: {
       int64_t number = sqlite3_column_int64(statement, column);
-      if (type == "boolean") return number != 0;
+      // In a UNION the other arms may have anything.
+      if (type == "boolean" && (number == 0 || number == 1)) return number == 1;
       if (type == "unsigned" && number >= 0) return static_cast<uint64_t>(number);
       return number;
     }
@@ -219,12 +291,8 @@ Value SqliteQuery::At(int column) const {
       const void* bytes = sqlite3_column_text(statement, column);
       std::string_view text(static_cast<const char*>(bytes),
                             static_cast<size_t>(sqlite3_column_bytes(statement, column)));
-      uint64_t number = 0;
-      // See table_module.cc: unsigned numbers beyond SQLite's integers travel as text.
-      if (type == "unsigned" &&
-          std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc()) {
-        return number;
-      }
+      if (type != "unsigned") return text;
+      if (std::optional<uint64_t> number = ParseLargeUnsigned(text)) return *number;
       return text;
     }
     case SQLITE_BLOB: {
@@ -237,7 +305,10 @@ Value SqliteQuery::At(int column) const {
   }
 }
 
-bool SqliteQuery::ShouldStop() const { return stopping || cancelled_ || Clock::now() > deadline_; }
+bool SqliteQuery::ShouldStop() const {
+  return stopping || cancelled_ || (abandoned_ != nullptr && *abandoned_) ||
+         Clock::now() > deadline_;
+}
 
 }  // namespace
 
@@ -245,12 +316,15 @@ void StopQueries() { stopping = true; }
 
 absl::StatusOr<std::unique_ptr<Query>> Query::Open(const storage::Store& store,
                                                    const ingest::RejectionLog& log,
+                                                   Governor& governor,
                                                    const QueryRequest& request) {
+  absl::StatusOr<Governor::Slot> slot = governor.Enter();
+  if (!slot.ok()) return slot.status();
   auto database = store.FindDatabase(request.database);
   if (!database.ok()) return database.status();
   auto snapshot = (*database)->TakeSnapshot();
   if (!snapshot.ok()) return snapshot.status();
-  auto query = std::make_unique<SqliteQuery>(request.timeout);
+  auto query = std::make_unique<SqliteQuery>(governor, *std::move(slot), request);
   absl::Status started = query->Start(*std::move(snapshot), log, request);
   if (!started.ok()) return started;
   return query;

@@ -6,14 +6,18 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
+#include "server/lineprotocol/line.h"
 #include "server/query/sqlite_text.h"
 #include "server/query/time_collation.h"
+#include "server/query/unsigned_collation.h"
 #include "storage/timestamp.h"
 
 // How a constraint travels from xBestIndex to xFilter, in the index string:
@@ -22,7 +26,9 @@
 //   constraint := ('=' | '<' | '>' | 'l' | 'g') column:decimal ';'      l is <=, g is >=
 //
 // one constraint for each argument, in their order. Column 0 is the time, column n the table's
-// column n-1. SQLite checks every constraint again itself, so that leaving one out is always right.
+// column n-1. Constraints on the time are kept to the letter, whatever the other side turns out to
+// be, so that SQLite does not look at each row again. Of the others it checks again what it does
+// not know to be exact.
 
 namespace sluice::query {
 namespace {
@@ -32,6 +38,8 @@ using storage::ColumnType;
 constexpr int kTimeColumn = 0;
 // SQLite tells the use of columns from here on by one bit for all.
 constexpr int kSharedUseBit = 63;
+// Of what a statement says, in a message.
+constexpr size_t kMaxShownBytes = 100;
 
 // Contains "TEXT", "INT" or "FLOA" where SQLite is to treat values so.
 std::string_view Declaration(ColumnType type) {
@@ -62,14 +70,18 @@ std::string QuoteName(std::string_view name) {
   return quoted;
 }
 
-// The names as SQLite, which ignores their case and reads up to the first NUL, can tell them apart:
-// the first of several that are one to it keeps its name, the others get a suffix that makes them
-// differ from all.
+// SQLite would read up to the first NUL.
+std::string ShowNul(const std::string& name) {
+  return absl::StrReplaceAll(name, {{std::string(1, '\0'), "\u2400"}});
+}
+
+// The names as SQLite, which ignores their case, can tell them apart: the first of several that are
+// one to it keeps its name, the others get a suffix that makes them differ from all.
 std::vector<std::string> UniqueNames(const std::vector<std::string>& names) {
   std::vector<std::string> bases;
   std::set<std::string> all;
   for (const std::string& name : names) {
-    bases.push_back(name.substr(0, name.find('\0')));
+    bases.push_back(ShowNul(name));
     all.insert(absl::AsciiStrToLower(bases.back()));
   }
   std::set<std::string> taken;
@@ -126,7 +138,9 @@ std::string DeclareTable(const storage::TableSchema& schema) {
   std::string sql =
       fmt::format("CREATE TABLE t(\"time\" {} COLLATE {}", kTimeDeclaration, kTimeCollation);
   for (size_t i = 0; i < schema.columns().size(); ++i) {
-    sql += fmt::format(", {} {}", QuoteName(names[i + 1]), Declaration(schema.columns()[i].type));
+    const ColumnType type = schema.columns()[i].type;
+    sql += fmt::format(", {} {}", QuoteName(names[i + 1]), Declaration(type));
+    if (type == ColumnType::kUnsigned) sql += fmt::format(" COLLATE {}", kUnsignedCollation);
   }
   return sql + ")";
 }
@@ -178,25 +192,44 @@ char PlanOf(const sqlite3_index_info& info, int i, const Table& table) {
   }
 }
 
-// Whether storage keeps to the constraint to the letter, so that SQLite need not look at each row
-// again: it does where the other side is a constant that Narrow makes use of.
-bool IsExact(sqlite3_index_info& info, int i) {
+// The other side of a constraint; null where it is no constant.
+sqlite3_value* ConstantOf(sqlite3_index_info& info, int i) {
   sqlite3_value* value = nullptr;
-  if (sqlite3_vtab_rhs_value(&info, i, &value) != SQLITE_OK || value == nullptr) return false;
+  return sqlite3_vtab_rhs_value(&info, i, &value) == SQLITE_OK ? value : nullptr;
+}
+
+// Whether storage keeps to the constraint to the letter, so that SQLite need not look at each row
+// again.
+bool IsExact(sqlite3_index_info& info, int i) {
+  if (info.aConstraint[i].iColumn == kTimeColumn) return true;
+  sqlite3_value* value = ConstantOf(info, i);
+  return value != nullptr && sqlite3_value_type(value) == SQLITE_TEXT;
+}
+
+// Whether somebody compares the time with a constant that is none: it would silently match nothing,
+// or everything.
+bool IsNoTime(sqlite3_index_info& info, int i) {
+  if (info.aConstraint[i].iColumn != kTimeColumn) return false;
+  sqlite3_value* value = ConstantOf(info, i);
+  if (value == nullptr) return false;
   const int type = sqlite3_value_type(value);
-  if (info.aConstraint[i].iColumn != kTimeColumn) return type == SQLITE_TEXT;
-  return (type == SQLITE_TEXT || type == SQLITE_INTEGER) &&
-         storage::ParseTimestamp(TextOf(value)).has_value();
+  return type == SQLITE_BLOB || (type == SQLITE_TEXT && !ParseTime(TextOf(value)));
 }
 
 int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
-  const Table& table = *static_cast<Table*>(vtab);
+  Table& table = *static_cast<Table*>(vtab);
   std::string plan = fmt::format("{:016x}", info->colUsed);
   int arguments = 0;
   info->estimatedCost = 1e9;
   for (int i = 0; i < info->nConstraint; ++i) {
     char op = PlanOf(*info, i, table);
     if (op == 0) continue;
+    if (IsNoTime(*info, i)) {
+      return table.Fail(absl::InvalidArgumentError(
+          fmt::format("time is compared with '{}', which is no time; write '2026-01-31', "
+                      "'2026-01-31T07:08:09Z', or a number of nanoseconds",
+                      lineprotocol::CutUtf8(TextOf(ConstantOf(*info, i)), kMaxShownBytes))));
+    }
     plan += fmt::format("{}{};", op, info->aConstraint[i].iColumn);
     info->aConstraintUsage[i].argvIndex = ++arguments;
     info->aConstraintUsage[i].omit = IsExact(*info, i);
@@ -218,7 +251,7 @@ int Close(sqlite3_vtab_cursor* cursor) {
   return SQLITE_OK;
 }
 
-// Narrows the scan by a condition on the time. False if no row can satisfy it.
+// Narrows the scan by a condition on the time in whole nanoseconds. False if no row can satisfy it.
 bool NarrowTime(storage::ScanSpec& spec, char op, int64_t time_ns) {
   constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
@@ -228,6 +261,36 @@ bool NarrowTime(storage::ScanSpec& spec, char op, int64_t time_ns) {
   if (op == '>') spec.min_time_ns = std::max(spec.min_time_ns, time_ns + 1);
   if (op == '<') spec.max_time_ns = std::min(spec.max_time_ns, time_ns - 1);
   return true;
+}
+
+// The same in fractions of one.
+bool NarrowFloatTime(storage::ScanSpec& spec, char op, double time_ns) {
+  constexpr double kEnd = 9223372036854775808.0;
+  if (time_ns >= kEnd) return op == '<' || op == 'l';
+  if (time_ns < -kEnd) return op == '>' || op == 'g';
+  const bool whole = time_ns == std::floor(time_ns);
+  if (whole) return NarrowTime(spec, op, FloorToTime(time_ns));
+  if (op == '=') return false;
+  const bool before = op == '<' || op == 'l';
+  return NarrowTime(spec, before ? 'l' : '>', FloorToTime(time_ns));
+}
+
+// The same by any value. What is no time comes after all times, as in the collation.
+bool NarrowTimeBy(storage::ScanSpec& spec, char op, sqlite3_value* value) {
+  switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+      return NarrowTime(spec, op, sqlite3_value_int64(value));
+    case SQLITE_FLOAT:
+      return NarrowFloatTime(spec, op, sqlite3_value_double(value));
+    case SQLITE_TEXT:
+      if (std::optional<int64_t> time_ns = ParseTime(TextOf(value))) {
+        return NarrowTime(spec, op, *time_ns);
+      }
+      break;
+    default:
+      break;
+  }
+  return op == '<' || op == 'l';
 }
 
 // Narrows the scan by one constraint of the plan. False if no row can satisfy it.
@@ -241,9 +304,7 @@ bool Narrow(storage::ScanSpec& spec, char op, int column, sqlite3_value* value) 
     }
     return true;
   }
-  if (type != SQLITE_TEXT && type != SQLITE_INTEGER) return true;
-  std::optional<int64_t> time_ns = storage::ParseTimestamp(TextOf(value));
-  return !time_ns || NarrowTime(spec, op, *time_ns);
+  return NarrowTimeBy(spec, op, value);
 }
 
 // False if no row can satisfy the plan.
@@ -280,6 +341,7 @@ int Filter(sqlite3_vtab_cursor* base, int, const char* index, int, sqlite3_value
   spec.table = table.schema;
   spec.min_time_ns = table.source->min_time_ns;
   spec.should_stop = table.source->should_stop;
+  spec.charge = table.source->charge;
   ChooseColumns(used, *table.schema, cursor, spec);
   cursor.rows.Clear();
   cursor.row = 0;
@@ -356,7 +418,8 @@ sqlite3_module MakeModule() {
 }
 
 // SQLite keeps names that begin with "sqlite_" for itself, and so do we one name.
-std::string TableName(const std::string& name) {
+std::string TableName(const std::string& stored) {
+  const std::string name = ShowNul(stored);
   bool reserved =
       absl::StartsWithIgnoreCase(name, "sqlite_") || absl::AsciiStrToLower(name) == kRejectionTable;
   return reserved ? fmt::format("_{}", name) : name;
@@ -382,6 +445,9 @@ absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_vie
   names = UniqueNames(names);
   for (size_t i = 0; i < names.size(); ++i) {
     if (!MayName(lower_sql, names[i])) continue;
+    if (source.should_stop && source.should_stop()) {
+      return source.status = absl::CancelledError("the query was stopped");
+    }
     std::string create =
         fmt::format("CREATE VIRTUAL TABLE {} USING sluice({})", QuoteName(names[i]), i);
     if (sqlite3_exec(connection, create.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {

@@ -30,6 +30,7 @@ struct TableSource {
   int64_t min_time_ns = 0;
   // See ScanSpec.
   std::function<bool()> should_stop;
+  std::function<bool(int64_t)> charge;
   // The first error of storage's; SQLite itself knows only that there was one.
   absl::Status status;
 };
@@ -37,7 +38,7 @@ struct TableSource {
 // Gives `connection` a virtual table for each table of the snapshot that `sql` may name. `source`
 // must outlive the connection. Of names that SQLite, which ignores their case, takes for one
 // another all but the first get a suffix that makes them unique, such as `_2`; the same holds for
-// columns.
+// columns. A NUL in a name is shown as U+2400.
 absl::Status AddTables(sqlite3* connection, TableSource& source, std::string_view sql);
 
 // The type of a column, by the type that its virtual table declared; empty for any other text.

@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
-#include <optional>
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "storage/timestamp.h"
 
@@ -26,11 +28,30 @@ int Collate(void*, int a_size, const void* a, int b_size, const void* b) {
 
 int CompareTimes(std::string_view a, std::string_view b) {
   if (LooksFormatted(a) && LooksFormatted(b)) return a.compare(b);
-  std::optional<int64_t> a_ns = storage::ParseTimestamp(a);
-  std::optional<int64_t> b_ns = storage::ParseTimestamp(b);
+  std::optional<int64_t> a_ns = ParseTime(a);
+  std::optional<int64_t> b_ns = ParseTime(b);
   if (a_ns && b_ns) return *a_ns < *b_ns ? -1 : *a_ns > *b_ns ? 1 : 0;
   if (a_ns || b_ns) return a_ns ? -1 : 1;
   return a.compare(b);
+}
+
+std::optional<int64_t> ParseTime(std::string_view text) {
+  if (std::optional<int64_t> time_ns = storage::ParseTimestamp(text)) return time_ns;
+  // Not "inf", and not "nan".
+  if (text.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return std::nullopt;
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return FloorToTime(number);
+}
+
+int64_t FloorToTime(double time_ns) {
+  // The first float beyond.
+  constexpr double kEnd = 9223372036854775808.0;
+  if (time_ns >= kEnd) return std::numeric_limits<int64_t>::max();
+  if (time_ns < -kEnd) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(std::floor(time_ns));
 }
 
 int RegisterTimeCollation(sqlite3* connection) {

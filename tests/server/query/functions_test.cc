@@ -14,7 +14,7 @@ class FunctionsTest : public testing::Test {
   FunctionsTest() {
     sqlite3_open(":memory:", &ours_);
     sqlite3_open(":memory:", &original_);
-    EXPECT_EQ(RegisterFunctions(ours_), SQLITE_OK);
+    EXPECT_EQ(RegisterFunctions(ours_, should_stop_), SQLITE_OK);
   }
   ~FunctionsTest() override {
     sqlite3_close(ours_);
@@ -33,6 +33,8 @@ class FunctionsTest : public testing::Test {
   }
   std::string Eval(const std::string& expression) { return Eval(ours_, expression); }
 
+  bool stop_ = false;
+  const ShouldStop should_stop_ = [this] { return stop_; };
   sqlite3* ours_ = nullptr;
   sqlite3* original_ = nullptr;
 };
@@ -53,6 +55,67 @@ TEST_F(FunctionsTest, GiveWhatSqlitesOwnGive) {
       }
     }
   }
+}
+
+TEST_F(FunctionsTest, MatchAsSqlitesOwnDo) {
+  const std::vector<std::string> texts = {"",     "a",     "ab",     "abc",   "aab", "ABC",   "a%b",
+                                          "日本", "日a本", "a_b",    "-",     "]",   "aXbXc", "[a]",
+                                          "ß",    "É",     "abcabc", "aaaab", "a\\b"};
+  const std::vector<std::string> patterns = {
+      "",      "%",     "_",    "a%",     "%a",    "%b%",   "a_c",  "A%C",  "%日%", "_本",
+      "a!%b",  "!",     "a!_b", "%%a%%b", "a%b%c", "*",     "?",    "a*",   "*b*",  "a?c",
+      "[a-c]", "[^a]*", "[]]",  "[a-",    "[",     "*[!b]", "[-a]", "[a-]", "é",    "[日-本]",
+      "a\\b",  "[[]a]", "%abc", "*abc",   "*a*b*", "[^^]",  "[^]]"};
+  for (const std::string& text : texts) {
+    for (const std::string& pattern : patterns) {
+      for (const std::string& expression :
+           {"'" + text + "' LIKE '" + pattern + "'", "'" + text + "' GLOB '" + pattern + "'",
+            "'" + text + "' LIKE '" + pattern + "' ESCAPE '!'"}) {
+        EXPECT_EQ(Eval(expression), Eval(original_, expression)) << expression;
+      }
+    }
+  }
+  for (const char* expression :
+       {"NULL LIKE 'a'", "'a' LIKE NULL", "'a' LIKE 'a' ESCAPE NULL", "'a' LIKE 'a' ESCAPE ''",
+        "'a' LIKE 'a' ESCAPE 'ab'", "12 LIKE '1%'", "1.5 GLOB '1*'", "x'6162' LIKE 'a_'"}) {
+    EXPECT_EQ(Eval(expression), Eval(original_, expression)) << expression;
+  }
+}
+
+TEST_F(FunctionsTest, ALongMatchCanBeStopped) {
+  const std::string expression =
+      "replace(hex(zeroblob(1900000)), '0', 'a') LIKE '%' || "
+      "substr(replace(hex(zeroblob(400)), '0', 'a'), 1, 700) || 'b%'";
+  stop_ = true;
+  EXPECT_EQ(Eval(expression), "interrupted");
+}
+
+TEST_F(FunctionsTest, PrintAsSqlitesOwnDo) {
+  for (const char* arguments :
+       {"'%d|%5d|%-5d|%05d|%+d|%,d', 7, 7, 7, 7, 7, 1234567", "'%*d|%-*d|%*d', 6, 7, 6, 7, -6, 7",
+        "'%.3f|%.*f|%10.2f|%e|%g|%!g', 1.5, 2, 3.14159, 2.5, 1e10, 1e-5, 0.1",
+        "'%s|%.2s|%5s|%-5s|%.*s', 'abc', 'abc', 'ab', 'ab', 1, 'xyz'",
+        "'%q|%Q|%w', 'it''s', NULL, 'a\"b'",
+        "'%c|%.3c|%x|%X|%o|%u|%ld|%lld', 'xyz', 'a', 255, 255, 8, 5, 6, 7", "'100%%|%'",
+        "'%n%d', 5", "'%d %s %f'", "NULL, 1", "12, 1", "'%5%|%z|%', 1", "'%.-3d', 1",
+        "'%i %p', 1, 2", "''"}) {
+    for (const char* function : {"printf", "format"}) {
+      const std::string expression = std::string(function) + "(" + arguments + ")";
+      EXPECT_EQ(Eval(expression), Eval(original_, expression)) << expression;
+    }
+  }
+  EXPECT_EQ(Eval("printf()"), Eval(original_, "printf()"));
+}
+
+TEST_F(FunctionsTest, NobodyWaitsForTwoThousandMillionSpaces) {
+  sqlite3_limit(ours_, SQLITE_LIMIT_LENGTH, 4 << 20);
+  for (const char* expression :
+       {"printf('%.*c', 2000000000, 'x')", "printf('%2000000000d', 1)",
+        "format('%*s', -2000000000, 'x')", "printf('%3000000d%3000000d', 1, 2)",
+        "printf('%99999999999999999999d', 1)"}) {
+    EXPECT_EQ(Eval(expression), "string or blob too big") << expression;
+  }
+  EXPECT_EQ(Eval("length(printf('%4000000d', 1))"), "integer:4000000");
 }
 
 TEST_F(FunctionsTest, LongArgumentsTakeNoLongTime) {

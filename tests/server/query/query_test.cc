@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "server/ingest/pipeline.h"
@@ -35,7 +36,12 @@ class QueryTest : public testing::Test {
   }
 
   absl::StatusOr<std::unique_ptr<Query>> Open(const std::string& sql) {
-    return Query::Open(*store_, log_, {name_, sql, arrival_ns_, timeout_});
+    return Query::Open(*store_, log_, *governor_,
+                       {.database = name_,
+                        .sql = sql,
+                        .arrival_ns = arrival_ns_,
+                        .deadline = std::chrono::steady_clock::now() + timeout_,
+                        .parameters = parameters_});
   }
 
   // One text for each row, its values separated by '|'; the error's message where there is one.
@@ -61,6 +67,8 @@ class QueryTest : public testing::Test {
   storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
   int64_t arrival_ns_ = 0;
   std::chrono::milliseconds timeout_ = std::chrono::seconds(30);
+  std::unique_ptr<Governor> governor_ = Governor::Create({}).value();
+  std::map<std::string, Parameter> parameters_;
 };
 
 using Rows = std::vector<std::string>;
@@ -102,7 +110,164 @@ TEST_F(QueryTest, TimeComparesAsTimeHoweverItIsWritten) {
             (Rows{"1i", "3i"}));
   EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time < '2023-11-14T22:13:20Z' OR time > NULL"),
             Rows{"0i"});
-  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time > 'no time at all'"), Rows{"0i"});
+}
+
+TEST_F(QueryTest, TimeComparesWithEveryNumberThatSqlCanMake) {
+  for (int i = 0; i < 4; ++i) Write(fmt::format("m v={}i {}000000000", i, 1'700'000'000 + i));
+  for (const char* condition :
+       {"time >= 1700000002e9", "time >= 1700000002000000000.0", "time >= 1700000002 * 1e9",
+        "time > 1700000001.5e9", "time >= (SELECT 1700000002e9)", "NOT time < 1700000002e9",
+        "time > -1e300 AND time >= 1700000002e9", "time BETWEEN 1700000002e9 AND 1e300",
+        "time IN (1700000002e9, 1700000003e9)", "time > -9223372036854775808 AND v > 1"}) {
+    EXPECT_EQ(Select(fmt::format("SELECT v FROM m WHERE {} ORDER BY time", condition)),
+              (Rows{"2i", "3i"}))
+        << condition;
+  }
+  for (const char* condition :
+       {"time > 1e300", "time < -1e300", "time = 1700000002000000000.5 + 1000", "time = 1e300",
+        "time > x'01'", "time >= (SELECT 'no time')", "time = (SELECT 'no time')"}) {
+    EXPECT_EQ(Select(fmt::format("SELECT v FROM m WHERE {}", condition)).size(),
+              condition == std::string("time > x'01'") ? 1u : 0u)
+        << condition;
+  }
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time < (SELECT 'no time')"), Rows{"4i"});
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time < 1e300"), Rows{"4i"});
+}
+
+TEST_F(QueryTest, AConstantThatIsNoTimeIsAMistake) {
+  Write("m v=1 1");
+  for (const char* wrong :
+       {"yesterday", "2026-01-01T00:05:00+0100", "2026-1-1", "", "inf", "nan"}) {
+    EXPECT_EQ(Select(fmt::format("SELECT v FROM m WHERE time > '{}'", wrong)),
+              Rows{fmt::format("error: time is compared with '{}', which is no time; write "
+                               "'2026-01-31', '2026-01-31T07:08:09Z', or a number of nanoseconds",
+                               wrong)});
+  }
+}
+
+TEST_F(QueryTest, AUnionOfTypesKeepsItsValues) {
+  Write("m ok=t,big=18446744073709551615u,n=7i 1");
+  EXPECT_EQ(Select("SELECT ok AS v FROM m UNION ALL SELECT n FROM m"), (Rows{"true", "7i"}));
+  EXPECT_EQ(Select("SELECT big AS v FROM m UNION ALL SELECT '12 monkeys' UNION ALL SELECT '12'"),
+            (Rows{"18446744073709551615u", "12 monkeys", "12"}));
+}
+
+TEST_F(QueryTest, LargeUnsignedNumbersSortByValue) {
+  Write(
+      "m u=18446744073709551615u 1\nm u=9223372036854775808u 2\nm u=5u 3\n"
+      "m u=9223372036854775807u 4\nm u=10000000000000000000u 5");
+  EXPECT_EQ(Select("SELECT u FROM m ORDER BY u DESC"),
+            (Rows{"18446744073709551615u", "10000000000000000000u", "9223372036854775808u",
+                  "9223372036854775807u", "5u"}));
+  EXPECT_EQ(Select("SELECT max(u), min(u) FROM m"), Rows{"18446744073709551615|5i"});
+}
+
+TEST_F(QueryTest, ANameIsNeverTakenForAText) {
+  Write("m room=1 1");
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE \"rooom\" = 'Kitchen'"),
+            Rows{"error: SQL: no such column: rooom"});
+}
+
+TEST_F(QueryTest, ParametersAreBoundOrRefused) {
+  Write("m,room=Kitchen v=1i 1\nm,room=Attic v=2i 2");
+  EXPECT_EQ(Select("SELECT v FROM m WHERE room = $room"),
+            Rows{"error: the query has the parameter $room, and `params` has no value for it"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE room = ?"),
+            Rows{"error: the query has a parameter without a name; write $name, and give its value "
+                 "in `params`"});
+  parameters_ = {{"room", std::string("Attic")}, {"n", int64_t{2}}, {"none", std::monostate()}};
+  EXPECT_EQ(Select("SELECT v FROM m WHERE room = $room"), Rows{"2i"});
+  EXPECT_EQ(Select("SELECT v FROM m WHERE v >= :n AND $none IS NULL"), Rows{"2i"});
+  parameters_ = {{"from", int64_t{2}}};
+  EXPECT_EQ(Select("SELECT v FROM m WHERE time >= $from"), Rows{"2i"});
+}
+
+TEST_F(QueryTest, EveryColumnOfAResultHasANameOfItsOwn) {
+  Write("m a=1,a_2=2 1");
+  auto query = Open("SELECT a, a, a_2, a, m.* FROM m").value();
+  std::string names;
+  for (const Column& column : query->columns()) names += column.name + ",";
+  EXPECT_EQ(names, "a,a_3,a_2,a_4,time,a_5,a_2_2,");
+}
+
+TEST_F(QueryTest, ANulInANameIsShown) {
+  Write(std::string("m a\0b=1,a\0c=2,a=3 1", 19));
+  EXPECT_EQ(Select("SELECT \"a\u2400b\", \"a\u2400c\", a FROM m"), Rows{"1f|2f|3f"});
+}
+
+TEST_F(QueryTest, OnlyThePlanIsExplained) {
+  Write("m a=1 1");
+  EXPECT_EQ(Select("EXPLAIN SELECT * FROM m"),
+            Rows{"error: EXPLAIN alone is not there; use EXPLAIN QUERY PLAN"});
+  EXPECT_EQ(Select("EXPLAIN QUERY PLAN SELECT * FROM m").size(), 1u);
+}
+
+// Bounds that all queries share.
+TEST_F(QueryTest, SlotsAreGivenBack) {
+  governor_.reset();
+  governor_ = Governor::Create({.slots = 2}).value();
+  {
+    auto first = Open("SELECT 1").value();
+    auto second = Open("SELECT 1").value();
+    auto third = Open("SELECT 1");
+    EXPECT_TRUE(absl::IsUnavailable(third.status())) << third.status();
+    EXPECT_EQ(third.status().message(), "2 queries are open, and no more may be; try again");
+  }
+  EXPECT_FALSE(Open("SELECT w").ok());
+  EXPECT_EQ(governor_->open(), 0u);
+  EXPECT_EQ(Select("SELECT 1"), Rows{"1i"});
+}
+
+TEST_F(QueryTest, TemporaryFilesAreBoundedAndLeaveNothing) {
+  fixture::TempDir dir;
+  governor_.reset();
+  governor_ =
+      Governor::Create({.temporary_dir = dir.path() + "/tmp", .temporary_bytes = size_t{32} << 20})
+          .value();
+  const std::string sort =
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {}) "
+      "SELECT count(*) FROM (SELECT hex(randomblob(500)) AS h FROM c ORDER BY h LIMIT -1 OFFSET 1)";
+  EXPECT_EQ(Select(fmt::format(fmt::runtime(sort), 4'000)), Rows{"3999i"});
+  EXPECT_EQ(Select(fmt::format(fmt::runtime(sort), 100'000)),
+            Rows{"error: queries need more temporary disk than they may have; sort or group less, "
+                 "or later"});
+  EXPECT_EQ(governor_->temporary_disk().used_bytes(), 0u);
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path() + "/tmp"));
+}
+
+TEST_F(QueryTest, TemporaryFilesLeaveTheDiskToWrites) {
+  fixture::TempDir dir;
+  governor_.reset();
+  governor_ = Governor::Create(
+                  {.temporary_dir = dir.path() + "/tmp", .min_free_disk_bytes = uint64_t{1} << 60})
+                  .value();
+  EXPECT_EQ(
+      Select("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 50000) "
+             "SELECT count(*) FROM (SELECT hex(randomblob(500)) AS h FROM c ORDER BY h LIMIT "
+             "-1 OFFSET 1)"),
+      Rows{"error: queries need more temporary disk than they may have; sort or group less, "
+           "or later"});
+}
+
+TEST_F(QueryTest, WhatScansHoldIsBounded) {
+  governor_.reset();
+  governor_ = Governor::Create({.memory_bytes = 2 << 20}).value();
+  std::string body;
+  for (int i = 0; i < 20'000; ++i)
+    body += fmt::format("m,h=h{} a={},b={},c={},d=1 {}\n", i, i, i, i, i);
+  Write(body);
+  EXPECT_EQ(
+      Select("SELECT sum(a + b + c + d) FROM m"),
+      Rows{"error: what the query reads, and is not merged yet, takes more memory than queries "
+           "may have; ask for less time, or later"});
+  EXPECT_EQ(governor_->memory().used_bytes(), 0u);
+  EXPECT_EQ(Select("SELECT count(*) FROM m WHERE time < 0"), Rows{"0i"});
+}
+
+TEST_F(QueryTest, ManyTablesAreNotSetUpForNobody) {
+  Write("a v=1 1\nb v=1 1");
+  timeout_ = std::chrono::milliseconds(-1);
+  EXPECT_EQ(Open("SELECT * FROM a, b").status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(QueryTest, TagConditionsOfEveryKindAreRight) {
