@@ -47,6 +47,7 @@ constexpr size_t kQueryWorkers = 4;
 // One thread merges what three or four others write.
 constexpr unsigned kCoresAMerge = 4;
 constexpr std::chrono::seconds kGrace(10);
+constexpr std::chrono::milliseconds kLastWords(100);
 
 // Descriptors that are not for HTTP connections: the store's files, gRPC, SQLite's temporary files.
 constexpr size_t kReservedFiles = 2048;
@@ -68,6 +69,10 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  // What a terminal that closes sends, unless whoever started this wants it to be ignored (nohup).
+  struct sigaction hangup = {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   // A file that may not grow is an error of that write and not the end of the process.
@@ -239,15 +244,33 @@ void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
 
 // Takes the server down in order: first it says that it stops, to balancers and to writers, who
 // come back later; then it ends what is under way.
-void TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_server,
-              const Config& config) {
+//
+// The store is synced and not closed: its threads may be in the middle of something, of which the
+// next start makes no more than of a crash, and nobody is to wait for them.
+absl::Status TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_server,
+                      const Config& config) {
   core.Drain();
-  grpc_server.SetNotServing();
   std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
   query::StopQueries();
   EndWithin(2 * kGrace);
   std::jthread http_stop([&http_server] { http_server.Stop(kGrace); });
-  grpc_server.Stop(kGrace);
+  if (!grpc_server.WaitForCalls(kGrace)) spdlog::warn("some gRPC calls have not ended");
+  http_stop.join();
+  absl::Status synced = core.parts().store.Sync();
+  // What gRPC has been given to send goes out.
+  std::this_thread::sleep_for(kLastWords);
+  return synced;
+}
+
+// Ends the process without taking anything apart.
+[[noreturn]] void End(const absl::Status& status) {
+  if (status.ok()) {
+    spdlog::info("stopped");
+  } else {
+    spdlog::critical("stopped: {}", std::string(status.message()));
+  }
+  spdlog::shutdown();
+  std::_Exit(status.ok() ? 0 : 1);
 }
 
 absl::Status Run(const Config& config) {
@@ -271,10 +294,13 @@ absl::Status Run(const Config& config) {
         return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
       }));
   if (!http_server.ok()) return http_server.status();
+  auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
+  if (!starting.ok()) return starting.status();
   auto opened = OpenCore(config, *plan, cpus, budget);
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   AddRoutes(core->parts(), config, router);
+  starting->reset();
   auto grpc_server = grpc_door::Server::Start(
       {.address = Join(config.grpc_listen),
        .max_body_bytes = config.max_body_bytes,
@@ -287,8 +313,7 @@ absl::Status Run(const Config& config) {
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.data_dir);
   WaitForSignal(signals, core->parts().store);
-  TakeDown(*core, **http_server, **grpc_server, config);
-  return absl::OkStatus();
+  End(TakeDown(*core, **http_server, **grpc_server, config));
 }
 
 }  // namespace
@@ -301,7 +326,6 @@ int main(int argc, char** argv) {
     return exit->code;
   }
   absl::Status status = sluice::server::Run(std::get<sluice::server::Config>(parsed));
-  if (status.ok()) return 0;
-  spdlog::critical("{}", std::string(status.message()));
-  return 1;
+  if (!status.ok()) spdlog::critical("{}", std::string(status.message()));
+  return status.ok() ? 0 : 1;
 }

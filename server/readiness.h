@@ -18,10 +18,18 @@ class Readiness {
   // From now on the server only ends what is under way.
   void Drain() { draining_ = true; }
 
-  // Unavailable, and why. Costs nothing.
+  // Whether writes are taken: Unavailable, and why. Costs nothing.
   absl::Status Check() const {
+    absl::Status serving = CheckServing();
+    return serving.ok() ? store_.CheckWritable() : serving;
+  }
+
+  // The same of all else.
+  absl::Status CheckServing() const {
     if (draining_) return absl::UnavailableError("the server is shutting down");
-    return store_.CheckWritable();
+    absl::Status usable = store_.CheckUsable();
+    if (usable.ok()) return usable;
+    return absl::UnavailableError("a fault of the disk stopped the store; it must be opened again");
   }
 
  private:

@@ -250,6 +250,8 @@ absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
   return Outcome(status);
 }
 
+absl::Status RocksDbEngine::Sync() { return Outcome(db_->SyncWAL()); }
+
 void RocksDbEngine::Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
                             const rocksdb::Slice* end) {
   rocksdb::CompactRangeOptions options;

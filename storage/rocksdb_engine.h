@@ -76,6 +76,9 @@ class RocksDbEngine {
   // RocksDB refuses a batch before it touches anything, and a log that fails ends the store.
   absl::Status Write(rocksdb::WriteBatch& batch, Durability durability);
 
+  // Of what was written without.
+  absl::Status Sync();
+
   // Neither synced nor, while RocksDB has stopped writes, at all: Unavailable then.
   absl::Status WriteWithoutWaiting(rocksdb::WriteBatch& batch);
 

@@ -102,6 +102,7 @@ class RocksDbStore : public Store {
   absl::StatusOr<std::vector<TokenRecord>> ListTokens() const override;
   absl::Status PutToken(const TokenRecord& token) override;
   absl::Status DeleteToken(const std::string& name) override;
+  absl::Status Sync() override { return engine_->Sync(); }
   StoreStats Stats() const override;
   std::vector<Damage> Damages() const override;
   absl::Status CheckUsable() const override { return engine_->CheckUsable(); }

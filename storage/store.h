@@ -185,6 +185,9 @@ class Store {
   // OK too where there is none of that name.
   virtual absl::Status DeleteToken(const std::string& name) = 0;
 
+  // Syncs what was acknowledged without waiting for that.
+  virtual absl::Status Sync() = 0;
+
   virtual StoreStats Stats() const = 0;
 
   // What was found damaged when the store was opened. All else of it is served; a database whose

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -39,9 +40,20 @@ void SetNs(int64_t ns, Message& to) {
   to.set_nanos(static_cast<int32_t>(nanos));
 }
 
-// Nothing where 64 bits do not hold it.
+// A Timestamp's nanoseconds count forward, a Duration's as its seconds do.
+bool HasValidNanos(const google::protobuf::Timestamp& time) {
+  return time.nanos() >= 0 && time.nanos() < kNsPerSecond;
+}
+bool HasValidNanos(const google::protobuf::Duration& duration) {
+  if (std::abs(int64_t{duration.nanos()}) >= kNsPerSecond) return false;
+  return duration.seconds() == 0 || duration.nanos() == 0 ||
+         (duration.seconds() < 0) == (duration.nanos() < 0);
+}
+
+// Nothing where it is none as its proto defines it, or 64 bits do not hold it.
 template <typename Message>
 std::optional<int64_t> NsOf(const Message& message) {
+  if (!HasValidNanos(message)) return std::nullopt;
   int64_t ns = 0;
   if (__builtin_mul_overflow(message.seconds(), kNsPerSecond, &ns) ||
       __builtin_add_overflow(ns, message.nanos(), &ns)) {
@@ -85,7 +97,13 @@ void Fill(const ingest::KeptRejection& kept, v1::Rejection& to) {
 template <typename Request>
 Fault ReadSettings(const Request& request, storage::DatabaseSettings& settings) {
   if (request.has_retention_period()) {
-    settings.retention_ns = NsOf(request.retention_period()).value_or(0);
+    const std::optional<int64_t> retention_ns = NsOf(request.retention_period());
+    if (!retention_ns) {
+      return {absl::InvalidArgumentError("retention_period is too long, or no Duration: nanos are "
+                                         "less than a second, and of the sign of seconds"),
+              kRetentionField};
+    }
+    settings.retention_ns = *retention_ns;
     absl::Status checked = storage::CheckRetention(*settings.retention_ns);
     if (!checked.ok()) return {checked, kRetentionField};
   }
@@ -139,7 +157,10 @@ absl::StatusOr<auth::NewToken> ReadToken(const v1::CreateTokenRequest& request) 
   }
   if (!request.has_expire_time()) return token;
   token.expiry_ns = NsOf(request.expire_time());
-  if (!token.expiry_ns) return absl::InvalidArgumentError("expire_time is too far away");
+  if (!token.expiry_ns) {
+    return absl::InvalidArgumentError(
+        "expire_time is too far away, or no Timestamp: nanos are from 0 to 999999999");
+  }
   return token;
 }
 
@@ -182,6 +203,7 @@ grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* co
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto principal = Identify(parts_.authority, *context);
   absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
+  if (may.ok()) may = parts_.readiness.CheckServing();
   if (!may.ok()) {
     Finish(context, reactor, ToGrpc(may));
     return reactor;
@@ -197,8 +219,10 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
                                                   Act act) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto principal = Identify(parts_.authority, *context);
-  if (!principal.ok()) {
-    Finish(context, reactor, ToGrpc(principal.status()));
+  absl::Status may = principal.status();
+  if (may.ok()) may = parts_.readiness.CheckServing();
+  if (!may.ok()) {
+    Finish(context, reactor, ToGrpc(may));
     return reactor;
   }
   parts_.write_workers.Post(

@@ -1,13 +1,23 @@
 #include "server/grpc/server.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
 
 #include "server/grpc/admin_service.h"
+#include "server/grpc/call.h"
+#include "server/grpc/calls.h"
+#include "server/grpc/health_service.h"
 #include "server/grpc/query_service.h"
+#include "server/grpc/status.h"
 #include "server/grpc/write_service.h"
+#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 namespace {
@@ -17,6 +27,8 @@ constexpr size_t kMessageSlackBytes = 64 << 10;
 // Of one connection: gRPC reads a message whole before anyone is asked.
 constexpr int kMaxStreams = 100;
 constexpr int kMaxIdleMs = 300'000;
+constexpr int kMinPingMs = 1'000;
+constexpr int64_t kLogPeriodNs = 60'000'000'000;
 // What gRPC needs for itself and a few large messages, besides the budget: messages that have come
 // are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on their way.
 constexpr size_t kMinQuotaBytes = size_t{32} << 20;
@@ -27,15 +39,19 @@ class GrpcServer : public Server {
       : write_(parts, options.max_body_bytes),
         query_(parts, options.query_timeout),
         admin_(parts),
+        health_(&parts.readiness),
         quota_bytes_(parts.budget.max_bytes() + kMinQuotaBytes) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);
 
   int port() const override { return port_; }
-  void SetNotServing() override { server_->GetHealthCheckService()->SetServingStatus(false); }
+  bool WaitForCalls(std::chrono::milliseconds grace) override {
+    return calls_.WaitForThoseUnderWay(grace);
+  }
   void Stop(std::chrono::milliseconds grace) override {
     if (server_ == nullptr) return;
+    health_.Stop();
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
   }
@@ -44,20 +60,36 @@ class GrpcServer : public Server {
   WriteService write_;
   QueryService query_;
   AdminService admin_;
+  HealthService health_;
+  Calls calls_;
   const size_t quota_bytes_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
-absl::Status GrpcServer::Listen(const ServerOptions& options) {
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+// What every server of ours is built with.
+void SetUp(const std::string& address, int* port, grpc::ServerBuilder& builder) {
+  grpc::EnableDefaultHealthCheckService(false);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
   // Two servers must not share a port unnoticed.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
+  // Clients may ask as often as this whether the connection lives, also when they have no call.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+}
+
+absl::Status CannotListen(const std::string& address) {
+  return absl::UnavailableError(
+      fmt::format("cannot listen for gRPC on {} (is it in use?)", address));
+}
+
+absl::Status GrpcServer::Listen(const ServerOptions& options) {
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetUp(options.address, &port_, builder);
+  builder.experimental().SetInterceptorCreators(calls_.MakeFactory());
   // gRPC looks at the size of a compressed message when it has decompressed it, and a small one can
   // be a large one. Nor may messages that are on their way take what memory there is.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
@@ -67,18 +99,80 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&write_);
   builder.RegisterService(&query_);
   builder.RegisterService(&admin_);
+  builder.RegisterService(&health_);
   server_ = builder.BuildAndStart();
-  if (server_ != nullptr && port_ != 0) return absl::OkStatus();
-  return absl::UnavailableError(
-      fmt::format("cannot listen for gRPC on {} (is it in use?)", options.address));
+  return server_ != nullptr && port_ != 0 ? absl::OkStatus() : CannotListen(options.address);
+}
+
+// Answers every call that no service of the server has.
+class NotYet : public grpc::CallbackGenericService {
+ public:
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    class Reactor : public grpc::ServerGenericBidiReactor {
+     public:
+      void OnDone() override { delete this; }
+    };
+    auto* reactor = new Reactor();
+    Finish(context, reactor, ToGrpc(absl::UnavailableError("the server is starting")));
+    return reactor;
+  }
+};
+
+class GrpcStartingServer : public StartingServer {
+ public:
+  ~GrpcStartingServer() override {
+    if (server_ == nullptr) return;
+    health_.Stop();
+    server_->Shutdown(std::chrono::system_clock::now());
+  }
+
+  absl::Status Listen(const std::string& address) {
+    grpc::ServerBuilder builder;
+    SetUp(address, &port_, builder);
+    builder.RegisterService(&health_);
+    builder.RegisterCallbackGenericService(&not_yet_);
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr && port_ != 0 ? absl::OkStatus() : CannotListen(address);
+  }
+  int port() const override { return port_; }
+
+ private:
+  HealthService health_{nullptr};
+  NotYet not_yet_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// What is no message is the client's mistake, and told to it. libprotobuf would also tell the log,
+// once for each.
+void QuietProtobuf() {
+  google::protobuf::SetLogHandler(
+      [](google::protobuf::LogLevel level, const char* file, int line, const std::string& message) {
+        if (level < google::protobuf::LOGLEVEL_ERROR) return;
+        static std::atomic<int64_t> next_ns = 0;
+        const int64_t now_ns = storage::NowNs();
+        int64_t due_ns = next_ns;
+        if (now_ns < due_ns || !next_ns.compare_exchange_strong(due_ns, now_ns + kLogPeriodNs))
+          return;
+        spdlog::warn("protobuf, {}:{}: {} (at most one of these a minute)", file, line, message);
+      });
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const server::Parts& parts) {
+  QuietProtobuf();
   auto server = std::make_unique<GrpcServer>(options, parts);
   absl::Status listening = server->Listen(options);
+  if (!listening.ok()) return listening;
+  return server;
+}
+
+absl::StatusOr<std::unique_ptr<StartingServer>> StartingServer::Start(const std::string& address) {
+  auto server = std::make_unique<GrpcStartingServer>();
+  absl::Status listening = server->Listen(address);
   if (!listening.ok()) return listening;
   return server;
 }

@@ -30,11 +30,23 @@ class Server {
 
   virtual int port() const = 0;
 
-  // Tells clients that ask the health service that it does not serve; it does all the same.
-  virtual void SetNotServing() = 0;
+  // Waits for the calls that are under way, `grace` at most; false where some still are. Calls go
+  // on being taken: it is to the services to refuse them by then. Then the process can end: gRPC's
+  // own shutdown answers calls that come at the wrong moment with CANCELLED (contract W-95), and a
+  // connection that ends with its process does not.
+  virtual bool WaitForCalls(std::chrono::milliseconds grace) = 0;
 
   // Takes no more calls, gives those under way `grace` to end, cancels the rest.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
+};
+
+// What listens while the store is opened: the health service says that the server lives and does
+// not serve, everything else is UNAVAILABLE.
+class StartingServer {
+ public:
+  static absl::StatusOr<std::unique_ptr<StartingServer>> Start(const std::string& address);
+  virtual ~StartingServer() = default;
+  virtual int port() const = 0;
 };
 
 }  // namespace sluice::grpc_door

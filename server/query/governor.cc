@@ -155,9 +155,8 @@ absl::StatusOr<std::unique_ptr<Governor>> Governor::Create(const GovernorOptions
     if (!error) std::filesystem::create_directories(chosen.temporary_dir, error);
   }
   if (error) {
-    return absl::UnavailableError(
-        fmt::format("cannot make {}, for temporary files of queries: {}", chosen.temporary_dir,
-                    error.message()));
+    return absl::UnavailableError(fmt::format("cannot make {}, for temporary files of queries: {}",
+                                              chosen.temporary_dir, error.message()));
   }
   return std::unique_ptr<Governor>(new Governor(chosen));
 }

@@ -134,7 +134,9 @@ class World {
         << sql << ": " << error;
   }
 
-  int64_t SomeTime() { return kStart + Pick(40) * int64_t{60'000'000'000} + Pick(3) * 86'400'000'000'000; }
+  int64_t SomeTime() {
+    return kStart + Pick(40) * int64_t{60'000'000'000} + Pick(3) * 86'400'000'000'000;
+  }
 
   // A later write of a point replaces the fields that it has.
   void Upsert(const char* table, const std::string& key_names, const std::string& key_values,
@@ -205,10 +207,10 @@ class Writer {
         return fmt::format("SELECT {}, {} FROM a WHERE {} GROUP BY {}", Column(), Aggregate(),
                            Condition(2), "1");
       case 1:
-        return fmt::format("SELECT a.time, a.host, {}, b.n FROM a {} JOIN b ON a.host = b.host AND "
-                           "a.time {} b.time WHERE {}",
-                           Column(), OneOf({"", "LEFT", "RIGHT", "FULL"}), OneOf({"=", "<", ">="}),
-                           Condition(1));
+        return fmt::format(
+            "SELECT a.time, a.host, {}, b.n FROM a {} JOIN b ON a.host = b.host AND "
+            "a.time {} b.time WHERE {}",
+            Column(), OneOf({"", "LEFT", "RIGHT", "FULL"}), OneOf({"=", "<", ">="}), Condition(1));
       case 2:
         return fmt::format("SELECT {} FROM a WHERE {} UNION SELECT {} FROM a WHERE {}", Number(),
                            Condition(1), Number(), Condition(1));
@@ -218,14 +220,16 @@ class Writer {
             "a.region) FROM a WHERE {}",
             OneOf({"row_number()", "sum(i)", "lag(i)", "count(f)"}), Condition(2));
       case 4:
-        return fmt::format("SELECT {} FROM a WHERE {} AND a.host IN (SELECT host FROM b WHERE n {} {})",
-                           Column(), Condition(1), Operator(), world_.Pick(10));
+        return fmt::format(
+            "SELECT {} FROM a WHERE {} AND a.host IN (SELECT host FROM b WHERE n {} {})", Column(),
+            Condition(1), Operator(), world_.Pick(10));
       case 5:
         return fmt::format("SELECT DISTINCT {}, {} FROM a WHERE {}", Column(), Column(),
                            Condition(2));
       case 6:
-        return fmt::format("SELECT {} FROM a WHERE {} ORDER BY a.time {}, a.host, a.region LIMIT {}",
-                           Column(), Condition(2), OneOf({"", "DESC"}), world_.Pick(9));
+        return fmt::format(
+            "SELECT {} FROM a WHERE {} ORDER BY a.time {}, a.host, a.region LIMIT {}", Column(),
+            Condition(2), OneOf({"", "DESC"}), world_.Pick(9));
       default:
         return fmt::format("SELECT {}, {} FROM a WHERE {}", Aggregate(), Aggregate(), Condition(3));
     }
@@ -237,8 +241,9 @@ class Writer {
   }
   std::string Operator() { return OneOf({"=", "<", ">", "<=", ">=", "<>", "IS", "IS NOT"}); }
   std::string Column() {
-    return OneOf({"a.time", "a.host", "region", "f", "i", "u", "s", "b", "i + f", "coalesce(s, a.host)",
-                  "CASE WHEN b THEN i ELSE f END", "upper(s)", "typeof(u)", "length(s)"});
+    return OneOf({"a.time", "a.host", "region", "f", "i", "u", "s", "b", "i + f",
+                  "coalesce(s, a.host)", "CASE WHEN b THEN i ELSE f END", "upper(s)", "typeof(u)",
+                  "length(s)"});
   }
   std::string Number() { return OneOf({"f", "i", "u", "i * 2", "abs(i)"}); }
   std::string Aggregate() {
@@ -246,8 +251,8 @@ class Writer {
                   "max(s)", "count(DISTINCT a.host)", "total(f)", "sum(i) FILTER (WHERE b)"});
   }
   std::string Time() {
-    const int64_t time = kStart + world_.Pick(45) * int64_t{60'000'000'000} +
-                         world_.Pick(3) * 86'400'000'000'000;
+    const int64_t time =
+        kStart + world_.Pick(45) * int64_t{60'000'000'000} + world_.Pick(3) * 86'400'000'000'000;
     const std::string text = storage::FormatTimestamp(time);
     switch (world_.Pick(4)) {
       case 0:
@@ -300,7 +305,8 @@ void Compare(World& world, int queries) {
     Answer plain = world.AskPlain(sql);
     ASSERT_TRUE(plain.ok) << sql << ": " << plain.error;
     ASSERT_TRUE(ours.ok) << sql << ": " << ours.error;
-    if (sql.find("ORDER BY a.time") == std::string::npos || sql.find("LIMIT") == std::string::npos) {
+    if (sql.find("ORDER BY a.time") == std::string::npos ||
+        sql.find("LIMIT") == std::string::npos) {
       std::sort(ours.rows.begin(), ours.rows.end());
       std::sort(plain.rows.begin(), plain.rows.end());
     }
