@@ -1,10 +1,14 @@
 #include "server/config.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdlib>
+#include <functional>
+#include <set>
+#include <string_view>
 
 #include "server/version.h"
 #include "storage/settings.h"
@@ -15,6 +19,29 @@ namespace {
 std::string EnvironmentName(std::string flag) {
   for (char& c : flag) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
   return "SLUICE_" + flag;
+}
+
+constexpr int kUsage = 2;
+
+// Kubernetes describes a service named "sluice" to the containers of its namespace this way.
+bool IsFromKubernetes(std::string_view name) {
+  return name.starts_with("SLUICE_SERVICE_") || name == "SLUICE_PORT" ||
+         name.starts_with("SLUICE_PORT_");
+}
+
+// Variables that look like ours and are not: what is misspelt would otherwise be silently ignored.
+std::vector<std::string> UnknownVariables(const CLI::App& app) {
+  std::set<std::string, std::less<>> known = {"SLUICE_ADMIN_TOKEN"};
+  for (const CLI::Option* option : app.get_options()) known.insert(option->get_envname());
+  std::vector<std::string> unknown;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::string_view name = text.substr(0, text.find('='));
+    if (name.starts_with("SLUICE_") && !known.contains(name) && !IsFromKubernetes(name)) {
+      unknown.emplace_back(name);
+    }
+  }
+  return unknown;
 }
 
 class Flags {
@@ -109,17 +136,21 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     std::ostringstream text;
-    int code = app.exit(error, text, text);
+    // CLI11 has a code for each kind of mistake, which nobody knows.
+    const int code = app.exit(error, text, text) == 0 ? 0 : kUsage;
     return Exit{code, text.str()};
   }
+  config.unknown_variables = UnknownVariables(app);
   if (const char* token = std::getenv("SLUICE_ADMIN_TOKEN")) config.admin_token = token;
   if (!config.admin_token.empty() && !config.admin_token_file.empty()) {
-    return Exit{2, "SLUICE_ADMIN_TOKEN and --admin-token-file are both given; give one\n"};
+    return Exit{kUsage, "SLUICE_ADMIN_TOKEN and --admin-token-file are both given; give one\n"};
   }
   auto http = ParseAddress(http_listen);
   auto grpc = ParseAddress(grpc_listen);
-  if (!http.ok()) return Exit{2, "--http-listen: " + std::string(http.status().message()) + "\n"};
-  if (!grpc.ok()) return Exit{2, "--grpc-listen: " + std::string(grpc.status().message()) + "\n"};
+  if (!http.ok())
+    return Exit{kUsage, "--http-listen: " + std::string(http.status().message()) + "\n"};
+  if (!grpc.ok())
+    return Exit{kUsage, "--grpc-listen: " + std::string(grpc.status().message()) + "\n"};
   config.http_listen = *http;
   config.grpc_listen = *grpc;
   return config;

@@ -43,6 +43,8 @@ struct Config {
   int drain_seconds = 1;
   // Of web pages that may use the HTTP API.
   std::vector<std::string> cors_origins;
+  // Names in the environment that begin as ours do and are none.
+  std::vector<std::string> unknown_variables;
 };
 
 // What to print, and the exit code, instead of running: after --help or a bad flag.

@@ -51,16 +51,30 @@ constexpr std::chrono::milliseconds kLastWords(100);
 
 // Descriptors that are not for HTTP connections: the store's files, gRPC, SQLite's temporary files.
 constexpr size_t kReservedFiles = 2048;
+constexpr size_t kMaxStoreFiles = 1024;
+// With less nothing would get its share.
+constexpr size_t kMinFiles = 256;
 
-// A connection is a file descriptor, and the default limit is low. Returns how many connections the
-// limit leaves room for.
-size_t AllowManyFiles() {
+struct FileLimits {
+  size_t http_connections;
+  size_t store_files;
+};
+
+// A connection is a file descriptor, and the default limit is low.
+absl::StatusOr<FileLimits> AllowManyFiles() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return kReservedFiles;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return FileLimits{kReservedFiles, kMaxStoreFiles};
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  size_t files = limit.rlim_cur;
-  return files > 2 * kReservedFiles ? files - kReservedFiles : files / 2;
+  const size_t files = limit.rlim_cur;
+  if (files < kMinFiles) {
+    return absl::UnavailableError(
+        fmt::format("the process may open {} files, of which it needs {} at least; raise the hard "
+                    "limit (ulimit -Hn, LimitNOFILE)",
+                    files, kMinFiles));
+  }
+  return FileLimits{files > 2 * kReservedFiles ? files - kReservedFiles : files / 4,
+                    std::min(kMaxStoreFiles, files / 4)};
 }
 
 // Signals that end the server wait for WaitForSignal; threads started later inherit this.
@@ -199,13 +213,15 @@ absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Config& config, const ContainerL
 }
 
 absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const MemoryPlan& plan,
-                                               unsigned cpus, MemoryBudget& budget) {
+                                               size_t max_open_files, unsigned cpus,
+                                               MemoryBudget& budget) {
   const size_t merge_threads = std::max(1u, cpus / kCoresAMerge);
   auto store = storage::OpenRocksDbStore(
       config.data_dir,
       {.min_free_disk_bytes = config.min_free_disk_bytes,
        .block_cache_bytes = plan.block_cache_bytes,
        .write_buffer_bytes = plan.write_buffer_bytes,
+       .max_open_files = max_open_files,
        .compaction = {.threads = merge_threads, .max_merge_bytes = plan.merge_bytes}});
   if (!store.ok()) return store.status();
   for (const storage::Damage& damage : (*store)->Damages()) {
@@ -275,6 +291,11 @@ absl::Status TakeDown(Core& core, http::Server& http_server, grpc_door::Server& 
 
 absl::Status Run(const Config& config) {
   sigset_t signals = BlockSignals();
+  for (const std::string& name : config.unknown_variables) {
+    spdlog::warn("the environment has {}, which is no setting; see --help", name);
+  }
+  absl::StatusOr<FileLimits> files = AllowManyFiles();
+  if (!files.ok()) return files.status();
   const ContainerLimits limits = ReadContainerLimits();
   absl::StatusOr<MemoryPlan> plan = MakeMemoryPlan(config, limits);
   if (!plan.ok()) return plan.status();
@@ -288,7 +309,7 @@ absl::Status Run(const Config& config) {
   auto http_server = http::Server::Start(
       {.host = config.http_listen.host,
        .port = config.http_listen.port,
-       .max_connections = AllowManyFiles(),
+       .max_connections = files->http_connections,
        .max_body_bytes = config.max_body_bytes},
       budget, http::WithCors(config.cors_origins, [&](const auto& head) {
         return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
@@ -296,7 +317,7 @@ absl::Status Run(const Config& config) {
   if (!http_server.ok()) return http_server.status();
   auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
   if (!starting.ok()) return starting.status();
-  auto opened = OpenCore(config, *plan, cpus, budget);
+  auto opened = OpenCore(config, *plan, files->store_files, cpus, budget);
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   AddRoutes(core->parts(), config, router);

@@ -1,5 +1,7 @@
 #include "server/workers.h"
 
+#include <cstdio>
+#include <exception>
 #include <utility>
 // Asio 1.74 needs it before.
 #include <boost/asio/post.hpp>
@@ -17,7 +19,14 @@ Workers::Workers(size_t threads) : pool_(std::make_unique<Pool>(threads)) {}
 Workers::~Workers() { pool_->join(); }
 
 void Workers::Post(absl::AnyInvocable<void()> work) {
-  boost::asio::post(*pool_, [work = std::move(work)]() mutable { work(); });
+  boost::asio::post(*pool_, [work = std::move(work)]() mutable {
+    // Whoever posts deals with what may go wrong; this is for what nobody has thought of.
+    try {
+      work();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "a worker met: %s\n", error.what());
+    }
+  });
 }
 
 }  // namespace sluice::server

@@ -20,7 +20,6 @@ namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr uint64_t kMaxFamilyBufferBytes = 64 * kMiB;
-constexpr int kMaxOpenFiles = 1024;
 // How many sequences one write of the ceiling reserves.
 constexpr uint64_t kSequencesAtOnce = uint64_t{1} << 20;
 constexpr std::chrono::milliseconds kTendPeriod(100);
@@ -36,7 +35,7 @@ rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
   options.write_buffer_manager =
       std::make_shared<rocksdb::WriteBufferManager>(engine.write_buffer_bytes);
   options.max_total_wal_size = 2 * engine.write_buffer_bytes;
-  options.max_open_files = kMaxOpenFiles;
+  options.max_open_files = static_cast<int>(engine.max_open_files);
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;

@@ -25,6 +25,7 @@ struct EngineOptions {
   uint64_t min_free_disk_bytes = 0;
   uint64_t block_cache_bytes = uint64_t{256} << 20;
   uint64_t write_buffer_bytes = uint64_t{256} << 20;
+  size_t max_open_files = 1024;
   // What RocksDB's files are on; null is the system's.
   std::shared_ptr<rocksdb::FileSystem> file_system = nullptr;
 };

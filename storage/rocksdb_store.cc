@@ -339,6 +339,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
                           {.min_free_disk_bytes = options.min_free_disk_bytes,
                            .block_cache_bytes = options.block_cache_bytes,
                            .write_buffer_bytes = options.write_buffer_bytes,
+                           .max_open_files = options.max_open_files,
                            .file_system = options.file_system},
                           families);
   if (!engine.ok()) return engine.status();

@@ -43,6 +43,8 @@ struct RocksDbOptions {
   uint64_t block_cache_bytes = uint64_t{256} << 20;
   // Of data that is in the log and not yet in a table, over all databases.
   uint64_t write_buffer_bytes = uint64_t{256} << 20;
+  // Descriptors for tables.
+  size_t max_open_files = 1024;
   CompactionOptions compaction = {};
   RocksDbFileSystem file_system = nullptr;
 };

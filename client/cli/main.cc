@@ -62,6 +62,17 @@ std::string Hint(const absl::Status& status) {
   }
 }
 
+// For a command that is none, as sysexits.h has it: 2 means that lines were rejected.
+constexpr int kUsage = 64;
+
+// A line of output. Whether it got out is told by HasPrinted: fmt::print would throw.
+void Print(const std::string& line) {
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fputc('\n', stdout);
+}
+
+bool HasPrinted() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
+
 int Fail(const absl::Status& status) {
   std::string message(status.message());
   fmt::print(stderr, "error: {}\n", message);
@@ -123,16 +134,16 @@ std::string Show(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
-void Print(const LineError& error) {
-  fmt::print("line {}: {}: {}\n  {}\n", error.line_number, error.reason, error.message,
-             error.excerpt);
+std::string Show(const LineError& error) {
+  return fmt::format("line {}: {}: {}\n  {}", error.line_number, error.reason, error.message,
+                     error.excerpt);
 }
 
 // Exit code 2: some lines are rejected.
 int Print(const std::vector<LineError>& errors, int64_t rejected) {
-  for (const LineError& error : errors) Print(error);
+  for (const LineError& error : errors) Print(Show(error));
   int64_t more = rejected - static_cast<int64_t>(errors.size());
-  if (more > 0) fmt::print("and {} more\n", more);
+  if (more > 0) Print(fmt::format("and {} more", more));
   return rejected == 0 ? 0 : 2;
 }
 
@@ -159,8 +170,8 @@ int Write(Client& client, const Options& options) {
     Fail(result.status());
     return IsRejection(result.status()) ? 2 : 1;
   }
-  fmt::print("{} points ingested, {} lines rejected\n", result->ingested_points,
-             result->rejected_lines);
+  Print(fmt::format("{} points ingested, {} lines rejected", result->ingested_points,
+                    result->rejected_lines));
   return Print(result->line_errors, result->rejected_lines);
 }
 
@@ -170,8 +181,8 @@ int Validate(Client& client, const Options& options) {
   auto verdict =
       client.Validate(options.database, *std::move(input), PrecisionOf(options.precision));
   if (!verdict.ok()) return Fail(verdict.status());
-  fmt::print("nothing written: {} points would be ingested, {} lines rejected\n",
-             verdict->accepted_points, verdict->rejected_lines);
+  Print(fmt::format("nothing written: {} points would be ingested, {} lines rejected",
+                    verdict->accepted_points, verdict->rejected_lines));
   return Print(verdict->line_errors, verdict->rejected_lines);
 }
 
@@ -180,7 +191,7 @@ int Query(Client& client, const Options& options) {
   auto print = [](const auto& items, auto text) {
     std::vector<std::string> texts;
     for (const auto& item : items) texts.push_back(text(item));
-    fmt::print("{}\n", fmt::join(texts, "\t"));
+    Print(fmt::format("{}", fmt::join(texts, "\t")));
   };
   absl::Status status =
       client.Query(options.database, options.sql,
@@ -199,9 +210,10 @@ std::string Show(const std::optional<uint32_t>& limit) {
 int Print(const absl::StatusOr<Database>& database) {
   if (!database.ok()) return Fail(database.status());
   const DatabaseSettings& settings = database->settings;
-  fmt::print("{}\tretention {}\ttables {}\tcolumns {}\tcreated {}\n", database->name,
-             settings.retention_period ? absl::FormatDuration(*settings.retention_period) : "none",
-             Show(settings.max_tables), Show(settings.max_columns), Show(database->create_time));
+  Print(fmt::format(
+      "{}\tretention {}\ttables {}\tcolumns {}\tcreated {}", database->name,
+      settings.retention_period ? absl::FormatDuration(*settings.retention_period) : "none",
+      Show(settings.max_tables), Show(settings.max_columns), Show(database->create_time)));
   return 0;
 }
 
@@ -240,21 +252,20 @@ int DropDatabase(Client& client, const Options& options) {
 int ListTables(Client& client, const Options& options) {
   auto tables = client.ListTables(options.database);
   if (!tables.ok()) return Fail(tables.status());
-  for (const std::string& table : *tables) fmt::print("{}\n", table);
+  for (const std::string& table : *tables) Print(table);
   return 0;
 }
 
 int DescribeTable(Client& client, const Options& options) {
   auto columns = client.DescribeTable(options.database, options.table);
   if (!columns.ok()) return Fail(columns.status());
-  for (const Column& column : *columns) fmt::print("{}\t{}\n", column.name, column.type);
+  for (const Column& column : *columns) Print(fmt::format("{}\t{}", column.name, column.type));
   return 0;
 }
 
 void Print(const Rejection& rejection) {
-  fmt::print("{} {} {} {} ", Show(rejection.time), rejection.principal, rejection.peer,
-             rejection.door);
-  Print(rejection.line_error);
+  Print(fmt::format("{} {} {} {} {}", Show(rejection.time), rejection.principal, rejection.peer,
+                    rejection.door, Show(rejection.line_error)));
 }
 
 // The oldest first, as tail(1) does.
@@ -267,7 +278,7 @@ int TailRejections(Client& client, const Options& options) {
     for (auto it = rejections->rbegin(); it != rejections->rend(); ++it) Print(*it);
     if (!rejections->empty()) seen = rejections->front().id;
     if (!options.follow) return 0;
-    std::fflush(stdout);
+    if (!HasPrinted()) return 1;
     count = kMaxFollowed;
     absl::SleepFor(kFollowPeriod);
   }
@@ -285,8 +296,9 @@ std::string Show(const Token& token) {
 }
 
 void Print(const Token& token) {
-  fmt::print("{}\t{}\texpires {}\tcreated {}\n", token.name, Show(token),
-             token.expire_time ? Show(*token.expire_time) : "never", Show(token.create_time));
+  Print(fmt::format("{}\t{}\texpires {}\tcreated {}", token.name, Show(token),
+                    token.expire_time ? Show(*token.expire_time) : "never",
+                    Show(token.create_time)));
 }
 
 int CreateToken(Client& client, const Options& options) {
@@ -306,8 +318,12 @@ int CreateToken(Client& client, const Options& options) {
   auto created = client.CreateToken(token);
   if (!created.ok()) return Fail(created.status());
   fmt::print(stderr, "This is the only time that the token is shown:\n");
-  fmt::print("{}\n", created->secret);
-  return 0;
+  Print(created->secret);
+  if (HasPrinted()) return 0;
+  // Nobody will ever know it.
+  client.DeleteToken(options.token_name).IgnoreError();
+  return Fail(absl::InternalError(
+      "the token could not be shown, and so was deleted again; nothing is left of it"));
 }
 
 int ListTokens(Client& client, const Options&) {
@@ -323,7 +339,7 @@ int DeleteToken(Client& client, const Options& options) {
 }
 
 int GenerateToken(Client&, const Options&) {
-  fmt::print("{}\n", auth::GenerateToken());
+  Print(auth::GenerateToken());
   return 0;
 }
 
@@ -353,21 +369,40 @@ class CommandLine {
   }
 
   int Run(int argc, char** argv) {
-    CLI11_PARSE(app_, argc, argv);
-    const char* known = std::getenv("SLUICE_TOKEN");
-    if (options_.token.empty() && options_.token_file.empty() && known != nullptr) {
-      options_.token = known;
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error) == 0 ? 0 : kUsage;
     }
-    if (!options_.token_file.empty()) {
-      auto token = ReadInput(options_.token_file);
-      if (!token.ok()) return Fail(token.status());
-      options_.token = std::string(absl::StripAsciiWhitespace(*token));
-    }
+    absl::Status token = FindToken();
+    if (!token.ok()) return Fail(token);
     auto client = Client::Connect(options_.server, {.token = options_.token});
-    return command_(*client, options_);
+    const int code = command_(*client, options_);
+    // Whoever cannot write what was asked for has not done it.
+    return HasPrinted() ? code : Fail(absl::InternalError("the output could not be written"));
   }
 
  private:
+  // A token may be copied with the end of its line. It is never shown, not even a wrong one.
+  absl::Status FindToken() {
+    const char* known = std::getenv("SLUICE_TOKEN");
+    if (!options_.token_file.empty()) {
+      auto text = ReadInput(options_.token_file);
+      if (!text.ok()) return text.status();
+      options_.token = *std::move(text);
+    } else if (options_.token.empty() && known != nullptr) {
+      options_.token = known;
+    }
+    options_.token = std::string(absl::StripAsciiWhitespace(options_.token));
+    for (char c : options_.token) {
+      if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+        return absl::InvalidArgumentError(
+            "the token has a space or a character that is not ASCII, which no token has");
+      }
+    }
+    return absl::OkStatus();
+  }
+
   CLI::App* Add(CLI::App& parent, const char* name, const char* help, Command command) {
     CLI::App* app = parent.add_subcommand(name, help);
     app->callback([this, command] { command_ = command; });
@@ -472,4 +507,13 @@ class CommandLine {
 }  // namespace
 }  // namespace sluice::client
 
-int main(int argc, char** argv) { return sluice::client::CommandLine().Run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return sluice::client::CommandLine().Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs("error: ", stderr);
+    std::fputs(error.what(), stderr);
+    std::fputc('\n', stderr);
+    return 1;
+  }
+}

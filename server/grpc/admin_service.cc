@@ -8,6 +8,7 @@
 
 #include "server/grpc/call.h"
 #include "server/grpc/status.h"
+#include "storage/caught.h"
 #include "storage/retention.h"
 #include "storage/timestamp.h"
 
@@ -196,6 +197,17 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
   return ToGrpc(act(*name), "database", text);
 }
 
+// What `act` returns, or an error for what it throws.
+template <typename Act>
+grpc::Status RunCaught(const Act& act) {
+  grpc::Status status;
+  absl::Status thrown = storage::Caught([&] {
+    status = act();
+    return absl::OkStatus();
+  });
+  return thrown.ok() ? status : ToGrpc(thrown);
+}
+
 }  // namespace
 
 template <typename Act>
@@ -209,7 +221,7 @@ grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* co
     return reactor;
   }
   parts_.write_workers.Post(
-      [context, reactor, act = std::move(act)] { Finish(context, reactor, act()); });
+      [context, reactor, act = std::move(act)] { Finish(context, reactor, RunCaught(act)); });
   return reactor;
 }
 
@@ -234,7 +246,7 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
           database = *std::move(found);
           return principal.MayRead(text);
         });
-        Finish(context, reactor, status.ok() ? act(*database) : status);
+        Finish(context, reactor, status.ok() ? RunCaught([&] { return act(*database); }) : status);
       });
   return reactor;
 }

@@ -14,10 +14,10 @@
 
 namespace sluice::grpc_door {
 
-// The standard health service (contract W-94), by the name of a service: `liveness`, which is always
-// SERVING; `sluice.v1.WriteService`, as /ready; `sluice.v1.QueryService` and
-// `sluice.v1.AdminService`; and the empty name, SERVING while one of them is. Each open watch is told
-// of a change within a tenth of a second.
+// The standard health service (contract W-94), by the name of a service: `liveness`, which is
+// always SERVING; `sluice.v1.WriteService`, as /ready; `sluice.v1.QueryService` and
+// `sluice.v1.AdminService`; and the empty name, SERVING while one of them is. Each open watch is
+// told of a change within a tenth of a second.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
   // Null while the server starts: then only `liveness` is SERVING. It must outlive the service.

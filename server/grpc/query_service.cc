@@ -11,6 +11,7 @@
 #include "server/grpc/call.h"
 #include "server/grpc/status.h"
 #include "server/query/query.h"
+#include "storage/caught.h"
 #include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
@@ -80,7 +81,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     // Strangers do not wait for a worker.
     auto principal = Identify(parts_.authority, *context_);
     if (principal.ok()) {
-      parts_.query_workers.Post([this, principal = *principal] { Begin(principal); });
+      Work([this, principal = *principal] { Begin(principal); });
     } else {
       End(ToGrpc(principal.status()));
     }
@@ -88,12 +89,24 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"));
-    parts_.query_workers.Post([this] { SendRows(); });
+    Work([this] { SendRows(); });
   }
   void OnCancel() override { *abandoned_ = true; }
   void OnDone() override { delete this; }
 
  private:
+  // What `act` throws ends the call; it does nothing after it has begun to write or to finish.
+  template <typename Act>
+  void Work(Act act) {
+    parts_.query_workers.Post([this, act = std::move(act)] {
+      absl::Status thrown = storage::Caught([&] {
+        act();
+        return absl::OkStatus();
+      });
+      if (!thrown.ok()) End(ToGrpc(thrown));
+    });
+  }
+
   void Begin(const auth::Principal& principal) {
     auto name = storage::DatabaseName::Parse(request_.database());
     if (!name.ok()) return End(ToGrpc(name.status(), "database"));

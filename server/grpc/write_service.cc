@@ -7,6 +7,7 @@
 
 #include "server/grpc/call.h"
 #include "server/grpc/status.h"
+#include "storage/caught.h"
 #include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
@@ -94,7 +95,9 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
         server::MemoryBudget::Share judging(parts_.budget, request.line_protocol().size());
         ingest::WriteRequest write = *admission.write;
         write.memory = &judging;
-        auto outcome = awaited.ok() ? run(write) : awaited;
+        auto outcome = storage::Caught([&]() -> absl::StatusOr<ingest::Outcome> {
+          return awaited.ok() ? run(write) : awaited;
+        });
         finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
       });
   return reactor;

@@ -26,6 +26,7 @@
 #include <limits>
 
 #include "server/http/error_response.h"
+#include "storage/caught.h"
 
 namespace sluice::http {
 namespace {
@@ -35,6 +36,7 @@ namespace beast = boost::beast;
 using std::chrono::seconds;
 
 constexpr uint32_t kMaxHeadBytes = 16 << 10;
+constexpr size_t kFirstReadBytes = 4 << 10;
 constexpr size_t kFirstBodyBytes = 16 << 10;
 // How much of a body that nobody wants is read so that the client gets to read the answer
 // (contract W-14), and how long that may take.
@@ -75,16 +77,36 @@ std::string Show(const asio::ip::tcp::socket& socket) {
   return fmt::format("{}:{}", address, peer.port());
 }
 
-// Runs `work` on a worker and comes back to the caller's executor.
-asio::awaitable<void> Run(server::Workers& workers, absl::AnyInvocable<void()> work) {
-  auto start = [&workers, &work](auto handler) {
-    workers.Post([work = std::move(work), handler = std::move(handler)]() mutable {
-      work();
+// Runs `work` on a worker and comes back to the caller's executor. What it throws is an error.
+asio::awaitable<absl::Status> Run(server::Workers& workers, absl::AnyInvocable<void()> work) {
+  absl::Status status;
+  auto start = [&workers, &work, &status](auto handler) {
+    workers.Post([work = std::move(work), &status, handler = std::move(handler)]() mutable {
+      status = storage::Caught([&] {
+        work();
+        return absl::OkStatus();
+      });
       auto executor = asio::get_associated_executor(handler);
       asio::post(executor, std::move(handler));
     });
   };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
+  co_return status;
+}
+
+// The path and query of a target in absolute form, which is what a proxy is sent (RFC 9112, section
+// 3.2.2); any other target as it is.
+std::string_view OriginForm(std::string_view target) {
+  size_t scheme = 0;
+  for (std::string_view known : {"http://", "https://"}) {
+    if (beast::iequals(beast::string_view(target.data(), std::min(target.size(), known.size())),
+                       beast::string_view(known.data(), known.size()))) {
+      scheme = known.size();
+    }
+  }
+  if (scheme == 0) return target;
+  const size_t path = target.find_first_of("/?", scheme);
+  return path == std::string_view::npos ? "/" : target.substr(path);
 }
 
 }  // namespace
@@ -148,7 +170,8 @@ RequestHead Connection::HeadOf(const Parser& parser) const {
   const auto& request = parser.get();
   RequestHead head;
   head.method = std::string(request.method_string());
-  head.target = std::string(request.target());
+  head.target = std::string(OriginForm({request.target().data(), request.target().size()}));
+  if (head.target.starts_with('?')) head.target.insert(0, 1, '/');
   for (const auto& field : request) {
     head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   }
@@ -209,8 +232,11 @@ absl::Status Connection::StatusOf(BodyEnd end) const {
 // False when there is no further request.
 asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
   beast::error_code ec;
+  // Between requests there is time; a head that has begun is to be sent.
   stream_.expires_after(kIdleTime);
-  co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
+  co_await SkipEmptyLines(ec);
+  stream_.expires_after(silence_);
+  if (!ec) co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
   if (!ec) co_return true;
   if (IsHttpError(ec) && ec != beast::http::error::end_of_stream &&
       ec != beast::http::error::partial_message) {
@@ -218,6 +244,19 @@ asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
     co_await Drain();
   }
   co_return false;
+}
+
+// Waits for the first byte of a head. Some clients send an empty line behind a body, which is none
+// (RFC 9112, section 2.2).
+asio::awaitable<void> Connection::SkipEmptyLines(beast::error_code& ec) {
+  const auto front = [&] { return *static_cast<const char*>(buffer_.data().data()); };
+  while (!ec) {
+    while (buffer_.size() > 0 && (front() == '\r' || front() == '\n')) buffer_.consume(1);
+    if (buffer_.size() > 0) co_return;
+    const size_t read =
+        co_await stream_.async_read_some(buffer_.prepare(kFirstReadBytes), Await(ec));
+    buffer_.commit(read);
+  }
 }
 
 asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
@@ -376,7 +415,9 @@ asio::awaitable<void> Connection::Drain() {
 asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
   Response response;
   stream_.expires_never();
-  co_await Work(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  const absl::Status worked =
+      co_await Work(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  if (!worked.ok()) co_return ToResponse(worked);
   co_return response;
 }
 
@@ -384,13 +425,15 @@ asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& s
                                                                    server::Workers& workers) {
   absl::StatusOr<std::string> piece;
   stream_.expires_never();
-  co_await Work(workers, [&] { piece = source.Next(); });
+  const absl::Status worked = co_await Work(workers, [&] { piece = source.Next(); });
+  if (!worked.ok()) co_return worked;
   co_return piece;
 }
 
 // Meanwhile it looks now and then whether the client is still there. One that has shut down its
 // side is taken for gone: it cannot be told from one that is.
-asio::awaitable<void> Connection::Work(server::Workers& workers, absl::AnyInvocable<void()> work) {
+asio::awaitable<absl::Status> Connection::Work(server::Workers& workers,
+                                               absl::AnyInvocable<void()> work) {
   if (abandoned_ == nullptr) co_return co_await http::Run(workers, std::move(work));
   auto timer = std::make_shared<asio::steady_timer>(stream_.get_executor());
   // The socket stays open as long as the work lasts, and so its descriptor is its own.
@@ -404,8 +447,9 @@ asio::awaitable<void> Connection::Work(server::Workers& workers, absl::AnyInvoca
     if (!ec) *abandoned = true;
   };
   asio::co_spawn(stream_.get_executor(), look, asio::detached);
-  co_await http::Run(workers, std::move(work));
+  absl::Status worked = co_await http::Run(workers, std::move(work));
   timer->cancel();
+  co_return worked;
 }
 
 // Ends the connection so that the client sees that it was cut: with HTTP/1.0 the end of the

@@ -83,6 +83,7 @@ class Connection {
   absl::Status StatusOf(BodyEnd end) const;
   Awaitable<bool> ServeOne();
   Awaitable<bool> ReadHead(Parser& parser);
+  Awaitable<void> SkipEmptyLines(boost::beast::error_code& ec);
   Awaitable<BodyEnd> ReadBody(Parser& parser);
   Awaitable<BodyEnd> ReadSized(size_t size);
   Awaitable<BodyEnd> ReadChunked(Parser& parser);
@@ -95,7 +96,7 @@ class Connection {
   Awaitable<void> Drain();
   Awaitable<Response> Later(const Deferred& deferred);
   Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
-  Awaitable<void> Work(server::Workers& workers, absl::AnyInvocable<void()> work);
+  Awaitable<absl::Status> Work(server::Workers& workers, absl::AnyInvocable<void()> work);
   void Reset();
   void ExpectMore(std::chrono::steady_clock::time_point start);
 

@@ -49,7 +49,12 @@ Response Rejection(const ingest::Outcome& outcome) {
 Response RejectionV3(const ingest::Outcome& outcome, bool accept_partial) {
   std::string error =
       accept_partial ? "partial write of line protocol occurred" : "line protocol parsing error";
-  return ErrorResponse(400, error, {{"error", error}, {"data", DataOf(outcome)}});
+  Json body = {{"error", error}, {"data", DataOf(outcome)}};
+  // `data` ends at the hundredth.
+  if (outcome.rejected > static_cast<int64_t>(outcome.rejections.size())) {
+    body["rejected_lines"] = outcome.rejected;
+  }
+  return ErrorResponse(400, error, body);
 }
 
 Response DryRunRejection(const ingest::Outcome& outcome) {

@@ -112,7 +112,12 @@ asio::awaitable<void> AsioServer::Serve(std::shared_ptr<Connection> connection) 
     std::lock_guard lock(mutex_);
     entry = entries_.insert(entries_.end(), {executor, connection});
   }
-  if (!stopping_) co_await connection->Run();
+  // Memory that cannot be had ends this connection and no other; a stop waits for the entry.
+  try {
+    if (!stopping_) co_await connection->Run();
+  } catch (const std::exception&) {
+    connection->Cut();
+  }
   std::lock_guard lock(mutex_);
   entries_.erase(entry);
   left_.notify_all();

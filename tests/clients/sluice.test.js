@@ -79,3 +79,34 @@ test('what goes wrong says what to do', () => {
   assert.match(sluice(['database', 'create', 'x', '--retention', '5x']).stderr, /'5x' is not a period/);
   assert.match(sluice(['database', 'create', 'x', '--retention', '101y']).stderr, /at most 100 years/);
 });
+
+test('a token is trimmed, checked, and never shown', () => {
+  sluice(['database', 'create', 'trim']);
+  assert.strictEqual(sluice(['database', 'list'], { token: ` ${adminToken}\n` }).status, 0);
+  const wrong = sluice(['database', 'list', '--token', 'geheim-\u00e4-geheim']);
+  assert.strictEqual(wrong.status, 1);
+  assert.match(wrong.stderr, /the token has a space or a character that is not ASCII/);
+  assert.doesNotMatch(wrong.stderr, /geheim/);
+});
+
+test('output that cannot be written is a failure, and the secret is not lost in silence', () => {
+  sluice(['database', 'create', 'full']);
+  const full = fs.openSync('/dev/full', 'w');
+  const toFull = (args) => spawnSync(path.join(root, 'bazel-bin/client/cli/sluice'),
+    ['--server', server.grpcAddress, ...args],
+    { stdio: ['ignore', full, 'pipe'], encoding: 'utf8', env: { ...process.env, SLUICE_TOKEN: adminToken } });
+  const query = toFull(['query', 'full', 'SELECT 1']);
+  assert.strictEqual(query.status, 1);
+  assert.match(query.stderr, /the output could not be written/);
+  const made = toFull(['token', 'create', 'lost']);
+  assert.strictEqual(made.status, 1);
+  assert.match(made.stderr, /was deleted again/);
+  assert.doesNotMatch(sluice(['token', 'list']).stdout, /^lost/m);
+  fs.closeSync(full);
+});
+
+test('a mistake in the command has an exit code of its own', () => {
+  assert.strictEqual(sluice(['nonsense']).status, 64);
+  assert.strictEqual(sluice(['query']).status, 64);
+  assert.strictEqual(sluice(['--help']).status, 0);
+});

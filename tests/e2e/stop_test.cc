@@ -1,5 +1,5 @@
-// Stops the real server under load, again and again: every call is answered or UNAVAILABLE (contract
-// W-95), nobody's open watch delays it (W-94), and nothing that was acknowledged is lost.
+// Stops the real server under load, again and again: every call is answered or UNAVAILABLE
+// (contract W-95), nobody's open watch delays it (W-94), and nothing that was acknowledged is lost.
 
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
@@ -87,8 +87,8 @@ void AskUntil(const std::atomic<bool>& stop, const std::string& address, int num
 }
 
 int64_t CountPoints(uint16_t port) {
-  auto answer = fixture::Fetch(port, "GET",
-                               "/api/v3/query_sql?db=demo&format=csv&q=SELECT+count(*)+AS+n+FROM+m");
+  auto answer = fixture::Fetch(
+      port, "GET", "/api/v3/query_sql?db=demo&format=csv&q=SELECT+count(*)+AS+n+FROM+m");
   return answer && answer->status == 200 ? std::atoll(answer->body.c_str() + 3) : -1;
 }
 
@@ -98,8 +98,8 @@ TEST(StopTest, UnderLoadEveryCallIsAnsweredOrUnavailable) {
   Seen seen;
   for (int round = 0; round < kRounds; ++round) {
     SCOPED_TRACE(round);
-    fixture::ServerProcess server(data, {fmt::format("--drain-seconds={}", round % 2),
-                                         "--create-databases"});
+    fixture::ServerProcess server(
+        data, {fmt::format("--drain-seconds={}", round % 2), "--create-databases"});
     if (round == 0) {
       fixture::Fetch(server.http_port(), "POST", "/write?db=demo", "m n=1i 0");
     } else {

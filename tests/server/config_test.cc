@@ -40,11 +40,24 @@ TEST(ConfigTest, ABadFlagEndsWithItsReason) {
        {"--http-listen=x", "--max-body-bytes=1", "--nonsense", "--grpc-listen=h:99999"}) {
     auto parsed = Parse({flag});
     ASSERT_TRUE(std::holds_alternative<Exit>(parsed)) << flag;
-    EXPECT_NE(std::get<Exit>(parsed).code, 0);
+    EXPECT_EQ(std::get<Exit>(parsed).code, 2);
     EXPECT_NE(std::get<Exit>(parsed).text, "");
   }
   EXPECT_EQ(std::get<Exit>(Parse({"--help"})).code, 0);
   EXPECT_THAT(std::get<Exit>(Parse({"--help"})).text, testing::HasSubstr("--data-dir"));
+}
+
+TEST(ConfigTest, VariablesThatLookLikeOursAreNotIgnoredInSilence) {
+  setenv("SLUICE_DATADIR", "x", 1);
+  setenv("SLUICE_DATA_DIR", "x", 1);
+  setenv("SLUICE_SERVICE_HOST", "10.0.0.1", 1);
+  setenv("SLUICE_PORT_8181_TCP_ADDR", "10.0.0.1", 1);
+  EXPECT_EQ(std::get<Config>(Parse({})).unknown_variables,
+            std::vector<std::string>{"SLUICE_DATADIR"});
+  for (const char* name :
+       {"SLUICE_DATADIR", "SLUICE_DATA_DIR", "SLUICE_SERVICE_HOST", "SLUICE_PORT_8181_TCP_ADDR"}) {
+    unsetenv(name);
+  }
 }
 
 TEST(ConfigTest, TheFirstAdminTokenIsGivenOneWay) {

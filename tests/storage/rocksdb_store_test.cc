@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -252,6 +253,89 @@ TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
   EXPECT_EQ(committed.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(committed.message()), testing::HasSubstr("the disk is nearly full"));
   EXPECT_TRUE(store->DropDatabase(Name("a")).ok());
+}
+
+std::vector<std::string> Tables(const std::string& directory) {
+  std::vector<std::string> paths;
+  for (const auto& file : std::filesystem::directory_iterator(directory + "/rocksdb")) {
+    if (file.path().extension() == ".sst") paths.push_back(file.path().string());
+  }
+  return paths;
+}
+
+// One byte is another, somewhere in a file of tables: what is not damaged is served, and nothing is
+// ever served wrong.
+TEST(DamageTest, OfOneDatabaseLeavesTheOthers) {
+  fixture::TempDir dir;
+  const std::string original = dir.path() + "/original";
+  const RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  const std::vector<int64_t> times = {1, 2, 3, kDay, kDay + 1};
+  for (int pass = 0; pass < 2; ++pass) {
+    // Opening it again writes what the log has to tables.
+    auto store = OpenRocksDbStore(original, options).value();
+    for (const char* name : {"a", "b"}) {
+      if (pass > 0) continue;
+      ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
+      auto database = store->FindDatabase(Name(name)).value();
+      ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, times), Durability::kSynced).ok());
+    }
+  }
+  int refused = 0;
+  int damaged = 0;
+  int served = 0;
+  for (size_t file = 0; file < Tables(original).size(); ++file) {
+    const size_t size = std::filesystem::file_size(Tables(original)[file]);
+    for (size_t at = 0; at < size; at += 1 + size / 40) {
+      const std::string copy = dir.path() + "/copy";
+      std::filesystem::remove_all(copy);
+      std::filesystem::copy(original, copy, std::filesystem::copy_options::recursive);
+      const std::string path =
+          copy + "/rocksdb/" + std::filesystem::path(Tables(original)[file]).filename().string();
+      std::fstream bytes(path, std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekg(static_cast<std::streamoff>(at));
+      const int byte = bytes.get();
+      bytes.seekp(static_cast<std::streamoff>(at));
+      bytes.put(static_cast<char>(byte ^ 0x55));
+      bytes.close();
+      auto store = OpenRocksDbStore(copy, options);
+      if (!store.ok()) {
+        // The catalog itself.
+        EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
+        ++refused;
+        continue;
+      }
+      int whole = 0;
+      for (const char* name : {"a", "b"}) {
+        auto database = (*store)->FindDatabase(Name(name));
+        const bool found = database.ok();
+        EXPECT_TRUE(found || absl::IsDataLoss(database.status())) << database.status();
+        if (found && Times(**database) == times) ++whole;
+      }
+      EXPECT_GE(whole, 1);
+      damaged += (*store)->Damages().empty() ? 0 : 1;
+      served += whole == 1 ? 1 : 0;
+      // It can be dropped.
+      for (const Damage& damage : (*store)->Damages()) {
+        EXPECT_TRUE(absl::IsDataLoss(damage.found));
+        EXPECT_TRUE((*store)->DropDatabase(Name(damage.database)).ok());
+      }
+    }
+  }
+  EXPECT_GT(damaged, 10);
+  EXPECT_GT(served, 10);
+  EXPECT_GT(refused, 0);
+}
+
+TEST(DamageTest, AStoreWithoutItsCurrentFileIsNotTakenForANewOne) {
+  fixture::TempDir dir;
+  {
+    auto store = OpenRocksDbStore(dir.path()).value();
+    ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+  }
+  std::filesystem::remove(dir.path() + "/rocksdb/CURRENT");
+  auto store = OpenRocksDbStore(dir.path());
+  EXPECT_TRUE(absl::IsDataLoss(store.status())) << store.status();
+  EXPECT_NE(store.status().message().find("no file CURRENT"), std::string::npos);
 }
 
 TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllThere) {

@@ -22,8 +22,7 @@ using grpc::health::v1::HealthCheckResponse;
 class HealthServiceTest : public testing::Test {
  protected:
   HealthServiceTest()
-      : channel_(
-            grpc::CreateChannel(server_->grpc_address(), grpc::InsecureChannelCredentials())),
+      : channel_(grpc::CreateChannel(server_->grpc_address(), grpc::InsecureChannelCredentials())),
         health_(Health::NewStub(channel_)) {}
 
   int Check(const std::string& service) {

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <new>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -612,6 +613,75 @@ TEST(HttpServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
   }
   EXPECT_FALSE(open);
   EXPECT_EQ(Fetch(server->port(), "POST", "/", std::string(100000, 'x'))->status, 204);
+}
+
+// Every byte is a sign of life, and none is a head.
+TEST(HttpServerLimitTest, WhoSendsAHeadByteByByteIsCutOff) {
+  server::MemoryBudget budget(size_t{64} << 20);
+  auto server = Server::Start({.port = 0, .silence = std::chrono::milliseconds(300)}, budget,
+                              [](const RequestHead&) { return Beginning(Response()); })
+                    .value();
+  HttpConnection quiet(server->port());
+  HttpConnection slow(server->port());
+  slow.Send("G");
+  bool open = true;
+  for (int i = 0; i < 100 && open; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    open = slow.Send("E");
+  }
+  EXPECT_FALSE(open);
+  // Who has not begun has time.
+  quiet.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(quiet.Receive()->status, 204);
+}
+
+TEST_F(HttpServerTest, TakesTargetsAsProxiesAreSentThemAndEmptyLinesBeforeARequest) {
+  HttpConnection connection(port());
+  for (const char* target :
+       {"http://host:8181/ping", "HTTP://host/ping", "https://host/ping?a=b"}) {
+    connection.Send(fmt::format("\r\n\r\nGET {} HTTP/1.1\r\nHost: host\r\n\r\n", target));
+    EXPECT_EQ(connection.Receive()->status, 204) << target;
+  }
+  connection.Send("GET http://host HTTP/1.1\r\nHost: host\r\n\r\n");
+  EXPECT_EQ(connection.Receive()->status, 404);
+  connection.Send("GET http://host?q HTTP/1.1\r\nHost: host\r\n\r\n");
+  EXPECT_EQ(connection.Receive()->status, 404);
+  connection.Send(std::string(100'000, '\n') + "GET /ping HTTP/1.1\r\nHost: host\r\n\r\n");
+  EXPECT_EQ(connection.Receive()->status, 204);
+}
+
+TEST_F(HttpServerTest, OnV3TooItIsSaidThatThereAreMoreRejections) {
+  std::string body;
+  for (int i = 0; i < 150; ++i) body += "m\n";
+  auto answer = nlohmann::json::parse(Write(body, "", "/api/v3/write_lp?db=demo").body);
+  EXPECT_EQ(answer["data"].size(), 100u);
+  EXPECT_EQ(answer["rejected_lines"], 150);
+  EXPECT_FALSE(nlohmann::json::parse(Write("m", "", "/api/v3/write_lp?db=demo").body)
+                   .contains("rejected_lines"));
+}
+
+// A worker that finds no memory, say.
+TEST(HttpServerFaultTest, WhatIsThrownIsAnAnswerAndAStopEnds) {
+  server::Workers workers(1);
+  server::MemoryBudget budget(size_t{64} << 20);
+  auto server =
+      Server::Start({.port = 0}, budget, [&](const RequestHead&) {
+        return Deferred{&workers, [](std::string_view) -> Response { throw std::bad_alloc(); }};
+      }).value();
+  EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
+  EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
+  server->Stop(std::chrono::seconds(1));
+}
+
+TEST(HttpServerFaultTest, WhatTheHandlerThrowsEndsItsConnectionOnly) {
+  server::MemoryBudget budget(size_t{64} << 20);
+  auto server = Server::Start({.port = 0}, budget, [&](const RequestHead& head) -> Beginning {
+                  if (head.target == "/throw") throw std::bad_alloc();
+                  return Response();
+                }).value();
+  EXPECT_FALSE(Fetch(server->port(), "GET", "/throw"));
+  EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
+  server->Stop(std::chrono::seconds(1));
 }
 
 TEST(HttpServerStartTest, WhileItStartsItSaysSoAndIsAlive) {
