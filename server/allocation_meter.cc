@@ -1,6 +1,9 @@
 #include "server/allocation_meter.h"
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <string>
 
 // Null where another allocator is linked, as in tests and under sanitizers.
 extern "C" int mallctl(const char* name, void* old_value, size_t* old_size, void* new_value,
@@ -31,6 +34,23 @@ const Counters& Get() {
 }
 
 }  // namespace
+
+void ReturnFreePagesAtOnce() {
+  if (mallctl == nullptr) return;
+  ssize_t at_once = 0;
+  unsigned arenas = 0;
+  size_t size = sizeof(arenas);
+  mallctl("arenas.narenas", &arenas, &size, nullptr, 0);
+  for (const char* pages : {"dirty", "muzzy"}) {
+    // Of arenas to come, and of those that are there.
+    std::string name = std::string("arenas.") + pages + "_decay_ms";
+    mallctl(name.c_str(), nullptr, nullptr, &at_once, sizeof(at_once));
+    for (unsigned i = 0; i < arenas; ++i) {
+      name = "arena." + std::to_string(i) + "." + pages + "_decay_ms";
+      mallctl(name.c_str(), nullptr, nullptr, &at_once, sizeof(at_once));
+    }
+  }
+}
 
 bool AllocationMeter::IsCounting() { return Get().freed != nullptr; }
 

@@ -23,6 +23,11 @@ class AllocationMeter {
   const int64_t start_;
 };
 
+// Makes the allocator give pages that are free back to the system at once, rather than after ten
+// seconds, by which a burst on every thread takes several times what it needs. It costs CPU; to be
+// called where memory is scarce, before threads are started.
+void ReturnFreePagesAtOnce();
+
 }  // namespace sluice::server
 
 #endif  // SLUICE_SERVER_ALLOCATION_METER_H_

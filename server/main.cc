@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "server/allocation_meter.h"
 #include "server/auth/authority.h"
 #include "server/auth/first_admin.h"
 #include "server/config.h"
@@ -43,6 +44,8 @@ namespace {
 
 // Enough that concurrent commits share a sync of the write-ahead log.
 constexpr size_t kWriteWorkers = 32;
+// With less memory than this, what the allocator keeps for later would be too much of it.
+constexpr uint64_t kScarceBytes = uint64_t{4} << 30;
 constexpr size_t kQueryWorkers = 4;
 // One thread merges what three or four others write.
 constexpr unsigned kCoresAMerge = 4;
@@ -130,15 +133,17 @@ std::string Join(const Address& address) {
 class Core {
  public:
   Core(std::unique_ptr<storage::Store> store, std::unique_ptr<auth::Authority> authority,
-       std::unique_ptr<query::Governor> governor, MemoryBudget& budget, const Config& config)
+       std::unique_ptr<query::Governor> governor, MemoryBudget& bodies, const MemoryPlan& plan,
+       const Config& config)
       : store_(std::move(store)),
         authority_(std::move(authority)),
         governor_(std::move(governor)),
+        judging_(plan.judging_bytes),
         pipeline_(*store_, rejections_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
-        parts_{*store_, pipeline_,  rejections_, *authority_,    readiness_,
-               budget,  *governor_, metrics_,    write_workers_, query_workers_} {
+        parts_{*store_,  pipeline_,  rejections_, *authority_,    readiness_,    bodies,
+               judging_, *governor_, metrics_,    write_workers_, query_workers_} {
     AddGauges();
   }
 
@@ -148,9 +153,11 @@ class Core {
  private:
   // What is read at each scrape.
   void AddGauges() {
-    metrics_.AddGauge("sluice_request_memory_bytes",
-                      "Memory of the writes under way: bodies, and what is made of them.",
-                      [this] { return static_cast<double>(parts_.budget.used_bytes()); });
+    metrics_.AddGauge(
+        "sluice_request_memory_bytes",
+        "Memory of the writes under way: bodies, and what is made of them.", [this] {
+          return static_cast<double>(parts_.bodies.used_bytes() + parts_.judging.used_bytes());
+        });
     metrics_.AddGauge("sluice_open_queries", "Queries that run or whose results are being sent.",
                       [this] { return static_cast<double>(governor_->open()); });
     metrics_.AddGauge("sluice_query_memory_bytes", "Memory of the scans of open queries.",
@@ -191,6 +198,7 @@ class Core {
   const std::unique_ptr<storage::Store> store_;
   const std::unique_ptr<auth::Authority> authority_;
   const std::unique_ptr<query::Governor> governor_;
+  MemoryBudget judging_;
   Readiness readiness_{*store_};
   ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
   ingest::Pipeline pipeline_;
@@ -214,7 +222,7 @@ absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Config& config, const ContainerL
 
 absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const MemoryPlan& plan,
                                                size_t max_open_files, unsigned cpus,
-                                               MemoryBudget& budget) {
+                                               MemoryBudget& bodies) {
   const size_t merge_threads = std::max(1u, cpus / kCoresAMerge);
   auto store = storage::OpenRocksDbStore(
       config.data_dir,
@@ -247,7 +255,7 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                                            .min_free_disk_bytes = config.min_free_disk_bytes});
   if (!governor.ok()) return governor.status();
   return std::make_unique<Core>(*std::move(store), *std::move(authority), *std::move(governor),
-                                budget, config);
+                                bodies, plan, config);
 }
 
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
@@ -301,7 +309,8 @@ absl::Status Run(const Config& config) {
   if (!plan.ok()) return plan.status();
   const unsigned cpus = AvailableCpus(limits);
   spdlog::info("{}; {} CPUs", ToString(*plan), cpus);
-  MemoryBudget budget(plan->write_bytes);
+  if (plan->total_bytes < kScarceBytes) ReturnFreePagesAtOnce();
+  MemoryBudget bodies(plan->body_bytes);
   http::Router router;
   std::unique_ptr<Core> core;
   // HTTP answers, if only that the server is starting, while the store is opened.
@@ -311,13 +320,13 @@ absl::Status Run(const Config& config) {
        .port = config.http_listen.port,
        .max_connections = files->http_connections,
        .max_body_bytes = config.max_body_bytes},
-      budget, http::WithCors(config.cors_origins, [&](const auto& head) {
+      bodies, http::WithCors(config.cors_origins, [&](const auto& head) {
         return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
       }));
   if (!http_server.ok()) return http_server.status();
   auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
   if (!starting.ok()) return starting.status();
-  auto opened = OpenCore(config, *plan, files->store_files, cpus, budget);
+  auto opened = OpenCore(config, *plan, files->store_files, cpus, bodies);
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   AddRoutes(core->parts(), config, router);

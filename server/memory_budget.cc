@@ -6,22 +6,32 @@
 
 namespace sluice::server {
 
-absl::Status MemoryBudget::Share::Grow(size_t bytes) {
+namespace {
+
+constexpr size_t kLargeBodyBytes = 256 << 10;
+
+}  // namespace
+
+absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
   size_t used = budget_.used_bytes_;
   do {
-    if (elsewhere_bytes_ && bytes_ + *elsewhere_bytes_ + bytes > budget_.max_bytes_) {
+    if (bytes_ + bytes > budget_.max_bytes_) {
       return absl::ResourceExhaustedError(
           fmt::format("the request needs more memory than the server has for all ({} bytes); send "
                       "it in smaller parts",
                       budget_.max_bytes_));
     }
-    if (bytes > budget_.max_bytes_ - used) {
+    if (bytes + leave_bytes > budget_.max_bytes_ - used) {
       return absl::UnavailableError(fmt::format(
           "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));
     }
   } while (!budget_.used_bytes_.compare_exchange_weak(used, used + bytes));
   bytes_ += bytes;
   return absl::OkStatus();
+}
+
+absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
+  return Grow(bytes, bytes_ + bytes > kLargeBodyBytes ? budget_.max_bytes_ / 4 : 0);
 }
 
 void MemoryBudget::Share::Shrink(size_t bytes) {

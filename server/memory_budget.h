@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <optional>
 
 #include "absl/status/status.h"
 
@@ -22,24 +21,27 @@ class MemoryBudget {
   // A part of the budget, given back when it goes. For one thread at a time.
   class Share {
    public:
-    // The budget must outlive it. `elsewhere_bytes` is what the same request has of it in other
-    // shares, where this is its last and can tell what would never find room.
-    explicit Share(MemoryBudget& budget, std::optional<size_t> elsewhere_bytes = std::nullopt)
-        : budget_(budget), elsewhere_bytes_(elsewhere_bytes) {}
+    // The budget must outlive it.
+    explicit Share(MemoryBudget& budget) : budget_(budget) {}
     ~Share() { Clear(); }
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // Unavailable, and nothing is taken, where the budget does not have so many bytes more;
-    // ResourceExhausted where it would not have them for this request alone, if that can be told.
-    absl::Status Grow(size_t bytes);
+    // Unavailable, and nothing is taken, where the budget does not have so many bytes more and
+    // `leave_bytes` for others; ResourceExhausted where it would not have the former even if there
+    // were no other share.
+    absl::Status Grow(size_t bytes, size_t leave_bytes = 0);
+    // The same, but a large body leaves a part to small ones, which else would never find room
+    // beside many large ones.
+    absl::Status GrowBody(size_t bytes);
+    const MemoryBudget& budget() const { return budget_; }
+
     // Gives back some of it.
     void Shrink(size_t bytes);
     void Clear();
 
    private:
     MemoryBudget& budget_;
-    const std::optional<size_t> elsewhere_bytes_;
     size_t bytes_ = 0;
   };
 

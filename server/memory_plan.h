@@ -13,8 +13,9 @@ namespace sluice::server {
 // connections, indexes in memory, and what the allocator keeps.
 struct MemoryPlan {
   uint64_t total_bytes = 0;
-  // Of the bodies of writes under way and of what is made of them.
-  size_t write_bytes = 0;
+  // Of the bodies of writes under way, and of what is made of them.
+  size_t body_bytes = 0;
+  size_t judging_bytes = 0;
   // Of what queries have read and not yet given out, and of SQLite.
   size_t query_bytes = 0;
   // Of the blocks of one merge, decoded; a merge takes some times as much.

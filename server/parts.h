@@ -20,7 +20,9 @@ struct Parts {
   const ingest::RejectionLog& rejections;
   auth::Authority& authority;
   const Readiness& readiness;
-  MemoryBudget& budget;
+  // Of the bodies of writes under way, as sent and decompressed; of what is made of them.
+  MemoryBudget& bodies;
+  MemoryBudget& judging;
   query::Governor& governor;
   observability::Metrics& metrics;
   // Apart, so that slow queries never keep writes, or the management of databases, waiting.

@@ -29,8 +29,9 @@ constexpr int kMaxStreams = 100;
 constexpr int kMaxIdleMs = 300'000;
 constexpr int kMinPingMs = 1'000;
 constexpr int64_t kLogPeriodNs = 60'000'000'000;
-// What gRPC needs for itself and a few large messages, besides the budget: messages that have come
-// are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on their way.
+// What gRPC needs for itself and a few large messages, besides twice the budget of bodies: messages
+// that have come are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on
+// their way.
 constexpr size_t kMinQuotaBytes = size_t{32} << 20;
 
 class GrpcServer : public Server {
@@ -40,7 +41,7 @@ class GrpcServer : public Server {
         query_(parts, options.query_timeout),
         admin_(parts),
         health_(&parts.readiness),
-        quota_bytes_(parts.budget.max_bytes() + kMinQuotaBytes) {}
+        quota_bytes_(2 * parts.bodies.max_bytes() + kMinQuotaBytes) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen(const ServerOptions& options);

@@ -58,8 +58,8 @@ WriteService::Admission WriteService::Admit(const grpc::CallbackServerContext& c
         fmt::format("max request size ({} bytes) exceeded", max_body_bytes_));
   }
   if (status.ok()) status = CheckAwaited(context);
-  auto share = std::make_unique<server::MemoryBudget::Share>(parts_.budget);
-  if (status.ok()) status = share->Grow(request.line_protocol().size());
+  auto share = std::make_unique<server::MemoryBudget::Share>(parts_.bodies);
+  if (status.ok()) status = share->GrowBody(request.line_protocol().size());
   if (!status.ok()) return {status};
   return {absl::OkStatus(), "line_protocol", std::move(share),
           ingest::WriteRequest{.database = *std::move(database),
@@ -92,7 +92,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   parts_.write_workers.Post(
       [this, context, run, finish, &request, admission = std::move(admission)] {
         absl::Status awaited = CheckAwaited(*context);
-        server::MemoryBudget::Share judging(parts_.budget, request.line_protocol().size());
+        server::MemoryBudget::Share judging(parts_.judging);
         ingest::WriteRequest write = *admission.write;
         write.memory = &judging;
         auto outcome = storage::Caught([&]() -> absl::StatusOr<ingest::Outcome> {

@@ -114,7 +114,7 @@ std::string_view OriginForm(std::string_view target) {
 std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
   if (size_ == counted_) {
     const size_t counted = std::min(std::max(kFirstBodyBytes, 2 * counted_), size_ + limit);
-    if (!share_.Grow(counted - counted_).ok()) return {nullptr, 0};
+    if (!share_.GrowBody(counted - counted_).ok()) return {nullptr, 0};
     if (counted > allocated_) Allocate(std::max(counted, expected_));
     counted_ = counted;
   }

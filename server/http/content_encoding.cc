@@ -94,7 +94,7 @@ ContentDecoder::End ContentDecoder::Unzstd(std::string_view& body) {
 
 absl::Status ContentDecoder::Reserve(size_t bytes) {
   size_t capacity = std::min(max_bytes_, bytes);
-  absl::Status grown = share_.Grow(capacity - capacity_);
+  absl::Status grown = share_.GrowBody(capacity - capacity_);
   if (!grown.ok()) return grown;
   auto larger = std::make_unique_for_overwrite<char[]>(capacity);
   if (size_ > 0) std::memcpy(larger.get(), decoded_.get(), size_);

@@ -149,11 +149,10 @@ class WriteRoute {
 
   absl::StatusOr<ingest::Outcome> Run(const Asked& asked, std::string_view encoding,
                                       std::string_view body) const {
-    ContentDecoder decoder(max_body_bytes_, parts_.budget);
+    ContentDecoder decoder(max_body_bytes_, parts_.bodies);
     absl::StatusOr<std::string_view> plain = decoder.Decode(encoding, body);
     if (!plain.ok()) return plain.status();
-    // The connection may have counted twice what has come.
-    server::MemoryBudget::Share judging(parts_.budget, 2 * body.size() + plain->size());
+    server::MemoryBudget::Share judging(parts_.judging);
     WriteRequest write = asked.write;
     write.body = *plain;
     write.memory = &judging;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 
@@ -56,16 +57,30 @@ class Charge {
     if (request.memory == nullptr) due_ = std::numeric_limits<int64_t>::max();
   }
 
+  // Charges from the start what a body of many columns takes, up to a half of what there is, and
+  // lets no large one in that would have another half: of those that are in, one at least finds
+  // what it needs, whoever else comes meanwhile.
+  absl::Status ToBegin() {
+    if (request_.memory == nullptr) return absl::OkStatus();
+    const size_t most = kBytesAByte * request_.body.size();
+    const size_t bytes = std::min(most, request_.memory->budget().max_bytes() / 2);
+    due_ += static_cast<int64_t>(bytes);
+    const size_t max_bytes = request_.memory->budget().max_bytes();
+    return request_.memory->Grow(bytes, bytes > max_bytes / 64 ? max_bytes / 2 : 0);
+  }
+
   absl::Status AsItGrows() { return meter_.grown() < due_ ? absl::OkStatus() : Take(); }
 
   // What comes next takes as much as the body twice at most: the blocks, and RocksDB's batch.
   absl::Status ForStoring() {
-    return request_.memory == nullptr ? absl::OkStatus()
-                                      : request_.memory->Grow(2 * request_.body.size());
+    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * request_.body.size());
+    if (request_.memory == nullptr || needed <= due_) return absl::OkStatus();
+    return request_.memory->Grow(static_cast<size_t>(needed - due_));
   }
 
  private:
   static constexpr int64_t kStepBytes = 256 << 10;
+  static constexpr size_t kBytesAByte = 8;
 
   absl::Status Take() {
     const int64_t bytes = meter_.grown() - due_ + kStepBytes;
@@ -214,6 +229,8 @@ absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
   if (!utf8.ok()) return utf8;
   while (database.ok()) {
     Charge charge(request);
+    absl::Status begun = charge.ToBegin();
+    if (!begun.ok()) return begun;
     Draft draft = DraftFor(*database);
     absl::StatusOr<Outcome> outcome = Judge(request, database->get(), kTellFirst, draft, charge);
     if (!outcome.ok()) return outcome;
@@ -247,6 +264,8 @@ absl::StatusOr<Outcome> Pipeline::Validate(const WriteRequest& request) const {
   absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
   if (!utf8.ok()) return utf8;
   Charge charge(request);
+  absl::Status begun = charge.ToBegin();
+  if (!begun.ok()) return begun;
   Draft draft = DraftFor(*database);
   return Judge(request, database->get(), kTellAll, draft, charge);
 }

@@ -98,7 +98,7 @@ test('output that cannot be written is a failure, and the secret is not lost in 
   const query = toFull(['query', 'full', 'SELECT 1']);
   assert.strictEqual(query.status, 1);
   assert.match(query.stderr, /the output could not be written/);
-  const made = toFull(['token', 'create', 'lost']);
+  const made = toFull(['token', 'create', 'lost', '--admin']);
   assert.strictEqual(made.status, 1);
   assert.match(made.stderr, /was deleted again/);
   assert.doesNotMatch(sluice(['token', 'list']).stdout, /^lost/m);

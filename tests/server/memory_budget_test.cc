@@ -24,13 +24,14 @@ TEST(MemoryBudgetTest, SharesTakeNoMoreThanThereIsAndGiveItBack) {
 
 TEST(MemoryBudgetTest, WhatNeverFindsRoomIsNotToComeBack) {
   MemoryBudget budget(100);
-  MemoryBudget::Share body(budget);
-  EXPECT_TRUE(body.Grow(30).ok());
-  MemoryBudget::Share judging(budget, 30);
-  EXPECT_TRUE(judging.Grow(20).ok());
-  EXPECT_TRUE(absl::IsResourceExhausted(judging.Grow(51)));
-  EXPECT_TRUE(judging.Grow(50).ok());
-  EXPECT_EQ(budget.used_bytes(), 100u);
+  MemoryBudget::Share other(budget);
+  EXPECT_TRUE(other.Grow(30).ok());
+  MemoryBudget::Share share(budget);
+  EXPECT_TRUE(share.Grow(20).ok());
+  EXPECT_TRUE(absl::IsUnavailable(share.Grow(51)));
+  EXPECT_TRUE(absl::IsUnavailable(share.Grow(80)));
+  EXPECT_TRUE(absl::IsResourceExhausted(share.Grow(81)));
+  EXPECT_EQ(budget.used_bytes(), 50u);
 }
 
 }  // namespace
