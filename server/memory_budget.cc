@@ -5,33 +5,39 @@
 #include <algorithm>
 
 namespace sluice::server {
-
 namespace {
 
 constexpr size_t kLargeBodyBytes = 256 << 10;
 
 }  // namespace
 
-absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
+bool MemoryBudget::Share::Take(size_t bytes, size_t leave_bytes) {
   size_t used = budget_.used_bytes_;
   do {
-    if (bytes_ + bytes > budget_.max_bytes_) {
-      return absl::ResourceExhaustedError(
-          fmt::format("the request needs more memory than the server has for all ({} bytes); send "
-                      "it in smaller parts",
-                      budget_.max_bytes_));
-    }
-    if (bytes + leave_bytes > budget_.max_bytes_ - used) {
-      return absl::UnavailableError(fmt::format(
-          "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));
-    }
+    if (bytes + leave_bytes > budget_.max_bytes_ - used) return false;
   } while (!budget_.used_bytes_.compare_exchange_weak(used, used + bytes));
   bytes_ += bytes;
-  return absl::OkStatus();
+  return true;
+}
+
+absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
+  if (bytes_ + bytes > budget_.max_bytes_) {
+    return absl::ResourceExhaustedError(
+        fmt::format("the request needs more memory than the server has for all ({} bytes); send it "
+                    "in smaller parts",
+                    budget_.max_bytes_));
+  }
+  return Take(bytes, leave_bytes) ? absl::OkStatus() : UsedUp();
 }
 
 absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
-  return Grow(bytes, bytes_ + bytes > kLargeBodyBytes ? budget_.max_bytes_ / 4 : 0);
+  const bool large = bytes_ + bytes > kLargeBodyBytes;
+  return Take(bytes, large ? budget_.max_bytes_ / 4 : 0) ? absl::OkStatus() : UsedUp();
+}
+
+absl::Status MemoryBudget::Share::UsedUp() const {
+  return absl::UnavailableError(
+      fmt::format("the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));
 }
 
 void MemoryBudget::Share::Shrink(size_t bytes) {

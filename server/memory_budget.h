@@ -31,8 +31,8 @@ class MemoryBudget {
     // `leave_bytes` for others; ResourceExhausted where it would not have the former even if there
     // were no other share.
     absl::Status Grow(size_t bytes, size_t leave_bytes = 0);
-    // The same, but a large body leaves a part to small ones, which else would never find room
-    // beside many large ones.
+    // For a body, of which the largest that is taken fits: Unavailable or OK. A large one leaves a
+    // part to small ones, which else would never find room beside many of its kind.
     absl::Status GrowBody(size_t bytes);
     const MemoryBudget& budget() const { return budget_; }
 
@@ -41,6 +41,9 @@ class MemoryBudget {
     void Clear();
 
    private:
+    bool Take(size_t bytes, size_t leave_bytes);
+    absl::Status UsedUp() const;
+
     MemoryBudget& budget_;
     size_t bytes_ = 0;
   };

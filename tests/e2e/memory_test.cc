@@ -29,7 +29,8 @@ std::string WideBody(int seed) {
   for (int row = 0; body.size() < kBodyBytes; ++row) {
     body += fmt::format("t{},h=x", row % 400);
     for (int column = 0; column < 240; ++column) {
-      body += fmt::format("{}c{}={}.5", column == 0 ? ' ' : ',', column, (row + column + seed) % 97);
+      body +=
+          fmt::format("{}c{}={}.5", column == 0 ? ' ' : ',', column, (row + column + seed) % 97);
     }
     body += fmt::format(" {}\n", 1'700'000'000'000'000'000 + int64_t{row} * 1000 + seed);
   }
@@ -44,7 +45,9 @@ struct Counts {
     std::lock_guard lock(mutex);
     ++answers[answer];
   }
-  int operator[](const std::string& answer) { return answers.contains(answer) ? answers[answer] : 0; }
+  int operator[](const std::string& answer) {
+    return answers.contains(answer) ? answers[answer] : 0;
+  }
   std::string Show() const {
     std::string text;
     for (const auto& [answer, count] : answers) text += fmt::format(" {}: {}", answer, count);
@@ -93,7 +96,9 @@ TEST_F(MemoryTest, AContainerHoldsItsServerWhateverItIsAsked) {
         while (!stop) {
           if (i % 4 == 0) {
             auto written = client->Write("demo", body);
-            wide.Add(written.ok() ? "204" : fmt::format("gRPC {}", static_cast<int>(written.status().code())));
+            wide.Add(written.ok()
+                         ? "204"
+                         : fmt::format("gRPC {}", static_cast<int>(written.status().code())));
           } else {
             wide.Add(Status("POST", "/write?db=demo", body));
           }
@@ -113,8 +118,8 @@ TEST_F(MemoryTest, AContainerHoldsItsServerWhateverItIsAsked) {
     const auto end = std::chrono::steady_clock::now() + kLength;
     while (std::chrono::steady_clock::now() < end && server_->IsAlive()) {
       const auto start = std::chrono::steady_clock::now();
-      const std::string status = Status("POST", "/write?db=demo",
-                                        fmt::format("small f=1 {}", small_points + 1));
+      const std::string status =
+          Status("POST", "/write?db=demo", fmt::format("small f=1 {}", small_points + 1));
       small.Add(status);
       if (status == "204") ++small_points;
       const auto took = std::chrono::steady_clock::now() - start;
@@ -148,8 +153,9 @@ TEST_F(MemoryTest, AContainerHoldsItsServerWhateverItIsAsked) {
 }
 
 TEST_F(MemoryTest, MoreThanTheContainerHasIsRefusedAtTheStart) {
-  auto [code, log] = fixture::RunServerToItsEnd(
-      {"--data-dir", dir_.path() + "/other", fmt::format("--max-memory-bytes={}", uint64_t{1} << 49)});
+  auto [code, log] =
+      fixture::RunServerToItsEnd({"--data-dir", dir_.path() + "/other",
+                                  fmt::format("--max-memory-bytes={}", uint64_t{1} << 49)});
   EXPECT_EQ(code, 1);
   EXPECT_NE(log.find("--max-memory-bytes is 562949953421312, and there are"), std::string::npos)
       << log;

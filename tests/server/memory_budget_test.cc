@@ -32,6 +32,22 @@ TEST(MemoryBudgetTest, WhatNeverFindsRoomIsNotToComeBack) {
   EXPECT_TRUE(absl::IsUnavailable(share.Grow(80)));
   EXPECT_TRUE(absl::IsResourceExhausted(share.Grow(81)));
   EXPECT_EQ(budget.used_bytes(), 50u);
+  EXPECT_TRUE(absl::IsUnavailable(share.Grow(10, 41)));
+  EXPECT_TRUE(share.Grow(10, 40).ok());
+  share.Shrink(15);
+  EXPECT_EQ(budget.used_bytes(), 45u);
+}
+
+TEST(MemoryBudgetTest, LargeBodiesLeaveRoomForSmallOnes) {
+  constexpr size_t kMiB = 1 << 20;
+  MemoryBudget budget(40 * kMiB);
+  MemoryBudget::Share large(budget);
+  EXPECT_TRUE(large.GrowBody(30 * kMiB).ok());
+  EXPECT_TRUE(absl::IsUnavailable(large.GrowBody(1)));
+  EXPECT_TRUE(absl::IsUnavailable(large.GrowBody(100 * kMiB)));
+  MemoryBudget::Share small(budget);
+  EXPECT_TRUE(small.GrowBody(256 << 10).ok());
+  EXPECT_TRUE(absl::IsUnavailable(small.GrowBody(1)));
 }
 
 }  // namespace
