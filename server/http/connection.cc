@@ -78,17 +78,22 @@ std::string Show(const asio::ip::tcp::socket& socket) {
 }
 
 // Runs `work` on a worker and comes back to the caller's executor. What it throws is an error.
-asio::awaitable<absl::Status> Run(server::Workers& workers, absl::AnyInvocable<void()> work) {
+//
+// The worker lets go of the executor, which refers to the context, when the caller may have come
+// back, and gone, long since: so it holds the context too.
+asio::awaitable<absl::Status> Run(server::Workers& workers, std::shared_ptr<const void> context,
+                                  absl::AnyInvocable<void()> work) {
   absl::Status status;
-  auto start = [&workers, &work, &status](auto handler) {
-    workers.Post([work = std::move(work), &status, handler = std::move(handler)]() mutable {
-      status = storage::Caught([&] {
-        work();
-        return absl::OkStatus();
-      });
-      auto executor = asio::get_associated_executor(handler);
-      asio::post(executor, std::move(handler));
-    });
+  auto start = [&workers, &context, &work, &status](auto handler) {
+    workers.Post(
+        [context, work = std::move(work), &status, handler = std::move(handler)]() mutable {
+          status = storage::Caught([&] {
+            work();
+            return absl::OkStatus();
+          });
+          auto executor = asio::get_associated_executor(handler);
+          asio::post(executor, std::move(handler));
+        });
   };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
   co_return status;
@@ -135,8 +140,10 @@ void BodyBuffer::Clear() {
 }
 
 Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
-                       const ServerOptions& options, server::MemoryBudget& budget)
-    : stream_(std::move(socket)),
+                       const ServerOptions& options, server::MemoryBudget& budget,
+                       std::shared_ptr<const void> context)
+    : context_(std::move(context)),
+      stream_(std::move(socket)),
       handler_(handler),
       server_max_body_bytes_(options.max_body_bytes),
       silence_(options.silence),
@@ -434,7 +441,7 @@ asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& s
 // side is taken for gone: it cannot be told from one that is.
 asio::awaitable<absl::Status> Connection::Work(server::Workers& workers,
                                                absl::AnyInvocable<void()> work) {
-  if (abandoned_ == nullptr) co_return co_await http::Run(workers, std::move(work));
+  if (abandoned_ == nullptr) co_return co_await http::Run(workers, context_, std::move(work));
   auto timer = std::make_shared<asio::steady_timer>(stream_.get_executor());
   // The socket stays open as long as the work lasts, and so its descriptor is its own.
   auto look = [timer, abandoned = abandoned_,
@@ -447,7 +454,7 @@ asio::awaitable<absl::Status> Connection::Work(server::Workers& workers,
     if (!ec) *abandoned = true;
   };
   asio::co_spawn(stream_.get_executor(), look, asio::detached);
-  absl::Status worked = co_await http::Run(workers, std::move(work));
+  absl::Status worked = co_await http::Run(workers, context_, std::move(work));
   timer->cancel();
   co_return worked;
 }

@@ -57,8 +57,10 @@ class BodyBuffer {
 // One client's connection, from its first request to its last. It runs on its socket's executor.
 class Connection {
  public:
+  // `context` is what the socket runs on; work elsewhere keeps it until it has come back.
   Connection(boost::asio::ip::tcp::socket socket, const Handler& handler,
-             const ServerOptions& options, server::MemoryBudget& budget);
+             const ServerOptions& options, server::MemoryBudget& budget,
+             std::shared_ptr<const void> context);
 
   // Serves until the client leaves or the connection is cut.
   boost::asio::awaitable<void> Run();
@@ -100,6 +102,7 @@ class Connection {
   void Reset();
   void ExpectMore(std::chrono::steady_clock::time_point start);
 
+  const std::shared_ptr<const void> context_;
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
   const size_t server_max_body_bytes_;

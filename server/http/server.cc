@@ -33,7 +33,7 @@ constexpr std::chrono::milliseconds kAcceptPause(50);
 class AsioServer : public Server {
  public:
   AsioServer(const ServerOptions& options, server::MemoryBudget& budget, Handler handler)
-      : options_(options), budget_(budget), handler_(std::move(handler)), acceptor_(context_) {}
+      : options_(options), budget_(budget), handler_(std::move(handler)), acceptor_(*context_) {}
   ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen();
@@ -54,7 +54,8 @@ class AsioServer : public Server {
   const ServerOptions options_;
   server::MemoryBudget& budget_;
   const Handler handler_;
-  asio::io_context context_;
+  // A worker may be the last to let go of it.
+  const std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>();
   tcp::acceptor acceptor_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_ = false;
@@ -81,26 +82,27 @@ absl::Status AsioServer::Listen() {
 }
 
 void AsioServer::Serve() {
-  asio::co_spawn(context_, Accept(), asio::detached);
+  asio::co_spawn(*context_, Accept(), asio::detached);
   for (size_t i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this] { context_.run(); });
+    threads_.emplace_back([this] { context_->run(); });
   }
 }
 
 asio::awaitable<void> AsioServer::Accept() {
   while (!stopping_) {
     error_code ec;
-    auto strand = asio::make_strand(context_);
+    auto strand = asio::make_strand(*context_);
     tcp::socket socket(strand);
     co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
     if (stopping_) break;
     if (ec) {
-      asio::steady_timer pause(context_, kAcceptPause);
+      asio::steady_timer pause(*context_, kAcceptPause);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
       continue;
     }
     MakeRoom();
-    auto connection = std::make_shared<Connection>(std::move(socket), handler_, options_, budget_);
+    auto connection =
+        std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, context_);
     asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
   }
 }
@@ -146,7 +148,7 @@ void AsioServer::MakeRoom() {
 
 void AsioServer::Stop(std::chrono::milliseconds grace) {
   if (stopping_.exchange(true)) return;
-  asio::post(context_, [this] {
+  asio::post(*context_, [this] {
     error_code ignored;
     acceptor_.close(ignored);
   });
@@ -161,7 +163,7 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
     left_.wait(lock, all_left);
   }
   lock.unlock();
-  context_.stop();
+  context_->stop();
   for (std::thread& thread : threads_) thread.join();
 }
 

@@ -146,7 +146,8 @@ class Life {
       if (Pick(3) == 0) add("b", number % 2 == 0 ? "t" : "f", number % 2 == 0 ? "true" : "false");
       // Columns come and come.
       const std::string late = fmt::format("c{}", Pick(40));
-      if (fields.empty() || Pick(9) == 0) add(late, fmt::format("{}u", number), std::to_string(number));
+      if (fields.empty() || Pick(9) == 0)
+        add(late, fmt::format("{}u", number), std::to_string(number));
       body += fmt::format("{}{} {} {}\n", table, tags, text, time);
       for (const auto& [field, value] : fields) {
         written[{name + "/" + table, key, time}][field] = value;
@@ -202,8 +203,8 @@ class Life {
 };
 
 TEST(ModelTest, WhatWentInComesOutWhateverHappensBetween) {
-  const auto end = std::chrono::steady_clock::now() +
-                   std::chrono::seconds(FromEnvironment("SLUICE_SECONDS", 8));
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::seconds(FromEnvironment("SLUICE_SECONDS", 8));
   for (int seed = FromEnvironment("SLUICE_SEED", 1); std::chrono::steady_clock::now() < end;
        ++seed) {
     SCOPED_TRACE(fmt::format("SLUICE_SEED={}", seed));

@@ -1,5 +1,5 @@
-// Requests of exact and odd sizes, written, merged and restarted: what was acknowledged is there, and
-// directories, bodies and counts agree.
+// Requests of exact and odd sizes, written, merged and restarted: what was acknowledged is there,
+// and directories, bodies and counts agree.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -37,10 +37,10 @@ class SizesTest : public testing::Test {
 
   void Open() {
     store_.reset();
-    store_ = OpenRocksDbStore(dir_.path(), {.min_free_disk_bytes = 0,
-                                            .compaction = {.threads = 2,
-                                                           .quiet = milliseconds(20)}})
-                 .value();
+    store_ =
+        OpenRocksDbStore(dir_.path(), {.min_free_disk_bytes = 0,
+                                       .compaction = {.threads = 2, .quiet = milliseconds(20)}})
+            .value();
   }
 
   void Write(const std::string& body) {
