@@ -31,7 +31,9 @@ bool IsFromKubernetes(std::string_view name) {
 
 // Variables that look like ours and are not: what is misspelt would otherwise be silently ignored.
 std::vector<std::string> UnknownVariables(const CLI::App& app) {
-  std::set<std::string, std::less<>> known = {"SLUICE_ADMIN_TOKEN"};
+  std::set<std::string, std::less<>> known = {"SLUICE_ADMIN_TOKEN",
+                                              // The client's.
+                                              "SLUICE_TOKEN", "SLUICE_SERVER"};
   for (const CLI::Option* option : app.get_options()) known.insert(option->get_envname());
   std::vector<std::string> unknown;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -113,8 +115,10 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
            "memory for the whole server, of which writes, queries and the store get their shares; "
            "0 for what its container, or else the machine, has")
       ->check(CLI::Range(size_t{0}, size_t{1} << 50));
-  flags.Add("min-free-disk-bytes", config.min_free_disk_bytes,
-            "with less of the disk free, writes get 503");
+  flags
+      .Add("min-free-disk-bytes", config.min_free_disk_bytes,
+           "with less of the disk free, writes get 503")
+      ->check(CLI::Range(size_t{0}, size_t{1} << 50));
   flags
       .Add("max-tables", config.max_tables,
            "most tables in a database, where it has no limit of its own")

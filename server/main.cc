@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "server/allocation_meter.h"
 #include "server/auth/authority.h"
@@ -102,7 +103,16 @@ sigset_t BlockSignals() {
 void WaitForSignal(const sigset_t& signals, const storage::Store& store) {
   constexpr timespec kPeriod = {.tv_sec = 0, .tv_nsec = 500'000'000};
   int number = 0;
+  bool writable = true;
   while ((number = sigtimedwait(&signals, nullptr, &kPeriod)) < 0) {
+    const absl::Status taken = store.CheckWritable();
+    if (taken.ok() != std::exchange(writable, taken.ok())) {
+      if (taken.ok()) {
+        spdlog::info("writes are taken again");
+      } else {
+        spdlog::warn("writes are refused: {}", std::string(taken.message()));
+      }
+    }
     absl::Status usable = store.CheckUsable();
     if (usable.ok()) continue;
     spdlog::critical("{}; ending, to be started again", std::string(usable.message()));
@@ -230,7 +240,8 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
        .block_cache_bytes = plan.block_cache_bytes,
        .write_buffer_bytes = plan.write_buffer_bytes,
        .max_open_files = max_open_files,
-       .compaction = {.threads = merge_threads, .max_merge_bytes = plan.merge_bytes}});
+       .compaction = {.threads = merge_threads, .max_merge_bytes = plan.merge_bytes},
+       .log = [](const std::string& line) { spdlog::error("{}", line); }});
   if (!store.ok()) return store.status();
   for (const storage::Damage& damage : (*store)->Damages()) {
     spdlog::error("database '{}' is damaged, and served as far as it can be read: {}",

@@ -31,7 +31,8 @@ absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
 }
 
 absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
-  const bool large = bytes_ + bytes > kLargeBodyBytes;
+  // Who is alone leaves nobody without.
+  const bool large = bytes_ + bytes > kLargeBodyBytes && budget_.used_bytes_ > bytes_;
   return Take(bytes, large ? budget_.max_bytes_ / 4 : 0) ? absl::OkStatus() : UsedUp();
 }
 

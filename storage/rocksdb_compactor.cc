@@ -157,11 +157,15 @@ void RocksDbCompactor::Work(const PartitionId& id, size_t ratio, std::unique_loc
   partition.new_blocks = 0;
   std::shared_ptr<RocksDbDatabase> database = partition.database.lock();
   absl::StatusOr<Progress> progress = absl::NotFoundError("the database has been dropped");
-  if (database != nullptr) progress = MergeOnce(id, partition, *database, ratio, lock);
+  const auto merge = [&]() -> absl::StatusOr<Progress> {
+    return MergeOnce(id, partition, *database, ratio, lock);
+  };
+  if (database != nullptr) progress = Caught(merge);
   while (progress.ok() && *progress == Progress::kMerged && ratio == kQuietRatio &&
          !stop.stop_requested()) {
-    progress = MergeOnce(id, partition, *database, ratio, lock);
+    progress = Caught(merge);
   }
+  if (!lock.owns_lock()) lock.lock();
   partition.busy = false;
   Conclude(id, partition, ratio, progress);
   // It may be the last to hold a database that was dropped, which takes its time.
@@ -217,7 +221,9 @@ absl::StatusOr<RocksDbCompactor::Progress> RocksDbCompactor::MergeOnce(
 void RocksDbCompactor::Conclude(const PartitionId& id, Partition& partition, size_t ratio,
                                 const absl::StatusOr<Progress>& progress) {
   const Clock::time_point now = Clock::now();
-  if (absl::IsNotFound(progress.status())) {
+  // What cannot be listed now cannot be later; a commit or a start brings the partition back.
+  if (absl::IsNotFound(progress.status()) || absl::IsDataLoss(progress.status())) {
+    if (absl::IsDataLoss(progress.status())) ++stats_.failures;
     partitions_.erase(id);
     return;
   }
@@ -337,7 +343,7 @@ bool RocksDbCompactor::ExpireIfDue(std::unique_lock<std::mutex>& lock) {
     AtStep(CompactionStep::kExpired);
     if (blocks.ok()) {
       dropped += *blocks;
-    } else {
+    } else if (!absl::IsNotFound(blocks.status())) {
       ++failed;
     }
   }
@@ -355,9 +361,11 @@ bool RocksDbCompactor::FreeLogIfDue(std::unique_lock<std::mutex>& lock) {
   if ((!log_is_to_be_freed_ && !helps) || !engine_->CheckUsable().ok()) return false;
   log_is_to_be_freed_ = false;
   lock.unlock();
-  engine_->ResetLoggedBytes();
+  // It counts as being in memory until it is not.
+  const uint64_t logged_bytes = engine_->logged_bytes();
   for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) database->Flush();
   engine_->FlushCatalog();
+  engine_->SubtractLoggedBytes(logged_bytes);
   lock.lock();
   return true;
 }
@@ -368,10 +376,11 @@ bool RocksDbCompactor::RestIfQuiet(std::unique_lock<std::mutex>& lock) {
   if (Clock::now() < last_added_ + 2 * options_.quiet) return false;
   at_rest_ = true;
   lock.unlock();
-  if (engine_->logged_bytes() >= kWorthwhileFlushBytes) {
-    engine_->ResetLoggedBytes();
+  const uint64_t logged_bytes = engine_->logged_bytes();
+  if (logged_bytes >= kWorthwhileFlushBytes) {
     for (const std::shared_ptr<RocksDbDatabase>& database : Databases()) database->Settle();
     engine_->FlushCatalog();
+    engine_->SubtractLoggedBytes(logged_bytes);
   }
   lock.lock();
   return true;

@@ -234,6 +234,7 @@ absl::Status RocksDbDatabase::LoadBlocks() {
   std::vector<StoredBlock> blocks;
   absl::Status read = EachBlock(*engine_, family_, Encode(BlockKey{}), [&](StoredBlock block) {
     Count(block, 1);
+    engine_->NoteSequence(std::max(block.key.sequence, block.key.run));
     if (block.key.run == 0) blocks.push_back(block);
     return true;
   });

@@ -2,16 +2,22 @@
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
 #include "storage/bytes.h"
+#include "storage/caught.h"
 #include "storage/keys.h"
 #include "storage/rocksdb_status.h"
 
@@ -29,6 +35,61 @@ constexpr char kBallastName[] = "/ballast";
 constexpr size_t kBallastBytes = 8 * kMiB;
 constexpr char kUnusable[] = "a fault of the disk stopped the store; it must be opened again";
 
+// RocksDB's own log. By default that is a file next to the data, and when the disk is full its
+// second line trips an assertion. Here what is wrong goes to whoever opened the store, and the rest
+// nowhere.
+class EngineLog : public rocksdb::Logger {
+ public:
+  explicit EngineLog(std::function<void(const std::string&)> log)
+      : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), log_(std::move(log)) {}
+
+  // Whether recovery has left out records of the log because they are damaged.
+  bool skipped_records() const { return skipped_records_; }
+
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::WARN_LEVEL, format, arguments);
+  }
+  void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
+    char text[1024];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    // Only without paranoid checks, see DBImpl::RecoverLogFiles.
+    if (std::strstr(text, "(ignoring error)") != nullptr) skipped_records_ = true;
+    // It may say the same of every write.
+    if (level < rocksdb::InfoLogLevel::ERROR_LEVEL || !log_ || ++told_ > kMaxTold) return;
+    // Some come with many lines of detail.
+    log_(std::string("RocksDB: ") + std::string(text, std::strcspn(text, "\n")));
+  }
+
+ private:
+  static constexpr int kMaxTold = 100;
+
+  const std::function<void(const std::string&)> log_;
+  std::atomic<int> told_ = 0;
+  std::atomic<bool> skipped_records_ = false;
+};
+
+// A damaged table that RocksDB's own compaction meets is no reason to refuse the writes of all
+// databases: the table stays as it is, and whoever reads it is told.
+class TakeNoNotice : public rocksdb::EventListener {
+ public:
+  explicit TakeNoNotice(std::function<void(const std::string&)> log) : log_(std::move(log)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                         rocksdb::Status* background_error) override {
+    if (reason != rocksdb::BackgroundErrorReason::kCompaction) return;
+    if (!background_error->IsCorruption() && !background_error->IsPathNotFound()) return;
+    if (log_ && !told_.exchange(true)) {
+      log_("a table is damaged, and left as it is: " + background_error->ToString());
+    }
+    *background_error = rocksdb::Status::OK();
+  }
+
+ private:
+  const std::function<void(const std::string&)> log_;
+  std::atomic<bool> told_ = false;
+};
+
 rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
   rocksdb::DBOptions options;
   options.max_background_jobs = 2;
@@ -38,8 +99,7 @@ rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
   options.max_open_files = static_cast<int>(engine.max_open_files);
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 4;
+  options.listeners = {std::make_shared<TakeNoNotice>(engine.log)};
   // A commit is few keys: to wake every member of a group to insert its own costs more than that
   // its leader inserts all, and spinning costs those who have something to do.
   options.allow_concurrent_memtable_write = false;
@@ -90,19 +150,22 @@ uint64_t LogBytes(const std::string& path) {
 }  // namespace
 
 struct RocksDbEngine::Opened {
+  bool in_need = false;
   rocksdb::ColumnFamilyOptions family_options;
   std::shared_ptr<GuardedFileSystem> file_system;
   std::unique_ptr<rocksdb::Env> env;
   std::unique_ptr<rocksdb::DB> db;
 };
 
-// `in_need` opens it with as few writes as can be, and also where some of its tables are damaged.
+// On a full disk it is opened with as few writes as can be; a damaged one also where some of its
+// tables cannot be read.
 absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
-    const std::string& path, const EngineOptions& engine, bool in_need,
+    const std::string& path, const EngineOptions& engine, Mode mode,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
   absl::StatusOr<bool> exists = Exists(path);
   if (!exists.ok()) return exists.status();
-  Opened opened{.family_options = FamilyOptions(engine),
+  Opened opened{.in_need = mode == Mode::kDamaged,
+                .family_options = FamilyOptions(engine),
                 .file_system = std::make_shared<GuardedFileSystem>(
                     engine.file_system ? engine.file_system : rocksdb::FileSystem::Default()),
                 .env = nullptr,
@@ -112,8 +175,10 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   options.env = opened.env.get();
   options.create_if_missing = !*exists;
   rocksdb::ColumnFamilyOptions family_options = opened.family_options;
-  if (in_need) {
-    options.paranoid_checks = false;
+  auto log = std::make_shared<EngineLog>(engine.log);
+  options.info_log = log;
+  if (mode == Mode::kDamaged) options.paranoid_checks = false;
+  if (mode != Mode::kNormal) {
     options.avoid_flush_during_recovery = true;
     // Or it would flush what the log has as soon as a buffer is full.
     family_options.write_buffer_size += LogBytes(path);
@@ -130,6 +195,11 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &db);
   opened.db.reset(db);
   if (status.ok() && opened.file_system->frozen()) status = opened.file_system->fault();
+  // Without paranoid checks a damaged log loses what is damaged and keeps what comes behind. What
+  // was acknowledged may be among it: nothing has been changed yet, and so nothing will be.
+  if (status.ok() && log->skipped_records()) {
+    status = rocksdb::Status::Corruption("the log is damaged, and so are some tables");
+  }
   if (status.ok()) return opened;
   if (db != nullptr) {
     for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
@@ -143,12 +213,14 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
 absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, const EngineOptions& options,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
-  absl::StatusOr<Opened> opened = TryOpen(path, options, false, families);
-  // The disk is full, or something is damaged: then what can be read is to be served.
-  if (absl::IsUnavailable(opened.status()) || absl::IsDataLoss(opened.status())) {
+  absl::StatusOr<Opened> opened = TryOpen(path, options, Mode::kNormal, families);
+  if (absl::IsUnavailable(opened.status())) {
     std::error_code ignored;
-    if (absl::IsUnavailable(opened.status())) std::filesystem::remove(path + kBallastName, ignored);
-    opened = TryOpen(path, options, true, families);
+    std::filesystem::remove(path + kBallastName, ignored);
+    opened = TryOpen(path, options, Mode::kFullDisk, families);
+  } else if (absl::IsDataLoss(opened.status())) {
+    // What can be read is to be served.
+    opened = TryOpen(path, options, Mode::kDamaged, families);
   }
   if (!opened.ok()) return opened.status();
   std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(*std::move(opened), path, options));
@@ -163,6 +235,7 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 
 RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
     : path_(std::move(path)),
+      opened_in_need_(opened.in_need),
       min_free_disk_bytes_(options.min_free_disk_bytes),
       family_options_(std::move(opened.family_options)),
       file_system_(std::move(opened.file_system)),
@@ -206,6 +279,12 @@ absl::StatusOr<RocksDbEngine::Reservation> RocksDbEngine::ReserveSequences(uint6
   next_sequence_ += count;
   in_flight_.insert(first);
   return Reservation(*this, first);
+}
+
+void RocksDbEngine::NoteSequence(uint64_t sequence) {
+  std::lock_guard lock(sequence_mutex_);
+  // The next reservation writes a new ceiling.
+  if (sequence >= sequence_ceiling_) next_sequence_ = sequence_ceiling_ = sequence + 1;
 }
 
 void RocksDbEngine::Release(uint64_t first) {
@@ -310,9 +389,7 @@ void RocksDbEngine::LookAround() {
   uint64_t stopped = 0;
   db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped);
   stalled_ = stopped != 0;
-  if (min_free_disk_bytes_ > 0 && room_bytes_ > static_cast<int64_t>(4 * kBallastBytes)) {
-    TakeBallast();
-  }
+  if (room_bytes_ > static_cast<int64_t>(4 * kBallastBytes)) TakeBallast();
 }
 
 // Written, not only allocated, since not every file system keeps room that is not written to.
@@ -320,7 +397,11 @@ void RocksDbEngine::TakeBallast() {
   const std::string ballast = path_ + kBallastName;
   std::error_code error;
   if (std::filesystem::exists(ballast, error)) return;
-  std::ofstream(ballast, std::ios::binary) << std::string(kBallastBytes, '\0');
+  std::ofstream file(ballast, std::ios::binary);
+  const std::array<char, 64 << 10> zeros{};
+  for (size_t written = 0; written < kBallastBytes && file; written += zeros.size()) {
+    file.write(zeros.data(), zeros.size());
+  }
 }
 
 void RocksDbEngine::Tend(std::stop_token stop) {
@@ -330,9 +411,13 @@ void RocksDbEngine::Tend(std::stop_token stop) {
   while (!stop.stop_requested()) {
     wake.wait_for(lock, stop, kTendPeriod, [] { return false; });
     if (!CheckUsable().ok()) continue;
-    // A failed sync stays to be done; RocksDB then refuses further writes and says why.
-    if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
-    LookAround();
+    const absl::Status looked = Caught([&] {
+      // A failed sync stays to be done; RocksDB then refuses further writes and says why.
+      if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
+      LookAround();
+      return absl::OkStatus();
+    });
+    looked.IgnoreError();
   }
 }
 

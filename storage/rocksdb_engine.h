@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -28,6 +29,8 @@ struct EngineOptions {
   size_t max_open_files = 1024;
   // What RocksDB's files are on; null is the system's.
   std::shared_ptr<rocksdb::FileSystem> file_system = nullptr;
+  // See RocksDbOptions.
+  std::function<void(const std::string&)> log = nullptr;
 };
 
 // The one RocksDB below a store, and what all its databases share: the counter of sequences, and a
@@ -45,6 +48,8 @@ class RocksDbEngine {
   ~RocksDbEngine();
 
   rocksdb::DB& db() { return *db_; }
+  // Whether some of it is damaged, so that what seems not to belong may only seem so.
+  bool opened_in_need() const { return opened_in_need_; }
   // For a new database's column family.
   const rocksdb::ColumnFamilyOptions& family_options() const { return family_options_; }
 
@@ -67,6 +72,8 @@ class RocksDbEngine {
   };
   // `count` in a row.
   absl::StatusOr<Reservation> ReserveSequences(uint64_t count);
+  // While the store is opened: there is a block with this one, so that no later one may have it.
+  void NoteSequence(uint64_t sequence);
   // Whatever has a sequence below this has been written, or never will be.
   uint64_t FirstInFlight() const;
 
@@ -88,9 +95,9 @@ class RocksDbEngine {
                const rocksdb::Slice* end);
   void CancelCompactions() { cancelled_ = true; }
 
-  // How much has been written to the log since this was last set to zero.
+  // How much has been written to the log, and not been said to have been flushed since.
   uint64_t logged_bytes() const { return logged_bytes_; }
-  void ResetLoggedBytes() { logged_bytes_ = 0; }
+  void SubtractLoggedBytes(uint64_t flushed_bytes) { logged_bytes_ -= flushed_bytes; }
   void FlushCatalog();
 
   bool disk_nearly_full() const;
@@ -107,8 +114,9 @@ class RocksDbEngine {
 
   RocksDbEngine(Opened opened, std::string path, const EngineOptions& options);
 
+  enum class Mode { kNormal, kFullDisk, kDamaged };
   static absl::StatusOr<Opened> TryOpen(const std::string& path, const EngineOptions& options,
-                                        bool in_need,
+                                        Mode mode,
                                         std::vector<rocksdb::ColumnFamilyHandle*>& families);
   absl::Status Outcome(const rocksdb::Status& status) const;
   absl::Status LoadSequences();
@@ -119,6 +127,7 @@ class RocksDbEngine {
   void TakeBallast();
 
   const std::string path_;
+  const bool opened_in_need_;
   const uint64_t min_free_disk_bytes_;
   const rocksdb::ColumnFamilyOptions family_options_;
   const std::shared_ptr<GuardedFileSystem> file_system_;

@@ -63,6 +63,10 @@ class GuardedFileSystem::LogFile : public rocksdb::FSWritableFileOwnerWrapper {
     }
     return IOStatus::OK();
   }
+  void PrepareWrite(size_t offset, size_t size, const IOOptions& options,
+                    IODebugContext* debug) override {
+    if (!owner_.frozen()) FSWritableFileOwnerWrapper::PrepareWrite(offset, size, options, debug);
+  }
   IOStatus RangeSync(uint64_t offset, uint64_t size, const IOOptions& options,
                      IODebugContext* debug) override {
     return Guard(

@@ -171,7 +171,8 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
       status = AddDatabase(family, entry.mapped());
       continue;
     }
-    if (status.ok()) {
+    // Where something is damaged that may be the record of it.
+    if (status.ok() && !engine_->opened_in_need()) {
       status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
     }
     engine_->db().DestroyColumnFamilyHandle(family);
@@ -340,7 +341,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
                            .block_cache_bytes = options.block_cache_bytes,
                            .write_buffer_bytes = options.write_buffer_bytes,
                            .max_open_files = options.max_open_files,
-                           .file_system = options.file_system},
+                           .file_system = options.file_system,
+                           .log = options.log},
                           families);
   if (!engine.ok()) return engine.status();
   auto store =

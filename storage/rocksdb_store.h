@@ -47,6 +47,8 @@ struct RocksDbOptions {
   size_t max_open_files = 1024;
   CompactionOptions compaction = {};
   RocksDbFileSystem file_system = nullptr;
+  // Told, a line at a time, what RocksDB finds wrong. From any thread. None tells nobody.
+  std::function<void(const std::string&)> log = nullptr;
 };
 
 // Opens the store below `data_dir`, which is made if there is none: the file FORMAT and one RocksDB

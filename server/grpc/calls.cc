@@ -16,10 +16,7 @@ using grpc::experimental::InterceptionHookPoints;
 using grpc::experimental::InterceptorBatchMethods;
 using grpc::experimental::ServerRpcInfo;
 
-// Streams that last as long as their clients like. Nobody waits for them.
-bool LastsForEver(std::string_view method) {
-  return method == "/grpc.health.v1.Health/Watch" || method.starts_with("/grpc.reflection.");
-}
+constexpr std::chrono::milliseconds kPatience(500);
 
 // Whether a method such as /sluice.v1.WriteService/Write exists.
 bool IsThere(std::string_view method) {
@@ -41,10 +38,8 @@ grpc::Status NotParsed() {
 class Calls::Watcher : public grpc::experimental::Interceptor {
  public:
   Watcher(Calls& calls, const char* method)
-      : calls_(!LastsForEver(method) && calls.Begin() ? &calls : nullptr), method_(method) {}
-  ~Watcher() override {
-    if (calls_ != nullptr) calls_->End();
-  }
+      : calls_(calls), method_(method), kind_(calls.Begin(method)) {}
+  ~Watcher() override { calls_.End(kind_); }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
@@ -58,8 +53,9 @@ class Calls::Watcher : public grpc::experimental::Interceptor {
   }
 
  private:
-  Calls* const calls_;
+  Calls& calls_;
   const std::string method_;
+  const Kind kind_;
 };
 
 class Calls::Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
@@ -80,22 +76,36 @@ Calls::MakeFactory() {
   return factories;
 }
 
-bool Calls::Begin() {
-  std::lock_guard lock(mutex_);
-  if (closing_) return false;
-  ++under_way_;
-  return true;
+Calls::Kind Calls::KindOf(std::string_view method) {
+  // Streams that last as long as their clients like. Nobody waits for them.
+  if (method == "/grpc.health.v1.Health/Watch" || method.starts_with("/grpc.reflection.")) {
+    return Kind::kUncounted;
+  }
+  return method == "/sluice.v1.QueryService/Query" ? Kind::kResult : Kind::kCall;
 }
 
-void Calls::End() {
+Calls::Kind Calls::Begin(std::string_view method) {
+  const Kind kind = KindOf(method);
   std::lock_guard lock(mutex_);
-  if (--under_way_ == 0) none_left_.notify_all();
+  if (closing_ || kind == Kind::kUncounted) return Kind::kUncounted;
+  ++(kind == Kind::kCall ? calls_ : results_);
+  return kind;
+}
+
+void Calls::End(Kind kind) {
+  if (kind == Kind::kUncounted) return;
+  std::lock_guard lock(mutex_);
+  --(kind == Kind::kCall ? calls_ : results_);
+  if (calls_ == 0) none_left_.notify_all();
 }
 
 bool Calls::WaitForThoseUnderWay(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   closing_ = true;
-  return none_left_.wait_for(lock, time, [this] { return under_way_ == 0; });
+  if (none_left_.wait_for(lock, kPatience, [this] { return calls_ == 0 && results_ == 0; })) {
+    return true;
+  }
+  return none_left_.wait_for(lock, time, [this] { return calls_ == 0; });
 }
 
 }  // namespace sluice::grpc_door

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 namespace grpc::experimental {
@@ -23,20 +24,24 @@ class Calls {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> MakeFactory();
 
   // Waits until all calls that have begun before are over; false where that took too long. Those
-  // that begin later are not counted any more.
+  // that begin later are not counted any more, and a result whose client does not read it is only
+  // waited for a moment.
   bool WaitForThoseUnderWay(std::chrono::milliseconds time);
 
  private:
   class Watcher;
   class Factory;
 
-  // Whether the call is counted.
-  bool Begin();
-  void End();
+  enum class Kind { kUncounted, kCall, kResult };
+  static Kind KindOf(std::string_view method);
+  // What it is counted as.
+  Kind Begin(std::string_view method);
+  void End(Kind kind);
 
   std::mutex mutex_;
   std::condition_variable none_left_;
-  size_t under_way_ = 0;
+  size_t calls_ = 0;
+  size_t results_ = 0;
   bool closing_ = false;
 };
 

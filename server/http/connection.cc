@@ -161,10 +161,16 @@ asio::awaitable<void> Connection::Run() {
 void Connection::CloseWhenIdle() {
   closing_ = true;
   CloseIfIdle();
+  // The rest of the result is not going to be made.
+  if (phase_ == Phase::kStreaming) Reset();
+}
+
+void Connection::CutUnlessWorking() {
+  if (phase_ != Phase::kWorking) Cut();
 }
 
 void Connection::CloseIfIdle() {
-  if (idle_) Cut();
+  if (phase_ == Phase::kIdle) Cut();
 }
 
 void Connection::Cut() {
@@ -196,9 +202,9 @@ asio::awaitable<bool> Connection::ServeOne() {
   body_.Clear();
   abandoned_.reset();
   if (buffer_.size() == 0) buffer_.shrink_to_fit();
-  idle_ = true;
+  phase_ = Phase::kIdle;
   if (!co_await ReadHead(parser)) co_return false;
-  idle_ = false;
+  phase_ = Phase::kTransfer;
   Beginning beginning = handler_(HeadOf(parser));
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);
@@ -387,7 +393,8 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
   stream_.expires_after(silence_);
   co_await beast::http::async_write_header(stream_, serializer, Await(ec));
   absl::StatusOr<std::string> piece = std::move(response.body);
-  while (!ec) {
+  phase_ = Phase::kStreaming;
+  while (!ec && stream_.socket().is_open()) {
     if (piece->empty()) piece = co_await NextPiece(*response.rest, workers);
     if (!piece.ok()) {
       Reset();
@@ -422,8 +429,10 @@ asio::awaitable<void> Connection::Drain() {
 asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
   Response response;
   stream_.expires_never();
+  phase_ = Phase::kWorking;
   const absl::Status worked =
       co_await Work(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  phase_ = Phase::kTransfer;
   if (!worked.ok()) co_return ToResponse(worked);
   co_return response;
 }
@@ -444,17 +453,20 @@ asio::awaitable<absl::Status> Connection::Work(server::Workers& workers,
   if (abandoned_ == nullptr) co_return co_await http::Run(workers, context_, std::move(work));
   auto timer = std::make_shared<asio::steady_timer>(stream_.get_executor());
   // The socket stays open as long as the work lasts, and so its descriptor is its own.
-  auto look = [timer, abandoned = abandoned_,
+  // The timer may be about to call when it is cancelled, and then hears nothing of it.
+  auto done = std::make_shared<bool>(false);
+  auto look = [timer, done, abandoned = abandoned_,
                socket = stream_.socket().native_handle()]() -> asio::awaitable<void> {
     beast::error_code ec;
-    while (!ec && !IsGone(socket)) {
+    while (!*done && !ec && !IsGone(socket)) {
       timer->expires_after(kLookPeriod);
       co_await timer->async_wait(Await(ec));
     }
-    if (!ec) *abandoned = true;
+    if (!*done && !ec) *abandoned = true;
   };
   asio::co_spawn(stream_.get_executor(), look, asio::detached);
   absl::Status worked = co_await http::Run(workers, context_, std::move(work));
+  *done = true;
   timer->cancel();
   co_return worked;
 }

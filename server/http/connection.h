@@ -65,8 +65,11 @@ class Connection {
   // Serves until the client leaves or the connection is cut.
   boost::asio::awaitable<void> Run();
 
-  // Ends the connection when the request under way, if any, is answered.
+  // Ends the connection when the request under way, if any, is answered; at once where the answer
+  // is a long result.
   void CloseWhenIdle();
+  // Ends it unless a worker is busy with its request.
+  void CutUnlessWorking();
   // Ends the connection if no request is under way.
   void CloseIfIdle();
   void Cut();
@@ -113,7 +116,8 @@ class Connection {
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;
   std::string peer_;
-  bool idle_ = true;
+  enum class Phase { kIdle, kTransfer, kWorking, kStreaming };
+  Phase phase_ = Phase::kIdle;
   bool closing_ = false;
   // See Deferred; of the request under way.
   std::shared_ptr<std::atomic<bool>> abandoned_;

@@ -29,6 +29,9 @@ using boost::system::error_code;
 
 // How long to wait when no connection can be accepted, for want of file descriptors say.
 constexpr std::chrono::milliseconds kAcceptPause(50);
+// How long a client that is in the middle of sending or reading may still take when the server
+// stops.
+constexpr std::chrono::milliseconds kPatience(500);
 
 class AsioServer : public Server {
  public:
@@ -44,6 +47,7 @@ class AsioServer : public Server {
 
  private:
   asio::awaitable<void> Accept();
+  asio::awaitable<void> AcceptOne();
   asio::awaitable<void> Serve(std::shared_ptr<Connection> connection);
   using Act = void (Connection::*)();
   // On the first `count` connections, which have been there longest. With mutex_ held.
@@ -90,15 +94,25 @@ void AsioServer::Serve() {
 
 asio::awaitable<void> AsioServer::Accept() {
   while (!stopping_) {
+    try {
+      co_await AcceptOne();
+    } catch (const std::exception&) {
+      // For want of memory there was no room for this one.
+    }
+  }
+}
+
+asio::awaitable<void> AsioServer::AcceptOne() {
+  {
     error_code ec;
     auto strand = asio::make_strand(*context_);
     tcp::socket socket(strand);
     co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
-    if (stopping_) break;
+    if (stopping_) co_return;
     if (ec) {
       asio::steady_timer pause(*context_, kAcceptPause);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-      continue;
+      co_return;
     }
     MakeRoom();
     auto connection =
@@ -155,6 +169,12 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
   OnAll(&Connection::CloseWhenIdle);
   auto all_left = [this] { return entries_.empty(); };
   std::unique_lock lock(mutex_);
+  // Nobody waits long for a client that sends or reads slowly.
+  if (!left_.wait_for(lock, std::min<std::chrono::milliseconds>(grace, kPatience), all_left)) {
+    lock.unlock();
+    OnAll(&Connection::CutUnlessWorking);
+    lock.lock();
+  }
   if (!left_.wait_for(lock, grace, all_left)) {
     lock.unlock();
     OnAll(&Connection::Cut);

@@ -57,13 +57,13 @@ class Charge {
     if (request.memory == nullptr) due_ = std::numeric_limits<int64_t>::max();
   }
 
-  // Charges from the start what a body of many columns takes, up to a half of what there is, and
-  // lets no large one in that would have another half: of those that are in, one at least finds
-  // what it needs, whoever else comes meanwhile.
+  // Charges from the start what a body of many columns takes, up to a quarter of what there is, and
+  // lets no large one in that would not leave a half: of those that are in, one at least finds what
+  // it needs, whoever else comes meanwhile.
   absl::Status ToBegin() {
     if (request_.memory == nullptr) return absl::OkStatus();
     const size_t most = kBytesAByte * request_.body.size();
-    const size_t bytes = std::min(most, request_.memory->budget().max_bytes() / 2);
+    const size_t bytes = std::min(most, request_.memory->budget().max_bytes() / 4);
     due_ += static_cast<int64_t>(bytes);
     const size_t max_bytes = request_.memory->budget().max_bytes();
     return request_.memory->Grow(bytes, bytes > max_bytes / 64 ? max_bytes / 2 : 0);

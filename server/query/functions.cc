@@ -246,6 +246,8 @@ class Printf {
       while (peek() == 'l') rewritten += format[at++];
       if (at == format.size()) break;
       const char conversion = format[at++];
+      // SQLite ends at what is no conversion; digits would become part of a number before them.
+      if (conversion != '%' && !absl::ascii_isalpha(static_cast<unsigned char>(conversion))) break;
       rewritten += conversion;
       if (conversion == '%' || conversion == 'n') continue;
       if (next < values.size()) arguments.push_back(values[next]);

@@ -15,8 +15,16 @@ bool IsContinuation(char c) { return (static_cast<uint8_t>(c) & 0xC0) == 0x80; }
 
 // UTF-8 sorts as code points do.
 bool InSet(std::string_view set, std::string_view character) {
+  // A bracket that comes first begins no range.
+  if (set.starts_with(']')) {
+    if (character == "]") return true;
+    set.remove_prefix(1);
+    if (set.starts_with('-') && character == "-") return true;
+    if (set.starts_with('-')) set.remove_prefix(1);
+  }
   while (!set.empty()) {
     const std::string_view low = FirstCharacter(set);
+    if (low == character) return true;
     set.remove_prefix(low.size());
     // A minus at the end is itself.
     if (set.size() > 1 && set[0] == '-') {
@@ -24,8 +32,6 @@ bool InSet(std::string_view set, std::string_view character) {
       const std::string_view high = FirstCharacter(set);
       set.remove_prefix(high.size());
       if (low <= character && character <= high) return true;
-    } else if (low == character) {
-      return true;
     }
   }
   return false;

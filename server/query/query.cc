@@ -206,7 +206,8 @@ absl::Status SqliteQuery::Error() {
     if (cancelled_ || (abandoned_ != nullptr && *abandoned_)) {
       return absl::CancelledError("the query was cancelled");
     }
-    return absl::DeadlineExceededError("the query took longer than it may");
+    return absl::DeadlineExceededError(
+        "the query took longer than it may (--query-timeout-seconds)");
   }
   if (!source_.status.ok()) return source_.status;
   std::string text = sqlite3_errmsg(connection_.get());
@@ -318,6 +319,11 @@ absl::StatusOr<std::unique_ptr<Query>> Query::Open(const storage::Store& store,
                                                    const ingest::RejectionLog& log,
                                                    Governor& governor,
                                                    const QueryRequest& request) {
+  // It has waited for a worker so long, and may find one sooner another time.
+  if (Clock::now() > request.deadline) {
+    return absl::UnavailableError(
+        "the query waited for others longer than it may take (--query-timeout-seconds)");
+  }
   absl::StatusOr<Governor::Slot> slot = governor.Enter();
   if (!slot.ok()) return slot.status();
   auto database = store.FindDatabase(request.database);

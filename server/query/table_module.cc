@@ -206,14 +206,35 @@ bool IsExact(sqlite3_index_info& info, int i) {
   return value != nullptr && sqlite3_value_type(value) == SQLITE_TEXT;
 }
 
+bool Compares(unsigned char op) {
+  switch (op) {
+    case SQLITE_INDEX_CONSTRAINT_EQ:
+    case SQLITE_INDEX_CONSTRAINT_NE:
+    case SQLITE_INDEX_CONSTRAINT_LT:
+    case SQLITE_INDEX_CONSTRAINT_LE:
+    case SQLITE_INDEX_CONSTRAINT_GT:
+    case SQLITE_INDEX_CONSTRAINT_GE:
+    case SQLITE_INDEX_CONSTRAINT_IS:
+    case SQLITE_INDEX_CONSTRAINT_ISNOT:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Whether somebody compares the time with a constant that is none: it would silently match nothing,
 // or everything.
 bool IsNoTime(sqlite3_index_info& info, int i) {
   if (info.aConstraint[i].iColumn != kTimeColumn) return false;
   sqlite3_value* value = ConstantOf(info, i);
   if (value == nullptr) return false;
-  const int type = sqlite3_value_type(value);
-  return type == SQLITE_BLOB || (type == SQLITE_TEXT && !ParseTime(TextOf(value)));
+  if (sqlite3_value_type(value) == SQLITE_BLOB) return true;
+  if (sqlite3_value_type(value) != SQLITE_TEXT) return false;
+  const std::string_view text = TextOf(value);
+  // Whoever writes '2026' means a year, and not so many nanoseconds.
+  const bool looks_like_a_date =
+      text.size() <= 8 && text.find_first_not_of("0123456789") == std::string_view::npos;
+  return looks_like_a_date || !ParseTime(text);
 }
 
 int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
@@ -222,14 +243,14 @@ int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
   int arguments = 0;
   info->estimatedCost = 1e9;
   for (int i = 0; i < info->nConstraint; ++i) {
-    char op = PlanOf(*info, i, table);
-    if (op == 0) continue;
-    if (IsNoTime(*info, i)) {
+    if (info->aConstraint[i].usable && Compares(info->aConstraint[i].op) && IsNoTime(*info, i)) {
       return table.Fail(absl::InvalidArgumentError(
           fmt::format("time is compared with '{}', which is no time; write '2026-01-31', "
                       "'2026-01-31T07:08:09Z', or a number of nanoseconds",
                       lineprotocol::CutUtf8(TextOf(ConstantOf(*info, i)), kMaxShownBytes))));
     }
+    char op = PlanOf(*info, i, table);
+    if (op == 0) continue;
     plan += fmt::format("{}{};", op, info->aConstraint[i].iColumn);
     info->aConstraintUsage[i].argvIndex = ++arguments;
     info->aConstraintUsage[i].omit = IsExact(*info, i);

@@ -41,13 +41,17 @@ TEST(MemoryBudgetTest, WhatNeverFindsRoomIsNotToComeBack) {
 TEST(MemoryBudgetTest, LargeBodiesLeaveRoomForSmallOnes) {
   constexpr size_t kMiB = 1 << 20;
   MemoryBudget budget(40 * kMiB);
+  MemoryBudget::Share other(budget);
   MemoryBudget::Share large(budget);
-  EXPECT_TRUE(large.GrowBody(30 * kMiB).ok());
+  EXPECT_TRUE(large.GrowBody(40 * kMiB).ok());
+  large.Clear();
+  EXPECT_TRUE(other.GrowBody(1).ok());
+  EXPECT_TRUE(large.GrowBody(30 * kMiB - 1).ok());
   EXPECT_TRUE(absl::IsUnavailable(large.GrowBody(1)));
   EXPECT_TRUE(absl::IsUnavailable(large.GrowBody(100 * kMiB)));
   MemoryBudget::Share small(budget);
   EXPECT_TRUE(small.GrowBody(256 << 10).ok());
-  EXPECT_TRUE(absl::IsUnavailable(small.GrowBody(1)));
+  EXPECT_TRUE(absl::IsUnavailable(small.GrowBody(10 * kMiB)));
 }
 
 }  // namespace

@@ -140,6 +140,13 @@ class Life {
     LetItMerge();
   }
 
+  // While the disk is still as it is. It may find no room; whatever it is, it is no abort.
+  void StartAgain() {
+    store_.reset();
+    auto store = OpenRocksDbStore(data(), OptionsOn(disk_));
+    if (store.ok()) Check(**store, false);
+  }
+
   // With the disk well again, in the process that had the fault.
   void CheckAlive() {
     if (store_ == nullptr || !store_->CheckUsable().ok()) return;
@@ -442,6 +449,7 @@ TEST(DiskTest, RunsOutOfSpaceAnywhereAndRecovers) {
     Life life(disk);
     disk->SetCapacity(capacity);
     life.Run();
+    life.StartAgain();
     disk->SetCapacity(std::nullopt);
     life.CheckAlive();
     life.CheckAfterPowerLoss();

@@ -326,6 +326,69 @@ TEST(DamageTest, OfOneDatabaseLeavesTheOthers) {
   EXPECT_GT(refused, 0);
 }
 
+// With its record in a damaged log, a database seems not to belong; and it is not to be dropped.
+TEST(DamageTest, OfTheLogDropsNothing) {
+  fixture::TempDir dir;
+  const RocksDbOptions options = {
+      .min_free_disk_bytes = 0, .write_buffer_bytes = 128 << 10, .compaction = {.threads = 0}};
+  {
+    auto store = OpenRocksDbStore(dir.path(), options).value();
+    ASSERT_TRUE(store->CreateDatabase(Name("b"), {}).ok());
+    auto database = store->FindDatabase(Name("b")).value();
+    std::vector<int64_t> times;
+    for (int64_t i = 0; i < 20'000; ++i) times.push_back(i * 7919);
+    ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, times), Durability::kSynced).ok());
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(database->Commit(WriteOf(times), Durability::kSynced).ok());
+    }
+  }
+  std::vector<std::string> logs;
+  for (const auto& file : std::filesystem::directory_iterator(dir.path() + "/rocksdb")) {
+    if (file.path().extension() == ".log") logs.push_back(file.path().string());
+  }
+  std::sort(logs.begin(), logs.end());
+  const auto tables = Tables(dir.path());
+  std::fstream bytes(logs.front(), std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekp(10);
+  bytes.put('\x7f');
+  bytes.close();
+  auto store = OpenRocksDbStore(dir.path(), options);
+  // Either nothing of it is served, or what there is; and no table is gone.
+  for (const std::string& table : tables) EXPECT_TRUE(std::filesystem::exists(table)) << table;
+}
+
+TEST(DamageTest, AMissingTableIsDamageOfItsDatabaseOnly) {
+  fixture::TempDir dir;
+  const RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  for (const char* name : {"a", "b"}) {
+    auto store = OpenRocksDbStore(dir.path(), options).value();
+    ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
+    auto database = store->FindDatabase(Name(name)).value();
+    ASSERT_TRUE(database->Commit(CreatingWriteOf(*database, {1, 2}), Durability::kSynced).ok());
+  }
+  OpenRocksDbStore(dir.path(), options).value();
+  int served = 0;
+  for (const std::string& table : Tables(dir.path())) {
+    const std::string copy = dir.path() + "-copy";
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(dir.path(), copy, std::filesystem::copy_options::recursive);
+    std::filesystem::remove(copy + "/rocksdb/" + std::filesystem::path(table).filename().string());
+    auto store = OpenRocksDbStore(copy, options);
+    if (!store.ok()) continue;
+    int whole = 0;
+    for (const char* name : {"a", "b"}) {
+      auto database = (*store)->FindDatabase(Name(name));
+      if (database.ok() && Times(**database) == std::vector<int64_t>{1, 2}) ++whole;
+    }
+    EXPECT_EQ(whole, 1);
+    EXPECT_EQ((*store)->Damages().size(), 1u);
+    ++served;
+    store->reset();
+    std::filesystem::remove_all(copy);
+  }
+  EXPECT_GE(served, 1);
+}
+
 TEST(DamageTest, AStoreWithoutItsCurrentFileIsNotTakenForANewOne) {
   fixture::TempDir dir;
   {

@@ -62,10 +62,11 @@ TEST_F(FunctionsTest, MatchAsSqlitesOwnDo) {
                                           "日本", "日a本", "a_b",    "-",     "]",   "aXbXc", "[a]",
                                           "ß",    "É",     "abcabc", "aaaab", "a\\b"};
   const std::vector<std::string> patterns = {
-      "",      "%",     "_",    "a%",     "%a",    "%b%",   "a_c",  "A%C",  "%日%", "_本",
-      "a!%b",  "!",     "a!_b", "%%a%%b", "a%b%c", "*",     "?",    "a*",   "*b*",  "a?c",
-      "[a-c]", "[^a]*", "[]]",  "[a-",    "[",     "*[!b]", "[-a]", "[a-]", "é",    "[日-本]",
-      "a\\b",  "[[]a]", "%abc", "*abc",   "*a*b*", "[^^]",  "[^]]"};
+      "",     "%",    "_",       "a%",    "%a",     "%b%",   "a_c",   "A%C",   "%日%",
+      "_本",  "a!%b", "!",       "a!_b",  "%%a%%b", "a%b%c", "*",     "?",     "a*",
+      "*b*",  "a?c",  "[a-c]",   "[^a]*", "[]]",    "[a-",   "[",     "*[!b]", "[-a]",
+      "[a-]", "é",    "[日-本]", "a\\b",  "[[]a]",  "[z-a]", "[]-c]", "[]a]",  "[b-b]",
+      "%abc", "*abc", "*a*b*",   "[^^]",  "[^]]"};
   for (const std::string& text : texts) {
     for (const std::string& pattern : patterns) {
       for (const std::string& expression :
@@ -116,6 +117,8 @@ TEST_F(FunctionsTest, NobodyWaitsForTwoThousandMillionSpaces) {
     EXPECT_EQ(Eval(expression), "string or blob too big") << expression;
   }
   EXPECT_EQ(Eval("length(printf('%4000000d', 1))"), "integer:4000000");
+  // Digits do not become part of a number before them.
+  EXPECT_EQ(Eval("printf('%.*999999999c', 2, 'x')"), "null:NULL");
 }
 
 TEST_F(FunctionsTest, LongArgumentsTakeNoLongTime) {
