@@ -47,7 +47,8 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-constexpr char kSkipped[] = "SKIPPED, LOUDLY: no file system can be mounted here, so nothing was shown";
+constexpr char kSkipped[] =
+    "SKIPPED, LOUDLY: no file system can be mounted here, so nothing was shown";
 
 // Texts that do not compress; the point's time is its number.
 std::string Body(int64_t number, size_t bytes) {
@@ -93,7 +94,11 @@ TEST_P(FullDiskTest, LosesNothingStartsAgainAndRecovers) {
         while (refused < 30) {
           const int status = Write(server.http_port(), "fill", Body(next++, 500'000));
           EXPECT_TRUE(status == 204 || status == 503 || status == 500 || status == 0) << status;
-          status == 204 ? ++acknowledged : ++refused;
+          if (status == 204) {
+            ++acknowledged;
+          } else {
+            ++refused;
+          }
           if (acknowledged == 20) disk.TakeTheRest();
         }
       });
@@ -111,8 +116,7 @@ TEST_P(FullDiskTest, LosesNothingStartsAgainAndRecovers) {
   EXPECT_EQ(Count(server.http_port(), "keep"), 1);
   EXPECT_GE(Count(server.http_port(), "fill"), acknowledged.load());
   EXPECT_GE(acknowledged.load(), 20);
-  auto dropped =
-      fixture::Fetch(server.http_port(), "DELETE", "/api/v3/configure/database?db=fill");
+  auto dropped = fixture::Fetch(server.http_port(), "DELETE", "/api/v3/configure/database?db=fill");
   EXPECT_EQ(dropped->status, 200) << dropped->body;
   int status = 503;
   for (int i = 0; i < 100 && status != 204; ++i) {
@@ -137,9 +141,9 @@ TEST(ReadOnlyDiskTest, SaysWhatIsWrongAndNothingOfAnotherServer) {
   }
   const std::string root = std::filesystem::path(disk.data()).parent_path();
   ASSERT_EQ(mount(nullptr, root.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
-  auto [code, log] = fixture::RunServerToItsEnd({"--data-dir", disk.data(), "--without-auth",
-                                                 "--http-listen=127.0.0.1:0",
-                                                 "--grpc-listen=127.0.0.1:0"});
+  auto [code, log] =
+      fixture::RunServerToItsEnd({"--data-dir", disk.data(), "--without-auth",
+                                  "--http-listen=127.0.0.1:0", "--grpc-listen=127.0.0.1:0"});
   EXPECT_EQ(code, 1);
   EXPECT_NE(log.find("Read-only file system"), std::string::npos) << log;
   EXPECT_EQ(log.find("another server"), std::string::npos) << log;

@@ -109,8 +109,8 @@ TEST(StopTest, UnderLoadEveryCallIsAnsweredOrUnavailable) {
     std::vector<std::jthread> clients;
     for (int i = 0; i < kClients; ++i) {
       clients.emplace_back([&, i] {
-        i % 8 == 7 ? AskUntil(stop, server.grpc_address(), i, seen)
-                   : WriteUntil(stop, server.grpc_address(), i, seen);
+        const auto act = i % 8 == 7 ? AskUntil : WriteUntil;
+        act(stop, server.grpc_address(), i, seen);
       });
     }
     // Two that watch, and one that is only connected.

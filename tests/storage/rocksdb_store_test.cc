@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include "storage/block.h"
@@ -355,6 +356,54 @@ TEST(DamageTest, OfTheLogDropsNothing) {
   auto store = OpenRocksDbStore(dir.path(), options);
   // Either nothing of it is served, or what there is; and no table is gone.
   for (const std::string& table : tables) EXPECT_TRUE(std::filesystem::exists(table)) << table;
+}
+
+// RocksDB compacts by itself, meets what is damaged, and would refuse all writes from then on.
+TEST(DamageTest, ATableThatCannotBeCompactedRefusesNoWrites) {
+  fixture::TempDir dir;
+  std::mutex mutex;
+  std::string told;
+  const RocksDbOptions options = {
+      .min_free_disk_bytes = 0, .compaction = {.threads = 0}, .log = [&](const std::string& line) {
+        std::lock_guard lock(mutex);
+        told += line + "\n";
+      }};
+  std::vector<int64_t> times;
+  for (int64_t i = 0; i < 20'000; ++i) times.push_back(i * i * 7919);
+  const auto has_told = [&] {
+    std::lock_guard lock(mutex);
+    return told.find("a table is damaged, and left as it is") != std::string::npos;
+  };
+  // Every start makes a table of what was written before it, and from some number on RocksDB makes
+  // one of them.
+  for (int start = 0; start < 20 && !has_told(); ++start) {
+    auto store = OpenRocksDbStore(dir.path(), options).value();
+    if (start == 0) {
+      ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+      auto a = store->FindDatabase(Name("a")).value();
+      ASSERT_TRUE(a->Commit(CreatingWriteOf(*a, times), Durability::kSynced).ok());
+      continue;
+    }
+    if (start == 1) {
+      std::vector<std::string> tables = Tables(dir.path());
+      std::sort(tables.begin(), tables.end(), [](const auto& x, const auto& y) {
+        return std::filesystem::file_size(x) < std::filesystem::file_size(y);
+      });
+      const auto middle = std::filesystem::file_size(tables.back()) / 2;
+      std::fstream bytes(tables.back(), std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekg(static_cast<std::streamoff>(middle));
+      const int byte = bytes.get();
+      bytes.seekp(static_cast<std::streamoff>(middle));
+      bytes.put(static_cast<char>(byte ^ 0x55));
+    }
+    auto a = store->FindDatabase(Name("a")).value();
+    for (int i = 0; i < 10; ++i) {
+      absl::Status written = a->Commit(WriteOf({start * 100 + i}), Durability::kSynced);
+      ASSERT_TRUE(written.ok()) << written;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+  EXPECT_TRUE(has_told());
 }
 
 TEST(DamageTest, AMissingTableIsDamageOfItsDatabaseOnly) {
