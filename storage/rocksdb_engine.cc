@@ -213,9 +213,11 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
 absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, const EngineOptions& options,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
+  std::error_code ignored;
+  // RocksDB would complain that there is none before it makes it.
+  std::filesystem::create_directories(path, ignored);
   absl::StatusOr<Opened> opened = TryOpen(path, options, Mode::kNormal, families);
   if (absl::IsUnavailable(opened.status())) {
-    std::error_code ignored;
     std::filesystem::remove(path + kBallastName, ignored);
     opened = TryOpen(path, options, Mode::kFullDisk, families);
   } else if (absl::IsDataLoss(opened.status())) {
@@ -242,6 +244,7 @@ RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOption
       env_(std::move(opened.env)),
       db_(std::move(opened.db)) {
   LookAround();
+  file_system_->KeepSpareFiles();
   tender_ = std::jthread([this](std::stop_token stop) { Tend(stop); });
 }
 
@@ -415,6 +418,7 @@ void RocksDbEngine::Tend(std::stop_token stop) {
       // A failed sync stays to be done; RocksDB then refuses further writes and says why.
       if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
       LookAround();
+      file_system_->KeepSpareFiles();
       return absl::OkStatus();
     });
     looked.IgnoreError();

@@ -1,5 +1,7 @@
 #include "storage/rocksdb_file_system.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <string_view>
@@ -102,6 +104,34 @@ class GuardedFileSystem::Directory : public rocksdb::FSDirectoryWrapper {
   GuardedFileSystem& owner_;
 };
 
+GuardedFileSystem::~GuardedFileSystem() { GiveUpSpareFiles(); }
+
+void GuardedFileSystem::KeepSpareFiles() {
+  constexpr size_t kSpareFiles = 8;
+  std::lock_guard lock(mutex_);
+  while (spare_files_.size() < kSpareFiles) {
+    const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return;
+    spare_files_.push_back(file);
+  }
+}
+
+// Where the process has no descriptors left, makes some free; false where that is not what is
+// wrong.
+bool GuardedFileSystem::MakeDescriptors() {
+  const int probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (probe >= 0) close(probe);
+  return probe < 0 && (errno == EMFILE || errno == ENFILE) && GiveUpSpareFiles();
+}
+
+bool GuardedFileSystem::GiveUpSpareFiles() {
+  std::lock_guard lock(mutex_);
+  const bool had_some = !spare_files_.empty();
+  for (int file : spare_files_) close(file);
+  spare_files_.clear();
+  return had_some;
+}
+
 IOStatus GuardedFileSystem::fault() const {
   std::lock_guard lock(mutex_);
   return fault_;
@@ -122,10 +152,21 @@ IOStatus GuardedFileSystem::NewWritableFile(const std::string& name, const FileO
   // Not even its creation may change what the next process finds.
   if (frozen_) return fault();
   IOStatus made = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+  if (!made.ok() && MakeDescriptors()) {
+    made = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+  }
   if (made.ok() && IsLogOrManifest(name)) {
     *result = std::make_unique<LogFile>(*this, std::move(*result));
   }
   return made;
+}
+
+IOStatus GuardedFileSystem::NewRandomAccessFile(
+    const std::string& name, const FileOptions& options,
+    std::unique_ptr<rocksdb::FSRandomAccessFile>* result, IODebugContext* debug) {
+  IOStatus made = FileSystemWrapper::NewRandomAccessFile(name, options, result, debug);
+  if (made.ok() || !MakeDescriptors()) return made;
+  return FileSystemWrapper::NewRandomAccessFile(name, options, result, debug);
 }
 
 IOStatus GuardedFileSystem::ReopenWritableFile(const std::string& name, const FileOptions& options,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace sluice::storage {
 
@@ -26,6 +27,7 @@ class GuardedFileSystem : public rocksdb::FileSystemWrapper {
  public:
   explicit GuardedFileSystem(const std::shared_ptr<rocksdb::FileSystem>& below)
       : FileSystemWrapper(below) {}
+  ~GuardedFileSystem() override;
 
   const char* Name() const override { return "GuardedFileSystem"; }
 
@@ -35,9 +37,17 @@ class GuardedFileSystem : public rocksdb::FileSystemWrapper {
   // Whether the lock of the directory was refused: another process has it.
   bool lock_refused() const { return lock_refused_; }
 
+  // Holds some descriptors in reserve, for the store's own new files: connections, of which there
+  // may be any number, would otherwise leave none for the next log. To be called now and then.
+  void KeepSpareFiles();
+
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                        rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* result,
                                        rocksdb::IODebugContext* debug) override;
@@ -65,10 +75,15 @@ class GuardedFileSystem : public rocksdb::FileSystemWrapper {
   // Freezes where that failed. OK in any case.
   rocksdb::IOStatus Swallow(const rocksdb::IOStatus& status);
 
+  bool MakeDescriptors();
+  // False where there was none.
+  bool GiveUpSpareFiles();
+
   std::atomic<bool> frozen_ = false;
   std::atomic<bool> lock_refused_ = false;
   mutable std::mutex mutex_;
   rocksdb::IOStatus fault_;
+  std::vector<int> spare_files_;
 };
 
 }  // namespace sluice::storage

@@ -171,6 +171,8 @@ class PrettyFormat : public ResultFormat {
  private:
   static constexpr size_t kRowsToMeasure = 1000;
   static constexpr size_t kBytesToMeasure = size_t{1} << 20;
+  static constexpr size_t kMaxWidth = 200;
+  static constexpr size_t kMaxLineWidth = size_t{16} << 10;
 
   // Characters, not bytes.
   static size_t Width(std::string_view text) {
@@ -183,6 +185,10 @@ class PrettyFormat : public ResultFormat {
     for (const auto& cells : waiting_) {
       for (size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], Width(cells[i]));
     }
+    // One very long value makes its own line long, and not that of every other row.
+    const size_t most =
+        std::clamp(kMaxLineWidth / std::max<size_t>(1, widths_.size()), size_t{8}, kMaxWidth);
+    for (size_t& width : widths_) width = std::min(width, most);
     PutRule(out);
     for (size_t i = 0; i < waiting_.size(); ++i) {
       PutLine(waiting_[i], out);

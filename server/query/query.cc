@@ -28,8 +28,9 @@ constexpr int kMaxValueBytes = 4 << 20;
 constexpr size_t kMaxRowBytes = size_t{16} << 20;
 constexpr int kMaxSqlBytes = 1 << 20;
 constexpr int kMaxPatternBytes = 1000;
-// How many steps of SQLite's machine lie between two looks at the clock.
-constexpr int kStepsBetweenLooks = 10000;
+// How many steps of SQLite's machine lie between two looks at the clock. A step may be a function
+// of a value of 4 MiB, which takes milliseconds.
+constexpr int kStepsBetweenLooks = 200;
 
 struct CloseConnection {
   void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }

@@ -1,8 +1,11 @@
 #include "storage/rocksdb_store.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -404,6 +407,35 @@ TEST(DamageTest, ATableThatCannotBeCompactedRefusesNoWrites) {
     }
   }
   EXPECT_TRUE(has_told());
+}
+
+// Connections take all that there are; the next log still finds one.
+TEST(DescriptorsTest, TheStoreHasSomeInReserve) {
+  fixture::TempDir dir;
+  auto store = OpenRocksDbStore(dir.path(), {.min_free_disk_bytes = 0,
+                                             .write_buffer_bytes = 256 << 10,
+                                             .compaction = {.threads = 0}})
+                   .value();
+  ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+  auto a = store->FindDatabase(Name("a")).value();
+  ASSERT_TRUE(a->Commit(CreatingWriteOf(*a, {1}), Durability::kSynced).ok());
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = 256;
+  setrlimit(RLIMIT_NOFILE, &few);
+  std::vector<int> taken;
+  for (int file = 0; (file = open("/dev/null", O_RDONLY)) >= 0;) taken.push_back(file);
+  // Random times do not compress, so that buffers are filled and logs begun.
+  std::vector<int64_t> times;
+  for (int64_t i = 0; i < 20'000; ++i) times.push_back((i * 2654435761) % 1'000'000'007);
+  absl::Status written;
+  for (int i = 0; i < 5 && written.ok(); ++i)
+    written = a->Commit(WriteOf(times), Durability::kSynced);
+  EXPECT_TRUE(written.ok()) << written;
+  EXPECT_TRUE(store->CheckUsable().ok());
+  for (int file : taken) close(file);
+  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST(DamageTest, AMissingTableIsDamageOfItsDatabaseOnly) {
