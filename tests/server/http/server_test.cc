@@ -383,6 +383,15 @@ TEST_F(HttpServerTest, AnErrorInTheMiddleOfAResultCutsTheConnection) {
   EXPECT_TRUE(old.was_reset());
 }
 
+TEST_F(HttpServerTest, OneLongValueMakesNoOtherLineLong) {
+  const std::string body = Query(
+      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 998) "
+      "SELECT CASE n WHEN 998 THEN hex(zeroblob(500000)) ELSE 1 END AS a FROM c",
+      "pretty");
+  EXPECT_GT(body.size(), 1'000'000u);
+  EXPECT_LT(body.size(), 1'500'000u);
+}
+
 // Four workers serve all queries.
 TEST_F(HttpServerTest, AQueryEndsWhenItsClientLeaves) {
   const std::string endless = "/api/v3/query_sql?db=demo&q=" +

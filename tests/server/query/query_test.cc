@@ -415,6 +415,18 @@ TEST_F(QueryTest, AnEndlessQueryEndsAtItsTimeout) {
   EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kDeadlineExceeded);
 }
 
+// Each call takes milliseconds, and SQLite takes few steps between two: it would go on for minutes.
+TEST_F(QueryTest, FunctionsOfLargeValuesEndAtTheTimeoutToo) {
+  timeout_ = std::chrono::milliseconds(100);
+  const auto start = std::chrono::steady_clock::now();
+  const Rows rows = Select(
+      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000000) "
+      "SELECT sum(length(replace(x.t || n, '0', '12'))) FROM c, (SELECT hex(zeroblob(1000000)) t) "
+      "x");
+  EXPECT_THAT(rows[0], testing::HasSubstr("took longer than it may"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
 TEST_F(QueryTest, AQueryCanBeCancelled) {
   auto query = Open(
                    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
