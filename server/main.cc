@@ -37,6 +37,7 @@
 #include "server/readiness.h"
 #include "server/version.h"
 #include "server/workers.h"
+#include "storage/caught.h"
 #include "storage/rocksdb_store.h"
 #include "storage/timestamp.h"
 
@@ -366,7 +367,8 @@ int main(int argc, char** argv) {
     std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
     return exit->code;
   }
-  absl::Status status = sluice::server::Run(std::get<sluice::server::Config>(parsed));
+  absl::Status status = sluice::storage::Caught(
+      [&] { return sluice::server::Run(std::get<sluice::server::Config>(parsed)); });
   if (!status.ok()) spdlog::critical("{}", std::string(status.message()));
   return status.ok() ? 0 : 1;
 }

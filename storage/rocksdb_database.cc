@@ -232,12 +232,14 @@ void RocksDbDatabase::Count(const StoredBlock& block, int64_t sign) {
 
 absl::Status RocksDbDatabase::LoadBlocks() {
   std::vector<StoredBlock> blocks;
+  uint64_t last_sequence = 0;
   absl::Status read = EachBlock(*engine_, family_, Encode(BlockKey{}), [&](StoredBlock block) {
     Count(block, 1);
-    engine_->NoteSequence(std::max(block.key.sequence, block.key.run));
+    last_sequence = std::max({last_sequence, block.key.sequence, block.key.run});
     if (block.key.run == 0) blocks.push_back(block);
     return true;
   });
+  engine_->NoteSequence(last_sequence);
   listener_(shared_from_this(), blocks);
   return read;
 }

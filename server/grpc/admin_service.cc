@@ -201,10 +201,7 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
 template <typename Act>
 grpc::Status RunCaught(const Act& act) {
   grpc::Status status;
-  absl::Status thrown = storage::Caught([&] {
-    status = act();
-    return absl::OkStatus();
-  });
+  absl::Status thrown = storage::Caught([&] { status = act(); });
   return thrown.ok() ? status : ToGrpc(thrown);
 }
 

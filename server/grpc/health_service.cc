@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/grpc/status.h"
+#include "storage/caught.h"
 
 namespace sluice::grpc_door {
 namespace {
@@ -81,7 +82,7 @@ HealthService::HealthService(const server::Readiness* readiness) : readiness_(re
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
     while (!stop.stop_requested()) {
-      TellAll();
+      storage::Caught([this] { TellAll(); }).IgnoreError();
       wake.wait_for(lock, stop, kTellPeriod, [] { return false; });
     }
   });

@@ -99,10 +99,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   template <typename Act>
   void Work(Act act) {
     parts_.query_workers.Post([this, act = std::move(act)] {
-      absl::Status thrown = storage::Caught([&] {
-        act();
-        return absl::OkStatus();
-      });
+      absl::Status thrown = storage::Caught(act);
       if (!thrown.ok()) End(ToGrpc(thrown));
     });
   }

@@ -89,17 +89,15 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
     finish(admission.status, admission.field);
     return reactor;
   }
-  parts_.write_workers.Post(
-      [this, context, run, finish, &request, admission = std::move(admission)] {
-        absl::Status awaited = CheckAwaited(*context);
-        server::MemoryBudget::Share judging(parts_.judging);
-        ingest::WriteRequest write = *admission.write;
-        write.memory = &judging;
-        auto outcome = storage::Caught([&]() -> absl::StatusOr<ingest::Outcome> {
-          return awaited.ok() ? run(write) : awaited;
-        });
-        finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
-      });
+  parts_.write_workers.Post([this, context, run, finish, admission = std::move(admission)] {
+    absl::Status awaited = CheckAwaited(*context);
+    server::MemoryBudget::Share judging(parts_.judging);
+    ingest::WriteRequest write = *admission.write;
+    write.memory = &judging;
+    auto outcome = storage::Caught(
+        [&]() -> absl::StatusOr<ingest::Outcome> { return awaited.ok() ? run(write) : awaited; });
+    finish(outcome, absl::IsNotFound(outcome.status()) ? "database" : admission.field);
+  });
   return reactor;
 }
 

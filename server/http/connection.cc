@@ -87,10 +87,7 @@ asio::awaitable<absl::Status> Run(server::Workers& workers, std::shared_ptr<cons
   auto start = [&workers, &context, &work, &status](auto handler) {
     workers.Post(
         [context, work = std::move(work), &status, handler = std::move(handler)]() mutable {
-          status = storage::Caught([&] {
-            work();
-            return absl::OkStatus();
-          });
+          status = storage::Caught(work);
           auto executor = asio::get_associated_executor(handler);
           asio::post(executor, std::move(handler));
         });

@@ -79,7 +79,6 @@ class SqliteQuery : public Query {
 
   const std::vector<Column>& columns() const override { return columns_; }
   absl::StatusOr<bool> Next(Row& row) override;
-  void Cancel() override { cancelled_ = true; }
 
  private:
   absl::Status Prepare(const std::string& sql);
@@ -90,13 +89,13 @@ class SqliteQuery : public Query {
   Value At(int column) const;
   size_t RowBytes() const;
   bool ShouldStop() const;
+  bool IsAbandoned() const { return abandoned_ != nullptr && *abandoned_; }
 
   const Governor::Slot slot_;
   Governor& governor_;
   server::MemoryBudget::Share memory_;
   const Clock::time_point deadline_;
   const std::shared_ptr<const std::atomic<bool>> abandoned_;
-  std::atomic<bool> cancelled_ = false;
   TableSource source_;
   // In this order, so that the statement goes first.
   Connection connection_;
@@ -204,9 +203,7 @@ absl::Status SqliteQuery::Error() {
   int code = sqlite3_errcode(connection_.get());
   if (code == SQLITE_INTERRUPT || absl::IsCancelled(source_.status)) {
     if (stopping) return absl::UnavailableError("the server is stopping");
-    if (cancelled_ || (abandoned_ != nullptr && *abandoned_)) {
-      return absl::CancelledError("the query was cancelled");
-    }
+    if (IsAbandoned()) return absl::CancelledError("the query was cancelled");
     return absl::DeadlineExceededError(
         "the query took longer than it may (--query-timeout-seconds)");
   }
@@ -308,8 +305,7 @@ Value SqliteQuery::At(int column) const {
 }
 
 bool SqliteQuery::ShouldStop() const {
-  return stopping || cancelled_ || (abandoned_ != nullptr && *abandoned_) ||
-         Clock::now() > deadline_;
+  return stopping || IsAbandoned() || Clock::now() > deadline_;
 }
 
 }  // namespace

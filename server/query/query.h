@@ -30,12 +30,13 @@ struct QueryRequest {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   // What the statement's parameters are, such as $room, by their names without the mark.
   std::map<std::string, Parameter> parameters = {};
-  // Set by whoever brought the query when nobody waits for it any more: as Cancel. May be null.
+  // Set, by any thread, when nobody waits for the query any more: it then ends soon, with
+  // Cancelled. May be null.
   std::shared_ptr<const std::atomic<bool>> abandoned = nullptr;
 };
 
 // A running SELECT, by SQLite over virtual tables (README.md in this folder). It reads a snapshot
-// of the database, taken when it was opened. For one thread at a time, but for Cancel.
+// of the database, taken when it was opened. For one thread at a time.
 class Query {
  public:
   // Checks and starts the query. InvalidArgument where the SQL is wrong, does anything but read, or
@@ -50,12 +51,9 @@ class Query {
   virtual const std::vector<Column>& columns() const = 0;
 
   // Fills `row`; false at the end. InvalidArgument for what goes wrong in an expression, and for a
-  // row of more than 16 MiB, DeadlineExceeded after the deadline, Cancelled after Cancel,
+  // row of more than 16 MiB, DeadlineExceeded after the deadline, Cancelled where it was abandoned,
   // Unavailable where all queries together have no more memory or disk, DataLoss for damaged data.
   virtual absl::StatusOr<bool> Next(Row& row) = 0;
-
-  // Makes the query end soon. For any thread.
-  virtual void Cancel() = 0;
 };
 
 // Makes all queries of the process end soon, those to come too, with Unavailable: the server stops.

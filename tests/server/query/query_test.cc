@@ -428,11 +428,14 @@ TEST_F(QueryTest, FunctionsOfLargeValuesEndAtTheTimeoutToo) {
 }
 
 TEST_F(QueryTest, AQueryCanBeCancelled) {
-  auto query = Open(
-                   "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
-                   "SELECT count(*) FROM c")
+  auto abandoned = std::make_shared<std::atomic<bool>>(false);
+  auto query = Query::Open(*store_, log_, *governor_,
+                           {.database = name_,
+                            .sql = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) "
+                                   "SELECT count(*) FROM c",
+                            .abandoned = abandoned})
                    .value();
-  std::thread cancel([&] { query->Cancel(); });
+  std::thread cancel([&] { *abandoned = true; });
   Row row;
   EXPECT_EQ(query->Next(row).status().code(), absl::StatusCode::kCancelled);
   cancel.join();
