@@ -65,12 +65,42 @@ void BatchColumn::AddTag(size_t set, std::string_view value) {
   AddNumber(set, same ? numbers_.back() : dictionary_.Intern(value));
 }
 
+void BatchColumn::Append(const BatchColumn& other, size_t first) {
+  size_t row = 0;
+  for (size_t i = 0; i < other.present_count(); ++i, ++row) {
+    while (other.has_gaps_ && !other.present_.Get(row)) ++row;
+    switch (type_) {
+      case ColumnType::kTag:
+        AddTag(first + row, other.dictionary_.strings()[static_cast<size_t>(other.numbers_[i])]);
+        break;
+      case ColumnType::kString:
+        AddString(first + row, other.strings_[i]);
+        break;
+      default:
+        AddNumber(first + row, other.numbers_[i]);
+    }
+  }
+}
+
 void BatchColumn::Clear() {
   has_gaps_ = false;
   present_.Clear();
   numbers_.clear();
   strings_.Clear();
   dictionary_.Clear();
+}
+
+void TableBatch::Append(const TableBatch& other) {
+  const size_t first_row = row_count();
+  const size_t first_set = set_count_;
+  for (int64_t set : other.row_sets_) row_sets_.push_back(static_cast<int64_t>(first_set) + set);
+  timestamps_.insert(timestamps_.end(), other.timestamps_.begin(), other.timestamps_.end());
+  set_count_ += other.set_count_;
+  for (size_t i = 0; i < other.columns_.size(); ++i) {
+    const BatchColumn& column = other.columns_[i];
+    if (column.present_count() == 0) continue;
+    At(i).Append(column, column.type() == ColumnType::kTag ? first_set : first_row);
+  }
 }
 
 BatchColumn& TableBatch::AddColumns(size_t column) {

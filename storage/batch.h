@@ -89,6 +89,8 @@ class BatchColumn {
     strings_.Add(text);
   }
   void AddTag(size_t set, std::string_view value);
+  // The values of another column of the same type, for rows or sets that begin at `first`.
+  void Append(const BatchColumn& other, size_t first);
 
   void Clear();
 
@@ -144,6 +146,9 @@ class TableBatch {
   }
   void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
   void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
+
+  // Adds the sets and rows of another batch of the same table, whose schema has no more columns.
+  void Append(const TableBatch& other);
 
   // Removes all rows and sets, and keeps the memory.
   void Clear();

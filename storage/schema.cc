@@ -110,7 +110,7 @@ TablePtr DatabaseSchema::FindById(uint32_t id) const {
 
 DatabaseSchema DatabaseSchema::With(const std::vector<TablePtr>& tables) const {
   DatabaseSchema next = *this;
-  ++next.version_;
+  ++next.mark_;
   for (const TablePtr& table : tables) {
     next.tables_[table->name()] = table;
     next.next_table_id_ = std::max(next.next_table_id_, table->id() + 1);

@@ -41,6 +41,9 @@ struct Column {
 // added, at the end. The timestamp, which every table has, is not among them.
 class TableSchema {
  public:
+  // Of a table that no store has given one.
+  static constexpr uint32_t kNoId = 0;
+
   TableSchema(uint32_t id, std::string name) : id_(id), name_(std::move(name)) {}
 
   // The stored form, see schema.cc. DataLoss where `bytes` is not one.
@@ -68,25 +71,25 @@ class TableSchema {
 
 using TablePtr = std::shared_ptr<const TableSchema>;
 
-// All tables of a database at one moment. Immutable once shared; every change makes a new one with
-// the next version.
+// All tables of a database at one moment. Immutable once shared; every change makes a new one.
 class DatabaseSchema {
  public:
-  uint64_t version() const { return version_; }
+  // By it a store knows again which of its schemas this is, and nobody else.
+  uint64_t mark() const { return mark_; }
   // By name, ascending.
   std::vector<TablePtr> Tables() const;
   // Null where there is no such table.
   TablePtr Find(std::string_view name) const;
   TablePtr FindById(uint32_t id) const;
   size_t table_count() const { return tables_.size(); }
-  // The id for the next new table.
+  // For a store: the id for the next new table.
   uint32_t next_table_id() const { return next_table_id_; }
 
   // This schema with `tables` put in, each in place of the one with its name.
   DatabaseSchema With(const std::vector<TablePtr>& tables) const;
 
  private:
-  uint64_t version_ = 0;
+  uint64_t mark_ = 0;
   uint32_t next_table_id_ = 1;
   absl::flat_hash_map<std::string, TablePtr> tables_;
 };

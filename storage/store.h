@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/batch.h"
@@ -43,18 +44,27 @@ struct DatabaseRecord {
   friend bool operator==(const DatabaseRecord&, const DatabaseRecord&) = default;
 };
 
-// Whether Commit returns when the write-ahead log is synced, or before.
+// What is known of a database at one moment, apart from its points. Immutable.
+struct DatabaseView {
+  std::shared_ptr<const DatabaseRecord> record;
+  std::shared_ptr<const DatabaseSchema> schema;
+};
+
+// Whether a commit is done when it is on disk, or before.
 enum class Durability { kSynced, kUnsynced };
 
 // All that a request adds: either all of it becomes visible and durable or none (contract W-15).
 struct WriteSet {
-  // The version of the schema that the request was judged by.
-  uint64_t schema_version = 0;
-  // Tables that are new or have more columns than in that schema, whole.
-  std::vector<TablePtr> changed_tables;
-  // The points.
+  // What the request was judged by, as View gave it.
+  std::shared_ptr<const DatabaseSchema> judged_by;
+  // The points, at most one batch for each table. The batch of a table that the schema does not
+  // have, or that has more columns than there, brings that table with it; the store gives a new one
+  // its id.
   std::vector<TableBatch> batches;
 };
+
+// Told once what became of a commit: on any thread, maybe before Commit returns. Must not block.
+using CommitDone = absl::AnyInvocable<void(absl::Status)>;
 
 struct TagEquals {
   size_t column;
@@ -122,36 +132,28 @@ class Database {
  public:
   virtual ~Database() = default;
 
-  virtual DatabaseRecord record() const = 0;
-  virtual std::shared_ptr<const DatabaseSchema> schema() const = 0;
+  virtual absl::StatusOr<DatabaseView> View() const = 0;
 
-  // Aborted, with nothing written, where `write` changes tables and the schema is no longer the one
+  // Adds points, and tells `done` when they are visible to every snapshot taken from then on, and
+  // with kSynced durable. Does not wait for the disk; what many threads commit at once is written
+  // at once. Commits of one thread take effect in the order of their calls, and all commits of a
+  // database in one order, in which the later write of a point wins (contract W-65).
+  //
+  // Aborted, with nothing written, where `write` brings tables and the schema is no longer the one
   // it was judged by: judge again and come back.
-  virtual absl::Status Commit(const WriteSet& write, Durability durability) = 0;
+  virtual void Commit(WriteSet write, Durability durability, CommitDone done) = 0;
 
   virtual absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const = 0;
 };
 
-// What has been merged in the background since the store was opened.
-struct CompactionStats {
-  uint64_t merges = 0;
-  // That went into them.
-  uint64_t merged_blocks = 0;
-  uint64_t merged_rows = 0;
-  double seconds = 0;
-  // Merges that found a damaged block or could not be written, and expired partitions that could
-  // not be dropped. Nothing is lost by them; what can be done again is.
-  uint64_t failures = 0;
-  // Dropped, for all their points had expired.
-  uint64_t expired_blocks = 0;
-};
-
-// What a store holds, over all databases. Unmerged blocks are as they were committed.
-struct StoreStats {
-  int64_t blocks = 0;
-  int64_t unmerged_blocks = 0;
-  int64_t bytes = 0;
-  CompactionStats compaction;
+// A number that a store tells about itself, for those who watch it.
+struct Figure {
+  // In the manner of Prometheus, without a prefix: "blocks", "merges_total".
+  std::string_view name;
+  std::string_view help;
+  // Whether it only grows.
+  bool counts = false;
+  double value = 0;
 };
 
 // Of a database that can be served in part only, or not at all.
@@ -160,23 +162,30 @@ struct Damage {
   absl::Status found;
 };
 
-class Store {
+// Which databases there are.
+class Catalog {
  public:
-  virtual ~Store() = default;
+  virtual ~Catalog() = default;
 
   // AlreadyExists where there is a database of that name.
   virtual absl::StatusOr<DatabaseRecord> CreateDatabase(const DatabaseName& name,
                                                         const DatabaseSettings& settings) = 0;
   // By name, ascending.
-  virtual std::vector<DatabaseRecord> ListDatabases() const = 0;
+  virtual absl::StatusOr<std::vector<DatabaseRecord>> ListDatabases() const = 0;
   // NotFound where there is none.
   virtual absl::StatusOr<std::shared_ptr<Database>> FindDatabase(
       const DatabaseName& name) const = 0;
   // Changes settings; no other change comes between what `change` sees and what it leaves.
   virtual absl::StatusOr<DatabaseRecord> UpdateDatabase(
       const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) = 0;
-  // The name is free at once. Writes under way end before it or fail with NotFound.
+  // The name is free at once. Commits under way end before it or fail with NotFound.
   virtual absl::Status DropDatabase(const DatabaseName& name) = 0;
+};
+
+// Which tokens there are.
+class TokenTable {
+ public:
+  virtual ~TokenTable() = default;
 
   // By name, ascending.
   virtual absl::StatusOr<std::vector<TokenRecord>> ListTokens() const = 0;
@@ -184,11 +193,16 @@ class Store {
   virtual absl::Status PutToken(const TokenRecord& token) = 0;
   // OK too where there is none of that name.
   virtual absl::Status DeleteToken(const std::string& name) = 0;
+  // Calls `changed` after every change of the tokens, by whoever, also another server: who keeps a
+  // copy of them lists them again. One listener at a time; null takes it back, and waits for a
+  // call under way.
+  virtual void WatchTokens(std::function<void()> changed) = 0;
+};
 
-  // Syncs what was acknowledged without waiting for that.
-  virtual absl::Status Sync() = 0;
-
-  virtual StoreStats Stats() const = 0;
+// Whether it can be used, and what is to be said about it.
+class Condition {
+ public:
+  virtual ~Condition() = default;
 
   // What was found damaged when the store was opened. All else of it is served; a database whose
   // schema cannot be read is found with DataLoss, and can be dropped.
@@ -199,9 +213,23 @@ class Store {
   virtual absl::Status CheckUsable() const = 0;
 
   // Unavailable, and which, where points cannot be taken now: the store is not usable, the disk is
-  // nearly full, or there is more to write than RocksDB can keep up with. Costs nothing. Commits
-  // are refused by it as well; everything else goes on.
+  // nearly full, or there is more to write than it can keep up with. Costs nothing. Commits are
+  // refused by it as well; everything else goes on.
   virtual absl::Status CheckWritable() const = 0;
+
+  // Always the same ones, in the same order.
+  virtual std::vector<Figure> Figures() const = 0;
+};
+
+class Store : public Catalog, public TokenTable, public Condition {
+ public:
+  // Syncs what was acknowledged without waiting for that.
+  virtual absl::Status Sync() = 0;
+
+  // Leaves a copy of the store as it is now, everything committed before, in `dir`, which must not
+  // be there yet and whose parent must be: AlreadyExists, NotFound. It opens as a store does.
+  // Commits and reads go on. Takes little room where `dir` is on the same file system.
+  virtual absl::Status Checkpoint(const std::string& dir) = 0;
 };
 
 }  // namespace sluice::storage

@@ -25,7 +25,7 @@
 #include <cstring>
 #include <limits>
 
-#include "server/http/error_response.h"
+#include "server/influx/error_response.h"
 #include "storage/caught.h"
 
 namespace sluice::http {

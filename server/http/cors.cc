@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/http/error_response.h"
+#include "server/influx/error_response.h"
 
 namespace sluice::http {
 namespace {

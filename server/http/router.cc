@@ -1,6 +1,6 @@
 #include "server/http/router.h"
 
-#include "server/http/error_response.h"
+#include "server/influx/error_response.h"
 #include "server/http/parameters.h"
 
 namespace sluice::http {

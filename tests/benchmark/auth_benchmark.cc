@@ -5,7 +5,7 @@
 
 #include "server/auth/authority.h"
 #include "server/auth/credential.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice {

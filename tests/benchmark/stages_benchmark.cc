@@ -6,8 +6,8 @@
 
 #include "server/ingest/draft.h"
 #include "server/lineprotocol/line_reader.h"
-#include "storage/block_encoder.h"
-#include "storage/compaction.h"
+#include "storage/block/block_encoder.h"
+#include "storage/block/compaction.h"
 #include "tests/benchmark/workload.h"
 
 namespace sluice {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "storage/block.h"
+#include "storage/block/block.h"
 #include "storage/schema.h"
 
 using sluice::storage::Block;

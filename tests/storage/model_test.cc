@@ -11,9 +11,10 @@
 #include <thread>
 
 #include "server/ingest/pipeline.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
 #include "tests/fixture/block_check.h"
 #include "tests/fixture/fault_file_system.h"
+#include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::storage {
@@ -70,7 +71,7 @@ class Life {
       if (database.ok()) Read(name, **database, found);
     }
     ASSERT_EQ(found, model_);
-    EXPECT_EQ(store_->Stats().compaction.failures, 0u);
+    EXPECT_EQ(fixture::FigureOf(*store_, "merge_failures_total"), 0);
   }
 
   void CheckBlocks() {

@@ -9,7 +9,7 @@
 
 #include "server/auth/first_admin.h"
 #include "server/auth/token.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::auth {

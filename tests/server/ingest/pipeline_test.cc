@@ -6,7 +6,8 @@
 
 #include <thread>
 
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
+#include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
 
 // What a request comes to is told by the cases in tests/contract; here is what they cannot tell.
@@ -23,10 +24,10 @@ class PipelineTest : public testing::Test {
   }
   Pipeline Open() { return Pipeline(*store_, log_, options_); }
   std::vector<RejectionLog::Entry> Kept() {
-    return log_.List(store_->FindDatabase(name_).value()->record().id, 100);
+    return log_.List(fixture::RecordOf(**store_->FindDatabase(name_)).id, 100);
   }
   std::shared_ptr<const storage::DatabaseSchema> Schema() {
-    return store_->FindDatabase(name_).value()->schema();
+    return fixture::SchemaOf(**store_->FindDatabase(name_));
   }
 
   fixture::TempDir dir_;
@@ -161,8 +162,8 @@ TEST_F(PipelineTest, ARequestHasPointsOnSoManyDaysAndNoMore) {
   EXPECT_EQ(outcome->rejections[1].line_number, 5);
   EXPECT_EQ(outcome->rejections[2].line_number, 8);
   // It left nothing behind.
-  EXPECT_EQ((*store_->FindDatabase(name_))->schema()->Find("c"), nullptr);
-  EXPECT_FALSE((*store_->FindDatabase(name_))->schema()->Find("b")->Find("g").has_value());
+  EXPECT_EQ(fixture::SchemaOf(**store_->FindDatabase(name_))->Find("c"), nullptr);
+  EXPECT_FALSE(fixture::SchemaOf(**store_->FindDatabase(name_))->Find("b")->Find("g").has_value());
 }
 
 TEST_F(PipelineTest, EveryDayThereIsIsTooMuch) {

@@ -20,8 +20,9 @@
 #include "server/query/query.h"
 #include "server/query/time_collation.h"
 #include "server/query/unsigned_collation.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
 #include "storage/timestamp.h"
+#include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::query {
@@ -77,7 +78,7 @@ class World {
   std::mt19937& random() { return random_; }
   int Pick(int count) { return static_cast<int>(random_() % static_cast<uint32_t>(count)); }
 
-  bool IsMerged() const { return store_->Stats().compaction.merges > 0; }
+  bool IsMerged() const { return fixture::FigureOf(*store_, "merges_total") > 0; }
 
   Answer AskOurs(const std::string& sql) {
     auto query = Query::Open(*store_, log_, *governor_, {.database = name_, .sql = sql});

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "server/ingest/pipeline.h"
-#include "storage/rocksdb_store.h"
+#include "storage/rocksdb/store.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::query {

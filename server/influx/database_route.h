@@ -1,0 +1,16 @@
+#ifndef SLUICE_SERVER_INFLUX_DATABASE_ROUTE_H_
+#define SLUICE_SERVER_INFLUX_DATABASE_ROUTE_H_
+
+#include "server/http/router.h"
+#include "server/parts.h"
+
+namespace sluice::http {
+
+// Adds /api/v3/configure/database as InfluxDB 3 has it, for admins: GET lists the databases, POST
+// creates one, PUT changes one, DELETE drops one. README.md in this folder shows the bodies.
+// `parts` must outlive the router.
+void AddDatabaseRoutes(Router& router, const server::Parts& parts);
+
+}  // namespace sluice::http
+
+#endif  // SLUICE_SERVER_INFLUX_DATABASE_ROUTE_H_

@@ -1,0 +1,56 @@
+#include "server/influx/health_route.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "server/influx/error_response.h"
+#include "server/influx/json_body.h"
+#include "server/http/parameters.h"
+
+namespace sluice::http {
+namespace {
+
+Response Ping(std::string_view version) {
+  Response response;
+  response.headers = {{"X-Influxdb-Version", std::string(version)}, {"X-Influxdb-Build", "Sluice"}};
+  return response;
+}
+
+Response Health(std::string_view version) {
+  return JsonResponse(200, {{"name", "sluice"}, {"status", "pass"}, {"version", version}});
+}
+
+Response Ready(const server::Readiness& readiness) {
+  absl::Status ready = readiness.Check();
+  if (!ready.ok()) return ToResponse(ready);
+  return JsonResponse(200, {{"status", "ready"}});
+}
+
+}  // namespace
+
+void AddHealthRoutes(Router& router, const server::Parts& parts, std::string_view version) {
+  auto add = [&](const char* path, auto answer) {
+    for (const char* method : {"GET", "HEAD"}) {
+      router.Add(method, path, [answer](const RequestHead&) { return Beginning(answer()); });
+    }
+  };
+  add("/ping", [version = std::string(version)] { return Ping(version); });
+  add("/health", [version = std::string(version)] { return Health(version); });
+  add("/ready", [&parts] { return Ready(parts.readiness); });
+  add("/metrics", [&parts] {
+    Response response;
+    response.status = 200;
+    response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
+    response.body = parts.metrics.Render();
+    return response;
+  });
+}
+
+Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version) {
+  std::string path = PathOf(head.target);
+  if (path == "/ping") return Ping(version);
+  if (path == "/health") return Health(version);
+  return ToResponse(absl::UnavailableError("the server is starting"));
+}
+
+}  // namespace sluice::http

@@ -1,0 +1,408 @@
+#include "storage/block/compaction.h"
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "storage/batch.h"
+#include "storage/block/series_key.h"
+
+namespace sluice::storage {
+namespace {
+
+// Enough to compress well and to need few directories, few enough to be decoded for one series.
+constexpr size_t kMergedBlockRows = 8192;
+
+// A set's tags, by position in the dictionaries of all tags plus one; 0 is no tag.
+using Code = uint32_t;
+
+// Their positions in the order of the texts.
+std::vector<uint32_t> SortTexts(const StringList& texts) {
+  // The first eight bytes as a number that sorts as they do: mostly nothing else is compared.
+  struct Item {
+    uint64_t prefix;
+    uint32_t position;
+  };
+  std::vector<Item> items;
+  items.reserve(texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) {
+    uint64_t prefix = 0;
+    for (size_t byte = 0; byte < sizeof(prefix); ++byte) {
+      const std::string_view text = texts[i];
+      prefix = prefix << 8 | (byte < text.size() ? static_cast<uint8_t>(text[byte]) : 0);
+    }
+    items.push_back({prefix, i});
+  }
+  std::sort(items.begin(), items.end(), [&texts](const Item& a, const Item& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : texts[a.position] < texts[b.position];
+  });
+  std::vector<uint32_t> positions;
+  positions.reserve(items.size());
+  for (const Item& item : items) positions.push_back(item.position);
+  return positions;
+}
+
+// One merge. Steps go in the order in which they are declared.
+class Compaction {
+ public:
+  Compaction(const TableSchema& table, std::span<const Block> blocks, int64_t min_time_ns)
+      : table_(table),
+        blocks_(blocks),
+        min_time_ns_(min_time_ns),
+        tag_columns_(TagColumns(table)),
+        tags_(tag_columns_.size()) {}
+
+  // Gives every tag set one number for all blocks.
+  absl::Status ReadSets();
+  // Finds each set's place in the order of sets.
+  void OrderSets();
+  // Sorts the rows by set and time, and finds the writes of one point.
+  absl::Status OrderRows();
+  absl::StatusOr<std::vector<EncodedBlock>> Write();
+
+ private:
+  // One of the blocks to be made: points [first, last) and the sets that they have.
+  struct Part {
+    size_t first;
+    size_t last;
+    // By place in the order of sets.
+    std::vector<uint32_t> places;
+    BlockEncoder encoder{Packing::kDense};
+  };
+
+  absl::Status ReadSetsOf(const Block& block, std::vector<uint32_t>& numbers);
+  absl::StatusOr<BlockColumn> Decode(const Block& block, size_t column) const;
+  const Code* CodesOf(uint32_t set) const {
+    return reinterpret_cast<const Code*>(sets_.strings()[set].data());
+  }
+  void SortByTime(size_t begin, size_t end);
+  void Divide();
+  void WriteTag(size_t tag, Part& part) const;
+  absl::Status WriteNumbers(size_t column);
+  absl::Status WriteStrings(size_t column);
+  // The last write of the point that has a value, where `has` tells of a row whether it does.
+  template <typename Has>
+  std::optional<uint32_t> LastWith(size_t point, Has has) const {
+    for (size_t i = EndOf(point); i > points_[point]; --i) {
+      if (has(rows_[i - 1])) return rows_[i - 1];
+    }
+    return std::nullopt;
+  }
+  size_t EndOf(size_t point) const {
+    return point + 1 < points_.size() ? points_[point + 1] : rows_.size();
+  }
+
+  const TableSchema& table_;
+  const std::span<const Block> blocks_;
+  const int64_t min_time_ns_;
+  const std::vector<size_t> tag_columns_;
+
+  // Each tag's values in all blocks.
+  std::vector<Dictionary> tags_;
+  // Each set's codes, one for each tag, as bytes.
+  Dictionary sets_;
+  // For each block, the numbers of its sets.
+  std::vector<std::vector<uint32_t>> block_sets_;
+  // Sets in their order, and the place of each in it.
+  std::vector<uint32_t> ordered_sets_;
+  std::vector<uint32_t> places_;
+
+  // Rows of all blocks are numbered one after the other; block b's begin at row_begins_[b].
+  std::vector<size_t> row_begins_;
+  // In the order of sets, time and commits: rows, their times, and where each place begins.
+  std::vector<uint32_t> rows_;
+  std::vector<int64_t> times_;
+  std::vector<size_t> place_begins_;
+  // Where each point begins among these.
+  std::vector<size_t> points_;
+  std::vector<Part> parts_;
+};
+
+absl::StatusOr<BlockColumn> Compaction::Decode(const Block& block, size_t column) const {
+  std::optional<ColumnType> type = block.TypeOf(column);
+  if (type && *type != table_.columns()[column].type) {
+    return absl::DataLossError("damaged block: a column of another type than the table's");
+  }
+  return block.DecodeColumn(column);
+}
+
+absl::Status Compaction::ReadSets() {
+  for (const Block& block : blocks_) {
+    absl::Status read = ReadSetsOf(block, block_sets_.emplace_back());
+    if (!read.ok()) return read;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Compaction::ReadSetsOf(const Block& block, std::vector<uint32_t>& numbers) {
+  const size_t tags = tag_columns_.size();
+  std::vector<Code> codes(block.set_count() * tags);
+  std::vector<Code> translated;
+  for (size_t tag = 0; tag < tags; ++tag) {
+    absl::StatusOr<BlockColumn> column = Decode(block, tag_columns_[tag]);
+    if (!column.ok()) return column.status();
+    translated.clear();
+    for (std::string_view text : column->dictionary()) {
+      translated.push_back(tags_[tag].Intern(text) + 1);
+    }
+    if (translated.empty()) continue;
+    const std::vector<int64_t>& present = column->numbers();
+    const bool everywhere = present.size() == block.set_count();
+    for (size_t set = 0; set < block.set_count(); ++set) {
+      const std::optional<size_t> position = everywhere ? set : column->Position(set);
+      if (position) codes[set * tags + tag] = translated[static_cast<size_t>(present[*position])];
+    }
+  }
+  numbers.reserve(block.set_count());
+  const char* bytes = reinterpret_cast<const char*>(codes.data());
+  for (size_t set = 0; set < block.set_count(); ++set) {
+    numbers.push_back(sets_.Intern({bytes + set * tags * sizeof(Code), tags * sizeof(Code)}));
+  }
+  return absl::OkStatus();
+}
+
+void Compaction::OrderSets() {
+  // Ranks of codes, so that texts are compared once for each distinct value.
+  std::vector<std::vector<uint32_t>> ranks(tags_.size());
+  for (size_t tag = 0; tag < tags_.size(); ++tag) {
+    const StringList& texts = tags_[tag].strings();
+    const std::vector<uint32_t> order = SortTexts(texts);
+    ranks[tag].resize(texts.size() + 1);
+    for (uint32_t rank = 0; rank < order.size(); ++rank) ranks[tag][order[rank] + 1] = rank + 1;
+  }
+  ordered_sets_.resize(sets_.strings().size());
+  std::iota(ordered_sets_.begin(), ordered_sets_.end(), 0);
+  // By the last tag first, each time without disturbing the order among equals.
+  std::vector<uint32_t> sorted(ordered_sets_.size());
+  for (size_t tag = tags_.size(); tag > 0; --tag) {
+    const std::vector<uint32_t>& rank_of = ranks[tag - 1];
+    std::vector<uint32_t> ends(rank_of.size() + 1);
+    for (uint32_t set : ordered_sets_) ++ends[rank_of[CodesOf(set)[tag - 1]] + 1];
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    for (uint32_t set : ordered_sets_) sorted[ends[rank_of[CodesOf(set)[tag - 1]]]++] = set;
+    ordered_sets_.swap(sorted);
+  }
+  places_.resize(ordered_sets_.size());
+  for (uint32_t place = 0; place < ordered_sets_.size(); ++place) {
+    places_[ordered_sets_[place]] = place;
+  }
+}
+
+absl::Status Compaction::OrderRows() {
+  struct Rows {
+    std::vector<int64_t> times;
+    std::vector<uint32_t> sets;
+  };
+  std::vector<Rows> blocks;
+  std::vector<size_t> ends(places_.size() + 1);
+  row_begins_.push_back(0);
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    absl::StatusOr<std::vector<int64_t>> times = blocks_[b].DecodeTimestamps();
+    if (!times.ok()) return times.status();
+    absl::StatusOr<std::vector<uint32_t>> sets = blocks_[b].DecodeSets();
+    if (!sets.ok()) return sets.status();
+    for (size_t row = 0; row < times->size(); ++row) {
+      (*sets)[row] = places_[block_sets_[b][(*sets)[row]]];
+      if ((*times)[row] >= min_time_ns_) ++ends[(*sets)[row] + 1];
+    }
+    row_begins_.push_back(row_begins_.back() + times->size());
+    blocks.push_back({*std::move(times), *std::move(sets)});
+  }
+  // A counting sort; what comes first stays first.
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  place_begins_ = ends;
+  rows_.resize(ends.back());
+  times_.resize(ends.back());
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    for (size_t row = 0; row < blocks[b].times.size(); ++row) {
+      if (blocks[b].times[row] < min_time_ns_) continue;
+      const size_t at = ends[blocks[b].sets[row]]++;
+      rows_[at] = static_cast<uint32_t>(row_begins_[b] + row);
+      times_[at] = blocks[b].times[row];
+    }
+  }
+  points_.reserve(rows_.size());
+  for (size_t place = 0; place < places_.size(); ++place) {
+    const size_t begin = place_begins_[place];
+    const size_t end = place_begins_[place + 1];
+    SortByTime(begin, end);
+    for (size_t i = begin; i < end; ++i) {
+      if (i == begin || times_[i] != times_[i - 1]) points_.push_back(i);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Compaction::SortByTime(size_t begin, size_t end) {
+  auto first = times_.begin() + static_cast<ptrdiff_t>(begin);
+  auto last = times_.begin() + static_cast<ptrdiff_t>(end);
+  if (std::is_sorted(first, last)) return;
+  std::vector<std::pair<int64_t, uint32_t>> sorted;
+  sorted.reserve(end - begin);
+  for (size_t i = begin; i < end; ++i) sorted.emplace_back(times_[i], rows_[i]);
+  // Rows of a set are numbered in the order of commits.
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = begin; i < end; ++i) std::tie(times_[i], rows_[i]) = sorted[i - begin];
+}
+
+// Lays down which points go into which block.
+void Compaction::Divide() {
+  size_t place = 0;
+  // As many points to a block as it takes for there to be no more blocks than there were. That is
+  // never more than a block may have: what went in was within the limit too, and this rounds up.
+  const size_t rows =
+      std::max(kMergedBlockRows, (points_.size() + blocks_.size() - 1) / blocks_.size());
+  for (size_t first = 0; first < points_.size(); first += rows) {
+    const size_t last = std::min(first + rows, points_.size());
+    Part part{first, last, {}};
+    std::vector<int64_t> times;
+    std::vector<int64_t> set_rows;
+    for (size_t point = first; point < last; ++point) {
+      while (points_[point] >= place_begins_[place + 1]) ++place;
+      if (part.places.empty() || part.places.back() != place) {
+        part.places.push_back(static_cast<uint32_t>(place));
+        set_rows.push_back(0);
+      }
+      ++set_rows.back();
+      times.push_back(times_[points_[point]]);
+    }
+    part.encoder.AddSortedRows(times, set_rows);
+    parts_.push_back(std::move(part));
+  }
+}
+
+void Compaction::WriteTag(size_t tag, Part& part) const {
+  Dictionary dictionary;
+  Bitmap present;
+  std::vector<int64_t> codes;
+  for (size_t set = 0; set < part.places.size(); ++set) {
+    const Code code = CodesOf(ordered_sets_[part.places[set]])[tag];
+    if (code == 0) continue;
+    present.Set(set);
+    codes.push_back(dictionary.Intern(tags_[tag].strings()[code - 1]));
+  }
+  if (codes.empty()) return;
+  part.encoder.AddTag(tag_columns_[tag], codes.size() < part.places.size() ? &present : nullptr,
+                      dictionary.strings(), codes);
+}
+
+absl::Status Compaction::WriteNumbers(size_t column) {
+  std::vector<int64_t> numbers(row_begins_.back());
+  // Kept once some row is without a value.
+  std::vector<bool> has;
+  bool any = false;
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    absl::StatusOr<BlockColumn> decoded = Decode(blocks_[b], column);
+    if (!decoded.ok()) return decoded.status();
+    const size_t begin = row_begins_[b];
+    const size_t count = row_begins_[b + 1] - begin;
+    const std::vector<int64_t>& values = decoded->numbers();
+    any |= !values.empty();
+    if (values.size() == count) {
+      std::copy(values.begin(), values.end(), numbers.begin() + static_cast<ptrdiff_t>(begin));
+      continue;
+    }
+    if (has.empty()) has.assign(numbers.size(), true);
+    for (size_t row = 0; row < count; ++row) {
+      std::optional<size_t> position = values.empty() ? std::nullopt : decoded->Position(row);
+      has[begin + row] = position.has_value();
+      if (position) numbers[begin + row] = values[*position];
+    }
+  }
+  if (!any) return absl::OkStatus();
+  const bool no_duplicates = points_.size() == rows_.size();
+  std::vector<int64_t> out;
+  for (Part& part : parts_) {
+    out.clear();
+    out.reserve(part.last - part.first);
+    if (has.empty()) {
+      for (size_t point = part.first; point < part.last; ++point) {
+        out.push_back(numbers[rows_[no_duplicates ? point : EndOf(point) - 1]]);
+      }
+      part.encoder.AddNumbers(column, table_.columns()[column].type, nullptr, out);
+      continue;
+    }
+    Bitmap present;
+    for (size_t point = part.first; point < part.last; ++point) {
+      std::optional<uint32_t> row = LastWith(point, [&](uint32_t r) { return bool{has[r]}; });
+      if (!row) continue;
+      present.Set(point - part.first);
+      out.push_back(numbers[*row]);
+    }
+    if (out.empty()) continue;
+    const bool all = out.size() == part.last - part.first;
+    part.encoder.AddNumbers(column, table_.columns()[column].type, all ? nullptr : &present, out);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Compaction::WriteStrings(size_t column) {
+  std::vector<BlockColumn> decoded;
+  // Null where there is no value.
+  std::vector<std::string_view> texts(row_begins_.back());
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    absl::StatusOr<BlockColumn> block = Decode(blocks_[b], column);
+    if (!block.ok()) return block.status();
+    decoded.push_back(*std::move(block));
+    if (decoded.back().strings().empty()) continue;
+    for (size_t row = row_begins_[b]; row < row_begins_[b + 1]; ++row) {
+      std::optional<size_t> position = decoded.back().Position(row - row_begins_[b]);
+      static constexpr std::string_view kEmpty = "";
+      if (!position) continue;
+      std::string_view text = decoded.back().strings()[*position];
+      texts[row] = text.data() == nullptr ? kEmpty : text;
+    }
+  }
+  for (Part& part : parts_) {
+    Bitmap present;
+    StringList out;
+    for (size_t point = part.first; point < part.last; ++point) {
+      std::optional<uint32_t> row =
+          LastWith(point, [&](uint32_t r) { return texts[r].data() != nullptr; });
+      if (!row) continue;
+      present.Set(point - part.first);
+      out.Add(texts[*row]);
+    }
+    if (out.size() == 0) continue;
+    const bool all = out.size() == part.last - part.first;
+    part.encoder.AddStrings(column, all ? nullptr : &present, out);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<EncodedBlock>> Compaction::Write() {
+  Divide();
+  size_t tag = 0;
+  for (size_t column = 0; column < table_.columns().size(); ++column) {
+    const ColumnType type = table_.columns()[column].type;
+    if (type == ColumnType::kTag) {
+      for (Part& part : parts_) WriteTag(tag, part);
+      ++tag;
+      continue;
+    }
+    absl::Status written =
+        type == ColumnType::kString ? WriteStrings(column) : WriteNumbers(column);
+    if (!written.ok()) return written;
+  }
+  std::vector<EncodedBlock> blocks;
+  for (Part& part : parts_) blocks.push_back(part.encoder.Finish());
+  return blocks;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<EncodedBlock>> Compact(const TableSchema& table,
+                                                  std::span<const Block> blocks,
+                                                  int64_t min_time_ns) {
+  Compaction compaction(table, blocks, min_time_ns);
+  absl::Status read = compaction.ReadSets();
+  if (!read.ok()) return read;
+  compaction.OrderSets();
+  absl::Status ordered = compaction.OrderRows();
+  if (!ordered.ok()) return ordered;
+  return compaction.Write();
+}
+
+}  // namespace sluice::storage

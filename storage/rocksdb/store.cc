@@ -1,0 +1,466 @@
+#include "storage/rocksdb/store.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "storage/block/compactor.h"
+#include "storage/bytes.h"
+#include "storage/rocksdb/committer.h"
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/engine.h"
+#include "storage/rocksdb/format_file.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/status.h"
+#include "storage/timestamp.h"
+
+// A database in the catalog:
+//
+//   record   := version:byte(2) id:be32 create_time:zigzag partition_ns:zigzag retention
+//               max_tables max_columns
+//   retention, max_tables, max_columns := byte(0) | byte(1) value:zigzag
+//
+// Retention is in nanoseconds.
+//
+// The catalog is the truth: a column family without a record is what a crash left of a creation or
+// a drop, and goes when the store is opened.
+
+namespace sluice::storage {
+namespace {
+
+constexpr uint8_t kRecordVersion = 2;
+
+struct CatalogEntry {
+  DatabaseRecord record;
+  int64_t partition_ns = kPartitionNs;
+};
+
+void PutOptional(std::string& out, std::optional<int64_t> value) {
+  PutByte(out, value ? 1 : 0);
+  if (value) PutZigzag(out, *value);
+}
+
+std::string EncodeEntry(const CatalogEntry& entry) {
+  std::string out;
+  PutByte(out, kRecordVersion);
+  PutBe32(out, entry.record.id);
+  PutZigzag(out, entry.record.create_time_ns);
+  PutZigzag(out, entry.partition_ns);
+  const DatabaseSettings& settings = entry.record.settings;
+  PutOptional(out, settings.retention_ns);
+  PutOptional(out, settings.max_tables);
+  PutOptional(out, settings.max_columns);
+  return out;
+}
+
+std::optional<int64_t> ReadOptional(ByteReader& reader) {
+  if (reader.Byte() == 0) return std::nullopt;
+  return reader.Zigzag();
+}
+
+absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view bytes) {
+  ByteReader reader(bytes);
+  bool known = reader.Byte() == kRecordVersion;
+  CatalogEntry entry;
+  entry.record.name = name;
+  entry.record.id = reader.Be32();
+  entry.record.create_time_ns = reader.Zigzag();
+  entry.partition_ns = reader.Zigzag();
+  DatabaseSettings& settings = entry.record.settings;
+  settings.retention_ns = ReadOptional(reader);
+  settings.max_tables = ReadOptional(reader);
+  settings.max_columns = ReadOptional(reader);
+  if (known && reader.ok() && reader.empty() && entry.partition_ns > 0) return entry;
+  return absl::DataLossError(fmt::format("damaged catalog: the record of database '{}'", name));
+}
+
+std::string FamilyName(uint32_t id) { return fmt::format("db-{}", id); }
+
+// A log of less than this may stay as it is.
+constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
+
+class RocksDbStore : public Store, private BlockEngine {
+ public:
+  RocksDbStore(std::string data_dir, std::shared_ptr<RocksDbEngine> engine,
+               rocksdb::ColumnFamilyHandle* catalog, const CompactionOptions& compaction)
+      : data_dir_(std::move(data_dir)),
+        engine_(std::move(engine)),
+        catalog_(catalog),
+        compactor_(*this, compaction),
+        committer_(std::make_shared<Committer>(
+            engine_, [this](const DatabasePtr& database, std::vector<StoredBlock> blocks) {
+              compactor_.Added(database, std::move(blocks));
+            })) {}
+  ~RocksDbStore() override {
+    committer_->Stop();
+    engine_->CancelCompactions();
+    compactor_.Stop();
+    engine_->db().DestroyColumnFamilyHandle(catalog_);
+  }
+
+  // Takes over the handles of all databases' column families.
+  absl::Status Load(std::vector<rocksdb::ColumnFamilyHandle*> families);
+
+  absl::StatusOr<DatabaseRecord> CreateDatabase(const DatabaseName& name,
+                                                const DatabaseSettings& settings) override;
+  absl::StatusOr<std::vector<DatabaseRecord>> ListDatabases() const override;
+  absl::StatusOr<std::shared_ptr<Database>> FindDatabase(const DatabaseName& name) const override;
+  absl::StatusOr<DatabaseRecord> UpdateDatabase(
+      const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) override;
+  absl::Status DropDatabase(const DatabaseName& name) override;
+  absl::StatusOr<std::vector<TokenRecord>> ListTokens() const override;
+  absl::Status PutToken(const TokenRecord& token) override;
+  absl::Status DeleteToken(const std::string& name) override;
+  void WatchTokens(std::function<void()> changed) override;
+  absl::Status Sync() override { return engine_->Sync(); }
+  absl::Status Checkpoint(const std::string& dir) override;
+  std::vector<Figure> Figures() const override;
+  std::vector<Damage> Damages() const override;
+  absl::Status CheckUsable() const override { return engine_->CheckUsable(); }
+  absl::Status CheckWritable() const override { return engine_->CheckWritable(); }
+
+ private:
+  using DatabasePtr = std::shared_ptr<RocksDbDatabase>;
+
+  using Visit = std::function<absl::Status(std::string_view name, std::string_view value)>;
+
+  // Calls `visit` for each record of the catalog whose key has that tag, until an error.
+  absl::Status EachWithPrefix(char tag, const Visit& visit) const;
+  absl::StatusOr<std::map<std::string, CatalogEntry>> ReadCatalog();
+  absl::Status AddDatabase(rocksdb::ColumnFamilyHandle* family, const CatalogEntry& entry);
+  absl::Status WriteEntry(const CatalogEntry& entry);
+  DatabasePtr Find(const DatabaseName& name) const;
+  std::vector<DatabasePtr> Databases() const;
+  absl::Status WriteToken(rocksdb::WriteBatch& batch);
+
+  // See BlockEngine.
+  uint64_t FirstInFlight() const override { return engine_->FirstInFlight(); }
+  absl::Status CheckMergeable() const override { return engine_->CheckWritable(); }
+  bool Tend() override;
+  void Rest() override;
+  void Flush(void (*flush)(RocksDbDatabase& database));
+
+  const std::string data_dir_;
+  const std::shared_ptr<RocksDbEngine> engine_;
+  rocksdb::ColumnFamilyHandle* const catalog_;
+  // A database was dropped: what keeps its part of the log is to be flushed soon.
+  std::atomic<bool> log_is_to_be_freed_ = false;
+
+  // Held while the catalog is changed.
+  std::mutex change_mutex_;
+  uint32_t next_id_ = 1;
+
+  // Guards the map; held for moments only.
+  mutable std::mutex mutex_;
+  std::map<std::string, DatabasePtr> databases_;
+
+  std::mutex token_watch_mutex_;
+  std::function<void()> tokens_changed_;
+
+  // Their threads use all of the above.
+  Compactor compactor_;
+  const std::shared_ptr<Committer> committer_;
+};
+
+absl::Status RocksDbStore::EachWithPrefix(char tag, const Visit& visit) const {
+  const std::string prefix(1, tag);
+  std::unique_ptr<rocksdb::Iterator> it(
+      engine_->db().NewIterator(rocksdb::ReadOptions(), catalog_));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    absl::Status visited = visit(it->key().ToStringView().substr(1), it->value().ToStringView());
+    if (!visited.ok()) return visited;
+  }
+  return FromRocksDb(it->status(), "cannot read the catalog");
+}
+
+absl::StatusOr<std::map<std::string, CatalogEntry>> RocksDbStore::ReadCatalog() {
+  std::map<std::string, CatalogEntry> by_family;
+  absl::Status read =
+      EachWithPrefix(kDatabaseKeyTag, [&](std::string_view name, std::string_view value) {
+        auto entry = DecodeEntry(name, value);
+        if (entry.ok()) by_family.emplace(FamilyName(entry->record.id), *entry);
+        return entry.status();
+      });
+  if (!read.ok()) return read;
+  std::string next_id;
+  rocksdb::Status got = engine_->db().Get(rocksdb::ReadOptions(), catalog_,
+                                          std::string(kNextDatabaseIdKey), &next_id);
+  if (got.ok()) next_id_ = ByteReader(next_id).Be32();
+  if (!got.ok() && !got.IsNotFound()) return FromRocksDb(got, "cannot read the catalog");
+  return by_family;
+}
+
+absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> families) {
+  absl::StatusOr<std::map<std::string, CatalogEntry>> catalog = ReadCatalog();
+  absl::Status status = catalog.status();
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    auto entry =
+        status.ok() ? catalog->extract(family->GetName()) : decltype(catalog->extract(""))();
+    if (!entry.empty()) {
+      status = AddDatabase(family, entry.mapped());
+      continue;
+    }
+    // Where something is damaged that may be the record of it.
+    if (status.ok() && !engine_->opened_in_need()) {
+      status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
+    }
+    engine_->db().DestroyColumnFamilyHandle(family);
+  }
+  if (!status.ok() || catalog->empty()) return status;
+  return absl::DataLossError(
+      fmt::format("damaged store: the column family of database '{}' is gone",
+                  catalog->begin()->second.record.name));
+}
+
+absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
+                                       const CatalogEntry& entry) {
+  auto database = std::make_shared<RocksDbDatabase>(engine_, committer_, family, entry.record,
+                                                    entry.partition_ns);
+  // What is damaged in one database is no reason to serve none.
+  RocksDbDatabase::Unmerged unmerged;
+  absl::Status loaded = database->Load(unmerged);
+  if (!loaded.ok() && !absl::IsDataLoss(loaded)) return loaded;
+  compactor_.Watch(database);
+  for (const auto& [partition, blocks] : unmerged) {
+    compactor_.Found(database, partition.first, partition.second, blocks);
+  }
+  std::lock_guard lock(mutex_);
+  databases_[entry.record.name] = std::move(database);
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::WriteEntry(const CatalogEntry& entry) {
+  rocksdb::WriteBatch batch;
+  std::string next_id;
+  PutBe32(next_id, next_id_);
+  batch.Put(catalog_, std::string(kNextDatabaseIdKey), next_id);
+  batch.Put(catalog_, DatabaseKey(entry.record.name), EncodeEntry(entry));
+  return engine_->Write(batch, Durability::kSynced);
+}
+
+RocksDbStore::DatabasePtr RocksDbStore::Find(const DatabaseName& name) const {
+  std::lock_guard lock(mutex_);
+  auto found = databases_.find(name.text());
+  return found == databases_.end() ? nullptr : found->second;
+}
+
+absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& name,
+                                                            const DatabaseSettings& settings) {
+  std::lock_guard change(change_mutex_);
+  if (Find(name) != nullptr) {
+    return absl::AlreadyExistsError(fmt::format("database \"{}\" already exists", name.text()));
+  }
+  CatalogEntry entry;
+  entry.record = {next_id_++, name.text(), NowNs(), settings};
+  rocksdb::ColumnFamilyHandle* family = nullptr;
+  rocksdb::Status created = engine_->db().CreateColumnFamily(engine_->family_options(),
+                                                             FamilyName(entry.record.id), &family);
+  if (!created.ok()) return FromRocksDb(created, "cannot create a column family");
+  absl::Status status = WriteEntry(entry);
+  if (!status.ok()) {
+    engine_->db().DropColumnFamily(family);
+    engine_->db().DestroyColumnFamilyHandle(family);
+    return status;
+  }
+  status = AddDatabase(family, entry);
+  if (!status.ok()) return status;
+  return entry.record;
+}
+
+std::vector<RocksDbStore::DatabasePtr> RocksDbStore::Databases() const {
+  std::lock_guard lock(mutex_);
+  std::vector<DatabasePtr> databases;
+  for (const auto& [name, database] : databases_) databases.push_back(database);
+  return databases;
+}
+
+absl::StatusOr<std::vector<DatabaseRecord>> RocksDbStore::ListDatabases() const {
+  std::vector<DatabaseRecord> records;
+  for (const DatabasePtr& database : Databases()) records.push_back(*database->LastView().record);
+  return records;
+}
+
+absl::StatusOr<std::shared_ptr<Database>> RocksDbStore::FindDatabase(
+    const DatabaseName& name) const {
+  DatabasePtr database = Find(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
+  if (!database->readable()) return database->damage();
+  return database;
+}
+
+absl::StatusOr<DatabaseRecord> RocksDbStore::UpdateDatabase(
+    const DatabaseName& name, const std::function<void(DatabaseSettings&)>& change) {
+  std::lock_guard lock(change_mutex_);
+  DatabasePtr database = Find(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
+  CatalogEntry entry{*database->LastView().record, database->partition_ns()};
+  change(entry.record.settings);
+  absl::Status written = WriteEntry(entry);
+  if (!written.ok()) return written;
+  database->SetRecord(entry.record);
+  return entry.record;
+}
+
+absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
+  std::lock_guard change(change_mutex_);
+  DatabasePtr database = Find(name);
+  if (database == nullptr) return NoSuchDatabase(name.text());
+  rocksdb::WriteBatch batch;
+  batch.Delete(catalog_, DatabaseKey(name.text()));
+  absl::Status written = engine_->Write(batch, Durability::kSynced);
+  if (!written.ok()) return written;
+  {
+    std::lock_guard lock(mutex_);
+    databases_.erase(name.text());
+  }
+  absl::Status dropped = database->Drop();
+  log_is_to_be_freed_ = true;
+  return dropped;
+}
+
+std::vector<Damage> RocksDbStore::Damages() const {
+  std::vector<Damage> damages;
+  for (const DatabasePtr& database : Databases()) {
+    if (database->damage().ok()) continue;
+    damages.push_back({database->LastView().record->name, database->damage()});
+  }
+  return damages;
+}
+
+std::vector<Figure> RocksDbStore::Figures() const {
+  Holdings sum;
+  for (const DatabasePtr& database : Databases()) {
+    const Holdings holdings = database->holdings();
+    sum.blocks += holdings.blocks;
+    sum.unmerged_blocks += holdings.unmerged_blocks;
+    sum.bytes += holdings.bytes;
+  }
+  const CompactionStats merged = compactor_.stats();
+  const auto gauge = [](std::string_view name, std::string_view help, auto value) {
+    return Figure{name, help, false, static_cast<double>(value)};
+  };
+  const auto count = [](std::string_view name, std::string_view help, auto value) {
+    return Figure{name, help, true, static_cast<double>(value)};
+  };
+  return {
+      gauge("blocks", "Blocks that are stored.", sum.blocks),
+      gauge("unmerged_blocks", "Blocks as they were committed, to be merged.",
+            sum.unmerged_blocks),
+      gauge("block_bytes", "Size of all blocks, without garbage and the log.", sum.bytes),
+      count("merges_total", "Merges done in the background.", merged.merges),
+      count("merged_blocks_total", "Blocks that went into merges.", merged.merged_blocks),
+      count("merged_rows_total", "Rows that went into merges.", merged.merged_rows),
+      count("merge_seconds_total", "Time spent in merges.", merged.seconds),
+      count("merge_failures_total",
+            "Merges given up: damaged data, or the disk; their blocks stay as they are.",
+            merged.failures),
+      count("expired_blocks_total", "Blocks dropped for all points had expired.",
+            merged.expired_blocks),
+  };
+}
+
+// Where a database was dropped, or the disk is nearly full: one family's points that are still in
+// memory keep the log of all. What a flush takes has been counted as taken.
+bool RocksDbStore::Tend() {
+  const bool helps =
+      engine_->disk_nearly_full() && engine_->logged_bytes() >= kWorthwhileFlushBytes;
+  if ((!log_is_to_be_freed_ && !helps) || !engine_->CheckUsable().ok()) return false;
+  log_is_to_be_freed_ = false;
+  Flush([](RocksDbDatabase& database) { database.Flush(); });
+  return true;
+}
+
+void RocksDbStore::Rest() {
+  if (engine_->logged_bytes() < kWorthwhileFlushBytes) return;
+  Flush([](RocksDbDatabase& database) { database.Settle(); });
+}
+
+void RocksDbStore::Flush(void (*flush)(RocksDbDatabase& database)) {
+  // It counts as being in memory until it is not.
+  const uint64_t logged_bytes = engine_->logged_bytes();
+  for (const DatabasePtr& database : Databases()) flush(*database);
+  engine_->FlushCatalog();
+  engine_->SubtractLoggedBytes(logged_bytes);
+}
+
+absl::Status RocksDbStore::Checkpoint(const std::string& dir) {
+  std::error_code error;
+  if (std::filesystem::exists(dir, error)) {
+    return absl::AlreadyExistsError(fmt::format("{} is there already", dir));
+  }
+  if (!std::filesystem::create_directory(dir, error)) {
+    return absl::NotFoundError(fmt::format("cannot make {}: {}", dir, error.message()));
+  }
+  absl::Status made = engine_->Checkpoint(dir + "/rocksdb");
+  if (made.ok()) made = CheckFormat(dir);
+  if (!made.ok()) std::filesystem::remove_all(dir, error);
+  return made;
+}
+
+absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {
+  std::vector<TokenRecord> tokens;
+  absl::Status read =
+      EachWithPrefix(kTokenKeyTag, [&](std::string_view name, std::string_view value) {
+        auto token = DecodeToken(name, value);
+        if (token.ok()) tokens.push_back(*std::move(token));
+        return token.status();
+      });
+  if (!read.ok()) return read;
+  return tokens;
+}
+
+absl::Status RocksDbStore::WriteToken(rocksdb::WriteBatch& batch) {
+  absl::Status written = engine_->Write(batch, Durability::kSynced);
+  if (!written.ok()) return written;
+  std::lock_guard lock(token_watch_mutex_);
+  if (tokens_changed_) tokens_changed_();
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::PutToken(const TokenRecord& token) {
+  rocksdb::WriteBatch batch;
+  batch.Put(catalog_, TokenKey(token.name), Encode(token));
+  return WriteToken(batch);
+}
+
+absl::Status RocksDbStore::DeleteToken(const std::string& name) {
+  rocksdb::WriteBatch batch;
+  batch.Delete(catalog_, TokenKey(name));
+  return WriteToken(batch);
+}
+
+void RocksDbStore::WatchTokens(std::function<void()> changed) {
+  std::lock_guard lock(token_watch_mutex_);
+  tokens_changed_ = std::move(changed);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
+                                                        const RocksDbOptions& options) {
+  absl::Status checked = CheckFormat(data_dir);
+  if (!checked.ok()) return checked;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
+      RocksDbEngine::Open(data_dir + "/rocksdb",
+                          {.min_free_disk_bytes = options.min_free_disk_bytes,
+                           .block_cache_bytes = options.block_cache_bytes,
+                           .write_buffer_bytes = options.write_buffer_bytes,
+                           .max_open_files = options.max_open_files,
+                           .file_system = options.file_system,
+                           .log = options.log},
+                          families);
+  if (!engine.ok()) return engine.status();
+  auto store =
+      std::make_unique<RocksDbStore>(data_dir, *std::move(engine), families.front(),
+                                     options.compaction);
+  absl::Status loaded = store->Load({families.begin() + 1, families.end()});
+  if (!loaded.ok()) return loaded;
+  return store;
+}
+
+}  // namespace sluice::storage

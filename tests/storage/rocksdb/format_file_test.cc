@@ -1,0 +1,71 @@
+#include "storage/rocksdb/format_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/fixture/temp_dir.h"
+
+namespace sluice::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Read(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+TEST(FormatFileTest, IsMadeWhereThereIsNoStore) {
+  fixture::TempDir dir;
+  std::string data = dir.path() + "/new/data";
+  ASSERT_TRUE(CheckFormat(data).ok());
+  EXPECT_EQ(Read(data + "/FORMAT"), "sluice store format 3\n");
+  EXPECT_TRUE(CheckFormat(data).ok());
+}
+
+TEST(FormatFileTest, ANewerFormatIsRefusedAndNothingIsTouched) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 4\n";
+  absl::Status status = CheckFormat(dir.path());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              testing::HasSubstr("format 4, and this program reads format 3"));
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 4\n");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
+}
+
+TEST(FormatFileTest, AnOlderFormatIsRefusedAndSaysWhatToDo) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 2\n";
+  absl::Status status = CheckFormat(dir.path());
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("read the points by a query"));
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 2\n");
+}
+
+TEST(FormatFileTest, AnotherFileOfThatNameIsRefused) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT") << "something else\n";
+  EXPECT_EQ(CheckFormat(dir.path()).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(FormatFileTest, AStoreWithoutTheFileIsRefused) {
+  fixture::TempDir dir;
+  fs::create_directories(dir.path() + "/rocksdb");
+  std::ofstream(dir.path() + "/rocksdb/CURRENT") << "x";
+  EXPECT_EQ(CheckFormat(dir.path()).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(FormatFileTest, ACreationThatACrashCutShortIsFinished) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT").flush();
+  EXPECT_TRUE(CheckFormat(dir.path()).ok());
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 3\n");
+}
+
+}  // namespace
+}  // namespace sluice::storage
