@@ -22,6 +22,7 @@
 #include "server/grpc/server.h"
 #include "server/http/cors.h"
 #include "server/influx/database_route.h"
+#include "server/influx/error_response.h"
 #include "server/influx/health_route.h"
 #include "server/influx/query_route.h"
 #include "server/http/router.h"
@@ -150,10 +151,11 @@ class Core {
         authority_(std::move(authority)),
         governor_(std::move(governor)),
         judging_(plan.judging_bytes),
-        pipeline_(*store_, rejections_,
+        pipeline_(*store_, rejections_, write_workers_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
-        parts_{*store_,  pipeline_,  rejections_, *authority_,    readiness_,    bodies,
+        gate_(*authority_, *store_, pipeline_, readiness_),
+        parts_{*store_, pipeline_,   rejections_, *authority_,    gate_,         readiness_, bodies,
                judging_, *governor_, metrics_,    write_workers_, query_workers_} {
     AddGauges();
   }
@@ -176,32 +178,21 @@ class Core {
     metrics_.AddGauge("sluice_query_disk_bytes", "Temporary files of open queries.", [this] {
       return static_cast<double>(governor_->temporary_disk().used_bytes());
     });
-    metrics_.AddGauge("sluice_databases", "Databases.",
-                      [this] { return static_cast<double>(store_->ListDatabases().size()); });
-    auto stored = [this](auto read) {
-      return [this, read] { return static_cast<double>(read(store_->Stats())); };
-    };
-    using Stats = storage::StoreStats;
-    metrics_.AddGauge("sluice_blocks", "Blocks that are stored.",
-                      stored([](const Stats& stats) { return stats.blocks; }));
-    metrics_.AddGauge("sluice_unmerged_blocks", "Blocks as they were committed, to be merged.",
-                      stored([](const Stats& stats) { return stats.unmerged_blocks; }));
-    metrics_.AddGauge("sluice_block_bytes", "Size of all blocks, without garbage and the log.",
-                      stored([](const Stats& stats) { return stats.bytes; }));
-    metrics_.AddCounter("sluice_merges_total", "Merges done in the background.",
-                        stored([](const Stats& stats) { return stats.compaction.merges; }));
-    metrics_.AddCounter("sluice_merged_blocks_total", "Blocks that went into merges.",
-                        stored([](const Stats& stats) { return stats.compaction.merged_blocks; }));
-    metrics_.AddCounter("sluice_merged_rows_total", "Rows that went into merges.",
-                        stored([](const Stats& stats) { return stats.compaction.merged_rows; }));
-    metrics_.AddCounter("sluice_merge_seconds_total", "Time spent in merges.",
-                        stored([](const Stats& stats) { return stats.compaction.seconds; }));
-    metrics_.AddCounter(
-        "sluice_merge_failures_total",
-        "Merges given up: damaged data, or the disk; their blocks stay as they are.",
-        stored([](const Stats& stats) { return stats.compaction.failures; }));
-    metrics_.AddCounter("sluice_expired_blocks_total", "Blocks dropped for all points had expired.",
-                        stored([](const Stats& stats) { return stats.compaction.expired_blocks; }));
+    metrics_.AddGauge("sluice_databases", "Databases.", [this] {
+      const auto databases = store_->ListDatabases();
+      return databases.ok() ? static_cast<double>(databases->size()) : 0.0;
+    });
+    const std::vector<storage::Figure> figures = store_->Figures();
+    for (size_t i = 0; i < figures.size(); ++i) {
+      const std::string name = fmt::format("sluice_{}", figures[i].name);
+      const std::string help(figures[i].help);
+      auto read = [this, i] { return store_->Figures()[i].value; };
+      if (figures[i].counts) {
+        metrics_.AddCounter(name, help, std::move(read));
+      } else {
+        metrics_.AddGauge(name, help, std::move(read));
+      }
+    }
     metrics_.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
                       [this] { return readiness_.Check().ok() ? 1.0 : 0.0; });
   }
@@ -212,10 +203,11 @@ class Core {
   MemoryBudget judging_;
   Readiness readiness_{*store_};
   ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
-  ingest::Pipeline pipeline_;
   observability::Metrics metrics_;
   Workers write_workers_{kWriteWorkers};
   Workers query_workers_{kQueryWorkers};
+  ingest::Pipeline pipeline_;
+  const Gate gate_;
   const Parts parts_;
 };
 
@@ -271,11 +263,11 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
 }
 
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
-  http::AddHealthRoutes(router, parts, kVersion);
-  http::AddWriteRoutes(router, parts, config.max_body_bytes);
-  http::AddQueryRoutes(router, parts, std::chrono::seconds(config.query_timeout_seconds));
-  http::AddDatabaseRoutes(router, parts);
-  http::AddTokenRoutes(router, parts);
+  influx::AddHealthRoutes(router, parts, kVersion);
+  influx::AddWriteRoutes(router, parts, config.max_body_bytes);
+  influx::AddQueryRoutes(router, parts, std::chrono::seconds(config.query_timeout_seconds));
+  influx::AddDatabaseRoutes(router, parts);
+  influx::AddTokenRoutes(router, parts);
 }
 
 // Takes the server down in order: first it says that it stops, to balancers and to writers, who
@@ -323,7 +315,7 @@ absl::Status Run(const Config& config) {
   spdlog::info("{}; {} CPUs", ToString(*plan), cpus);
   if (plan->total_bytes < kScarceBytes) ReturnFreePagesAtOnce();
   MemoryBudget bodies(plan->body_bytes);
-  http::Router router;
+  http::Router router(influx::kErrors);
   std::unique_ptr<Core> core;
   // HTTP answers, if only that the server is starting, while the store is opened.
   std::atomic<bool> started = false;
@@ -331,10 +323,14 @@ absl::Status Run(const Config& config) {
       {.host = config.http_listen.host,
        .port = config.http_listen.port,
        .max_connections = files->http_connections,
-       .max_body_bytes = config.max_body_bytes},
-      bodies, http::WithCors(config.cors_origins, [&](const auto& head) {
-        return started ? router.Begin(head) : http::AnswerWhileStarting(head, kVersion);
-      }));
+       .max_body_bytes = config.max_body_bytes,
+       .errors = influx::kErrors},
+      bodies,
+      http::WithCors({config.cors_origins, influx::kExposedHeaders}, influx::kErrors,
+                     [&](const auto& head) {
+                       return started ? router.Begin(head)
+                                      : influx::AnswerWhileStarting(head, kVersion);
+                     }));
   if (!http_server.ok()) return http_server.status();
   auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
   if (!starting.ok()) return starting.status();

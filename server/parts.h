@@ -2,6 +2,7 @@
 #define SLUICE_SERVER_PARTS_H_
 
 #include "server/auth/authority.h"
+#include "server/gate/gate.h"
 #include "server/ingest/pipeline.h"
 #include "server/ingest/rejection_log.h"
 #include "server/memory_budget.h"
@@ -19,6 +20,7 @@ struct Parts {
   const ingest::Pipeline& pipeline;
   const ingest::RejectionLog& rejections;
   auth::Authority& authority;
+  const Gate& gate;
   const Readiness& readiness;
   // Of the bodies of writes under way, as sent and decompressed; of what is made of them.
   MemoryBudget& bodies;

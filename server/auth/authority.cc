@@ -59,24 +59,56 @@ bool IsValid(const storage::TokenRecord& token, int64_t now_ns) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Authority>> Authority::Open(storage::Store& store) {
+absl::StatusOr<std::unique_ptr<Authority>> Authority::Open(storage::TokenTable& store) {
   return Load(store, false);
 }
 
-absl::StatusOr<std::unique_ptr<Authority>> Authority::OpenWithoutAuth(storage::Store& store) {
+absl::StatusOr<std::unique_ptr<Authority>> Authority::OpenWithoutAuth(storage::TokenTable& store) {
   return Load(store, true);
 }
 
-absl::StatusOr<std::unique_ptr<Authority>> Authority::Load(storage::Store& store, bool open) {
-  auto tokens = store.ListTokens();
-  if (!tokens.ok()) return tokens.status();
+absl::StatusOr<std::unique_ptr<Authority>> Authority::Load(storage::TokenTable& store, bool open) {
   std::unique_ptr<Authority> authority(new Authority(store, open));
+  store.WatchTokens([authority = authority.get()] { authority->Reload(); });
+  authority->Reload();
+  if (!authority->reloaded_.ok()) return authority->reloaded_;
+  return authority;
+}
+
+Authority::~Authority() { store_.WatchTokens(nullptr); }
+
+// What the store has is what counts, whoever put it there. Where it cannot be read, what was known
+// is still so.
+void Authority::Reload() {
+  auto tokens = store_.ListTokens();
+  std::lock_guard lock(mutex_);
+  reloaded_ = tokens.status();
+  if (!tokens.ok()) return;
+  by_hash_.clear();
+  by_name_.clear();
   for (storage::TokenRecord& record : *tokens) {
     auto token = std::make_shared<const storage::TokenRecord>(std::move(record));
-    authority->by_hash_[token->hash] = token;
-    authority->by_name_[token->name] = token;
+    by_hash_[token->hash] = token;
+    by_name_[token->name] = token;
   }
-  return authority;
+}
+
+// What came of telling the store, which has told this of it.
+absl::Status Authority::Changed(const absl::Status& stored) const {
+  if (!stored.ok()) return stored;
+  std::shared_lock lock(mutex_);
+  return reloaded_;
+}
+
+Authority::TokenPtr Authority::Find(const storage::TokenHash& hash) const {
+  std::shared_lock lock(mutex_);
+  auto found = by_hash_.find(hash);
+  return found == by_hash_.end() ? nullptr : found->second;
+}
+
+bool Authority::Knows(const std::string& name) const {
+  std::shared_lock lock(mutex_);
+  return by_name_.contains(name);
 }
 
 absl::StatusOr<Principal> Authority::Identify(const std::optional<std::string>& token,
@@ -85,11 +117,8 @@ absl::StatusOr<Principal> Authority::Identify(const std::optional<std::string>& 
   if (token) {
     // How long the look-up takes depends on the hash alone, which nobody can steer.
     storage::TokenHash hash = HashOf(*token);
-    std::shared_lock lock(mutex_);
-    auto found = by_hash_.find(hash);
-    if (found != by_hash_.end() && IsValid(*found->second, now_ns)) {
-      return Principal(found->second);
-    }
+    TokenPtr found = Find(hash);
+    if (found != nullptr && IsValid(*found, now_ns)) return Principal(std::move(found));
   }
   return absl::UnauthenticatedError("unauthorized access");
 }
@@ -98,7 +127,7 @@ absl::StatusOr<CreatedToken> Authority::Create(const NewToken& token, int64_t no
   absl::Status checked = Check(token, now_ns);
   if (!checked.ok()) return checked;
   std::lock_guard change(change_mutex_);
-  if (by_name_.contains(token.name)) {
+  if (Knows(token.name)) {
     return absl::AlreadyExistsError(fmt::format("token \"{}\" already exists", token.name));
   }
   CreatedToken created;
@@ -109,22 +138,9 @@ absl::StatusOr<CreatedToken> Authority::Create(const NewToken& token, int64_t no
                     .expiry_ns = token.expiry_ns,
                     .admin = token.admin,
                     .grants = token.grants};
-  absl::Status put = Put(created.record);
+  absl::Status put = Changed(store_.PutToken(created.record));
   if (!put.ok()) return put;
   return created;
-}
-
-// With change_mutex_ held.
-absl::Status Authority::Put(const storage::TokenRecord& record) {
-  absl::Status stored = store_.PutToken(record);
-  if (!stored.ok()) return stored;
-  auto token = std::make_shared<const storage::TokenRecord>(record);
-  std::lock_guard lock(mutex_);
-  TokenPtr& named = by_name_[record.name];
-  if (named != nullptr) by_hash_.erase(named->hash);
-  named = token;
-  by_hash_[record.hash] = std::move(token);
-  return absl::OkStatus();
 }
 
 std::vector<storage::TokenRecord> Authority::List() const {
@@ -136,16 +152,10 @@ std::vector<storage::TokenRecord> Authority::List() const {
 
 absl::Status Authority::Delete(const std::string& name) {
   std::lock_guard change(change_mutex_);
-  auto found = by_name_.find(name);
-  if (found == by_name_.end()) {
+  if (!Knows(name)) {
     return absl::NotFoundError(fmt::format("token \"{}\" not found", name));
   }
-  absl::Status deleted = store_.DeleteToken(name);
-  if (!deleted.ok()) return deleted;
-  std::lock_guard lock(mutex_);
-  by_hash_.erase(found->second->hash);
-  by_name_.erase(found);
-  return absl::OkStatus();
+  return Changed(store_.DeleteToken(name));
 }
 
 absl::Status Authority::SetFirstAdmin(std::string_view text, int64_t now_ns) {
@@ -155,15 +165,15 @@ absl::Status Authority::SetFirstAdmin(std::string_view text, int64_t now_ns) {
   }
   std::lock_guard change(change_mutex_);
   storage::TokenHash hash = HashOf(text);
-  auto known = by_hash_.find(hash);
-  if (known != by_hash_.end()) {
-    if (known->second->admin && IsValid(*known->second, now_ns)) return absl::OkStatus();
+  if (const TokenPtr known = Find(hash)) {
+    if (known->admin && IsValid(*known, now_ns)) return absl::OkStatus();
     return absl::InvalidArgumentError(
         fmt::format("the admin token given is that of '{}', which is no valid admin token; give a "
                     "new one",
-                    known->second->name));
+                    known->name));
   }
-  return Put({.name = kFirstAdminName, .hash = hash, .create_time_ns = now_ns, .admin = true});
+  return Changed(store_.PutToken(
+      {.name = kFirstAdminName, .hash = hash, .create_time_ns = now_ns, .admin = true}));
 }
 
 bool Authority::HasAdmin(int64_t now_ns) const {

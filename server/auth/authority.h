@@ -45,9 +45,10 @@ struct CreatedToken {
 class Authority {
  public:
   // Reads the tokens from `store`, which must outlive it.
-  static absl::StatusOr<std::unique_ptr<Authority>> Open(storage::Store& store);
+  static absl::StatusOr<std::unique_ptr<Authority>> Open(storage::TokenTable& store);
   // One that lets everyone do everything (contract W-71); tokens can be managed all the same.
-  static absl::StatusOr<std::unique_ptr<Authority>> OpenWithoutAuth(storage::Store& store);
+  static absl::StatusOr<std::unique_ptr<Authority>> OpenWithoutAuth(storage::TokenTable& store);
+  ~Authority();
 
   // Who brings this token; nothing stands for a request without one. Unauthenticated, and nothing
   // more, where the token is missing, unknown or expired (contract W-5).
@@ -70,20 +71,26 @@ class Authority {
  private:
   using TokenPtr = std::shared_ptr<const storage::TokenRecord>;
 
-  Authority(storage::Store& store, bool open) : store_(store), open_(open) {}
+  Authority(storage::TokenTable& store, bool open) : store_(store), open_(open) {}
 
-  static absl::StatusOr<std::unique_ptr<Authority>> Load(storage::Store& store, bool open);
-  absl::Status Put(const storage::TokenRecord& record);
+  static absl::StatusOr<std::unique_ptr<Authority>> Load(storage::TokenTable& store, bool open);
+  void Reload();
+  // Null where there is none.
+  TokenPtr Find(const storage::TokenHash& hash) const;
+  bool Knows(const std::string& name) const;
+  absl::Status Changed(const absl::Status& stored) const;
 
-  storage::Store& store_;
+  storage::TokenTable& store_;
   const bool open_;
 
   // Held while tokens are changed.
   std::mutex change_mutex_;
-  // Guards the maps; held for moments only.
+  // Guards what is below; held for moments only.
   mutable std::shared_mutex mutex_;
   absl::flat_hash_map<storage::TokenHash, TokenPtr> by_hash_;
   std::map<std::string, TokenPtr> by_name_;
+  // What came of the last time.
+  absl::Status reloaded_;
 };
 
 }  // namespace sluice::auth

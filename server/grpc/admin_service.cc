@@ -210,11 +210,10 @@ grpc::Status RunCaught(const Act& act) {
 template <typename Act>
 grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* context, Act act) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  auto principal = Identify(parts_.authority, *context);
-  absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
-  if (may.ok()) may = parts_.readiness.CheckServing();
-  if (!may.ok()) {
-    Finish(context, reactor, ToGrpc(may));
+  const absl::Status admitted =
+      parts_.gate.Admit(ClaimOf(*context, server::Act::kAdminister)).status();
+  if (!admitted.ok()) {
+    Finish(context, reactor, ToGrpc(admitted));
     return reactor;
   }
   parts_.write_workers.Post(
@@ -227,24 +226,22 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
                                                   const std::string& text, const char* field,
                                                   Act act) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  auto principal = Identify(parts_.authority, *context);
-  absl::Status may = principal.status();
-  if (may.ok()) may = parts_.readiness.CheckServing();
-  if (!may.ok()) {
-    Finish(context, reactor, ToGrpc(may));
+  const server::Claim claim = ClaimOf(*context, server::Act::kDescribe, text);
+  const absl::Status admitted = parts_.gate.Admit(claim).status();
+  if (!admitted.ok()) {
+    const bool about_name = absl::IsInvalidArgument(admitted);
+    Finish(context, reactor, ToGrpc(admitted, about_name ? field : "database", text));
     return reactor;
   }
-  parts_.write_workers.Post(
-      [this, context, reactor, principal = *principal, &text, field, act = std::move(act)] {
-        std::shared_ptr<storage::Database> database;
-        grpc::Status status = WithName(text, field, [&](const storage::DatabaseName& name) {
-          auto found = parts_.store.FindDatabase(name);
-          if (!found.ok()) return found.status();
-          database = *std::move(found);
-          return principal.MayRead(text);
-        });
-        Finish(context, reactor, status.ok() ? RunCaught([&] { return act(*database); }) : status);
-      });
+  parts_.write_workers.Post([this, context, reactor, &text, name = *claim.database,
+                             act = std::move(act)] {
+    Finish(context, reactor, RunCaught([&] {
+             auto database = parts_.store.FindDatabase(name);
+             if (!database.ok()) return ToGrpc(database.status(), "database", text);
+             auto view = (*database)->View();
+             return view.ok() ? act(*view) : ToGrpc(view.status(), "database", text);
+           }));
+  });
   return reactor;
 }
 
@@ -267,9 +264,9 @@ grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContex
                                                       const v1::ListDatabasesRequest*,
                                                       v1::ListDatabasesResponse* response) {
   return ForAdmin(context, [this, response] {
-    for (const auto& record : parts_.store.ListDatabases()) {
-      Fill(record, *response->add_databases());
-    }
+    auto databases = parts_.store.ListDatabases();
+    if (!databases.ok()) return ToGrpc(databases.status());
+    for (const auto& record : *databases) Fill(record, *response->add_databases());
     return grpc::Status::OK;
   });
 }
@@ -277,8 +274,8 @@ grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* AdminService::GetDatabase(grpc::CallbackServerContext* context,
                                                     const v1::GetDatabaseRequest* request,
                                                     v1::GetDatabaseResponse* response) {
-  return ForReader(context, request->name(), "name", [response](const storage::Database& database) {
-    Fill(database.record(), *response->mutable_database());
+  return ForReader(context, request->name(), "name", [response](const storage::DatabaseView& database) {
+    Fill(*database.record, *response->mutable_database());
     return grpc::Status::OK;
   });
 }
@@ -319,8 +316,8 @@ grpc::ServerUnaryReactor* AdminService::ListTables(grpc::CallbackServerContext* 
                                                    const v1::ListTablesRequest* request,
                                                    v1::ListTablesResponse* response) {
   return ForReader(context, request->database(), "database",
-                   [response](const storage::Database& database) {
-                     for (const auto& table : database.schema()->Tables()) {
+                   [response](const storage::DatabaseView& database) {
+                     for (const auto& table : database.schema->Tables()) {
                        response->add_tables(table->name());
                      }
                      return grpc::Status::OK;
@@ -331,8 +328,8 @@ grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContex
                                                       const v1::DescribeTableRequest* request,
                                                       v1::DescribeTableResponse* response) {
   return ForReader(context, request->database(), "database",
-                   [request, response](const storage::Database& database) {
-                     storage::TablePtr table = database.schema()->Find(request->table());
+                   [request, response](const storage::DatabaseView& database) {
+                     storage::TablePtr table = database.schema->Find(request->table());
                      if (table == nullptr) {
                        return ToGrpc(absl::NotFoundError(
                                          fmt::format("table \"{}\" not found", request->table())),
@@ -350,10 +347,10 @@ grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerConte
                                                        const v1::ListRejectionsRequest* request,
                                                        v1::ListRejectionsResponse* response) {
   return ForReader(context, request->database(), "database",
-                   [this, request, response](const storage::Database& database) {
+                   [this, request, response](const storage::DatabaseView& database) {
                      size_t max_count =
                          request->max_count() == 0 ? kDefaultRejections : request->max_count();
-                     for (const auto& kept : parts_.rejections.List(database.record().id, max_count,
+                     for (const auto& kept : parts_.rejections.List(database.record->id, max_count,
                                                                     request->newer_than())) {
                        Fill(*kept, *response->add_rejections());
                      }

@@ -1,24 +1,31 @@
 #include "server/grpc/call.h"
 
 #include <chrono>
-#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "server/auth/credential.h"
 #include "server/grpc/status.h"
-#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 
-absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
-                                         const grpc::CallbackServerContext& context) {
-  std::optional<std::string> token;
+std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context) {
   auto found = context.client_metadata().find("authorization");
-  if (found != context.client_metadata().end()) {
-    token = auth::TokenIn({found->second.data(), found->second.size()});
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return auth::TokenIn({found->second.data(), found->second.size()});
+}
+
+server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
+                      const std::string& database, const absl::Status& parameters) {
+  server::Claim claim{.act = act, .token = TokenOf(context), .parameters = parameters};
+  if (act == server::Act::kAdminister) return claim;
+  absl::StatusOr<storage::DatabaseName> name = storage::DatabaseName::Parse(database);
+  if (name.ok()) {
+    claim.database = *std::move(name);
+  } else {
+    claim.parameters = name.status();
   }
-  return authority.Identify(token, storage::NowNs());
+  return claim;
 }
 
 // gRPC says ipv4:10.0.0.1:5000 or ipv6:%5B::1%5D:5000.

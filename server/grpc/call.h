@@ -4,18 +4,24 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
+#include <optional>
 #include <string>
 
-#include "absl/status/statusor.h"
-#include "server/auth/authority.h"
+#include "absl/status/status.h"
+#include "server/gate/gate.h"
 
 // What every handler does with its call.
 
 namespace sluice::grpc_door {
 
-// Who makes a call, by its metadata `authorization`. Unauthenticated as Authority::Identify.
-absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
-                                         const grpc::CallbackServerContext& context);
+// The token of the metadata `authorization`; nothing where there is none.
+std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context);
+
+// What a call claims that names a database, or with kAdminister none. `parameters` says what is
+// wrong with it besides, told after what is wrong with the name.
+server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
+                      const std::string& database = "",
+                      const absl::Status& parameters = absl::OkStatus());
 
 // The client's address and port, such as 10.0.0.1:5000 or [::1]:5000.
 std::string PeerOf(const grpc::CallbackServerContext& context);

@@ -78,12 +78,12 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
         context_(context),
         request_(request),
         watch_(context, 2 * timeout) {
-    // Strangers do not wait for a worker.
-    auto principal = Identify(parts_.authority, *context_);
-    if (principal.ok()) {
-      Work([this, principal = *principal] { Begin(principal); });
+    const absl::Status admitted =
+        parts_.gate.Admit(ClaimOf(*context_, server::Act::kRead, request_.database())).status();
+    if (admitted.ok()) {
+      Work([this] { Begin(); });
     } else {
-      End(ToGrpc(principal.status()));
+      End(ToGrpc(admitted, "database", request_.database()));
     }
   }
 
@@ -104,12 +104,9 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     });
   }
 
-  void Begin(const auth::Principal& principal) {
+  void Begin() {
     auto name = storage::DatabaseName::Parse(request_.database());
     if (!name.ok()) return End(ToGrpc(name.status(), "database"));
-    absl::Status status = parts_.store.FindDatabase(*name).status();
-    if (status.ok()) status = principal.MayRead(request_.database());
-    if (!status.ok()) return End(ToGrpc(status, "database", request_.database()));
     auto query = query::Query::Open(parts_.store, parts_.rejections, parts_.governor,
                                     {.database = *std::move(name),
                                      .sql = request_.sql(),

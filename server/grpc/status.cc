@@ -6,7 +6,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "server/lineprotocol/line.h"
+#include "server/ingest/utf8.h"
 
 namespace sluice::grpc_door {
 namespace {
@@ -19,7 +19,7 @@ constexpr size_t kMaxDescriptionBytes = 256;
 constexpr size_t kMaxBadRequestBytes = 3072;
 
 std::string Cut(std::string_view text, size_t max_bytes) {
-  return std::string(lineprotocol::CutUtf8(text, max_bytes));
+  return std::string(ingest::CutUtf8(text, max_bytes));
 }
 
 class Details {
@@ -75,7 +75,7 @@ google::rpc::BadRequest DescribeLines(const std::vector<ingest::Rejection>& reje
   do {
     bad_request.Clear();
     for (size_t i = 0; i < count; ++i) {
-      AddViolation(bad_request, fmt::format("line_protocol:{}", rejections[i].line_number),
+      AddViolation(bad_request, fmt::format("line_protocol:{}", rejections[i].place.number()),
                    rejections[i].message, max_bytes);
     }
     max_bytes /= 2;
@@ -118,7 +118,7 @@ grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
   (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
   Details details(grpc::StatusCode::INVALID_ARGUMENT,
                   fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
-                              outcome.ingested, outcome.rejected, first.line_number, first.message),
+                              outcome.ingested, outcome.rejected, first.place.number(), first.message),
                   info);
   details.Add(DescribeLines(outcome.rejections));
   return details.Finish();
@@ -152,15 +152,21 @@ v1::RejectionReason ToProto(ingest::Reason reason) {
       return v1::REJECTION_REASON_BEYOND_RETENTION;
     case ingest::Reason::kDayLimit:
       return v1::REJECTION_REASON_DAY_LIMIT;
+    case ingest::Reason::kNotUtf8:
+      return v1::REJECTION_REASON_NOT_UTF8;
+    case ingest::Reason::kEmptyName:
+      return v1::REJECTION_REASON_EMPTY_NAME;
   }
   return v1::REJECTION_REASON_UNSPECIFIED;
 }
 
 v1::LineError ToProto(const ingest::Rejection& rejection) {
   v1::LineError error;
-  error.set_line_number(rejection.line_number);
-  error.set_byte_begin(static_cast<int64_t>(rejection.begin));
-  error.set_byte_end(static_cast<int64_t>(rejection.end));
+  if (const auto& line = rejection.place.line) {
+    error.set_line_number(line->number);
+    error.set_byte_begin(static_cast<int64_t>(line->begin));
+    error.set_byte_end(static_cast<int64_t>(line->end));
+  }
   error.set_reason(ToProto(rejection.reason));
   error.set_message(rejection.message);
   error.set_table(rejection.table);

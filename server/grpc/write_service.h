@@ -1,9 +1,9 @@
 #ifndef SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 #define SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 
-#include <memory>
-#include <optional>
+#include <cstddef>
 
+#include "server/gate/write_gate.h"
 #include "server/parts.h"
 #include "sluice/v1/write.grpc.pb.h"
 
@@ -13,7 +13,7 @@ class WriteService final : public v1::WriteService::CallbackService {
  public:
   // `parts` must outlive it.
   WriteService(const server::Parts& parts, size_t max_body_bytes)
-      : parts_(parts), metrics_(parts.metrics.AddDoor(kDoor)), max_body_bytes_(max_body_bytes) {}
+      : gate_(parts, "grpc"), max_body_bytes_(max_body_bytes) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
                                   const v1::WriteRequest* request,
@@ -23,30 +23,14 @@ class WriteService final : public v1::WriteService::CallbackService {
                                      v1::ValidateResponse* response) override;
 
  private:
-  // What became of a call before it went to a worker.
-  struct Admission {
-    absl::Status status;
-    // The field that an error is about.
-    const char* field = "database";
-    // Of the memory that the body takes.
-    std::unique_ptr<server::MemoryBudget::Share> share = nullptr;
-    // There if `status` is OK.
-    std::optional<ingest::WriteRequest> write = std::nullopt;
-  };
+  // A call of Write or Validate, from its arrival to its answer. `show` makes the response, or the
+  // status, of what became of the points.
+  template <typename Request, typename Show>
+  grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, server::Act act,
+                                   const Request& request,
+                                   const ingest::WriteOptions& options, Show show);
 
-  // Everything that can be said without looking at the body, in the order of contract W-14. Nothing
-  // is done for a call that nobody waits for. `stores` says whether it is to write.
-  template <typename Request>
-  Admission Admit(const grpc::CallbackServerContext& context, const Request& request,
-                  bool stores) const;
-  template <typename Request, typename Run, typename Answer>
-  grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, const Request& request,
-                                   bool stores, Run run, Answer answer);
-
-  static constexpr char kDoor[] = "grpc";
-
-  const server::Parts& parts_;
-  observability::WriteMetrics& metrics_;
+  const server::WriteGate gate_;
   const size_t max_body_bytes_;
 };
 

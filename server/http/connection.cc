@@ -25,7 +25,6 @@
 #include <cstring>
 #include <limits>
 
-#include "server/influx/error_response.h"
 #include "storage/caught.h"
 
 namespace sluice::http {
@@ -77,23 +76,50 @@ std::string Show(const asio::ip::tcp::socket& socket) {
   return fmt::format("{}:{}", address, peer.port());
 }
 
-// Runs `work` on a worker and comes back to the caller's executor. What it throws is an error.
+// Waits for what somebody else makes, and comes back to the caller's executor. `start` is given
+// who takes it: called once, from any thread; one that is dropped uncalled brings an error, so that
+// nobody waits for ever.
 //
-// The worker lets go of the executor, which refers to the context, when the caller may have come
+// Who calls it lets go of the executor, which refers to the context, when the caller may have come
 // back, and gone, long since: so it holds the context too.
-asio::awaitable<absl::Status> Run(server::Workers& workers, std::shared_ptr<const void> context,
-                                  absl::AnyInvocable<void()> work) {
-  absl::Status status;
-  auto start = [&workers, &context, &work, &status](auto handler) {
-    workers.Post(
-        [context, work = std::move(work), &status, handler = std::move(handler)]() mutable {
-          status = storage::Caught(work);
-          auto executor = asio::get_associated_executor(handler);
-          asio::post(executor, std::move(handler));
-        });
+template <typename T, typename Start>
+asio::awaitable<absl::StatusOr<T>> Receive(std::shared_ptr<const void> context, Start start) {
+  absl::StatusOr<T> received = absl::InternalError("the request was not answered");
+  const auto initiate = [&](auto handler) {
+    class Taker {
+     public:
+      Taker(std::shared_ptr<const void> kept, absl::StatusOr<T>& into, decltype(handler) resume)
+          : context_(std::move(kept)), received_(&into), resume_(std::move(resume)) {}
+      Taker(Taker&& other) noexcept
+          : context_(std::move(other.context_)),
+            received_(std::exchange(other.received_, nullptr)),
+            resume_(std::move(other.resume_)) {}
+      Taker& operator=(Taker&&) = delete;
+      ~Taker() {
+        if (received_ != nullptr) Resume();
+      }
+      void operator()(absl::StatusOr<T> made) {
+        *received_ = std::move(made);
+        Resume();
+      }
+
+     private:
+      void Resume() {
+        received_ = nullptr;
+        auto executor = asio::get_associated_executor(resume_);
+        asio::post(executor, std::move(resume_));
+      }
+
+      std::shared_ptr<const void> context_;
+      absl::StatusOr<T>* received_;
+      decltype(handler) resume_;
+    };
+    // One that is dropped on the way out answers too.
+    storage::Caught([&] { start(Taker(context, received, std::move(handler))); }).IgnoreError();
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable);
-  co_return status;
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate,
+                                                                       asio::use_awaitable);
+  co_return received;
 }
 
 // The path and query of a target in absolute form, which is what a proxy is sent (RFC 9112, section
@@ -112,6 +138,38 @@ std::string_view OriginForm(std::string_view target) {
 }
 
 }  // namespace
+
+// Looks now and then, while somebody works for a client, whether the client is still there. One
+// that has shut down its side is taken for gone: it cannot be told from one that is.
+class Lookout {
+ public:
+  // The socket stays open as long as the work lasts, and so its descriptor is its own.
+  Lookout(asio::ip::tcp::socket& socket, std::shared_ptr<std::atomic<bool>> abandoned)
+      : timer_(socket.get_executor()),
+        socket_(socket.native_handle()),
+        abandoned_(std::move(abandoned)) {}
+
+  // Keeps itself until it ends.
+  asio::awaitable<void> Run(std::shared_ptr<Lookout> self) {
+    beast::error_code ec;
+    while (!self->ended_ && !ec && !IsGone(socket_)) {
+      timer_.expires_after(kLookPeriod);
+      co_await timer_.async_wait(Await(ec));
+    }
+    if (!ended_ && !ec) *abandoned_ = true;
+  }
+  // The timer may be about to call when it is cancelled, and then hears nothing of it.
+  void End() {
+    ended_ = true;
+    timer_.cancel();
+  }
+
+ private:
+  asio::steady_timer timer_;
+  const int socket_;
+  const std::shared_ptr<std::atomic<bool>> abandoned_;
+  bool ended_ = false;
+};
 
 std::pair<char*, size_t> BodyBuffer::Prepare(size_t limit) {
   if (size_ == counted_) {
@@ -142,6 +200,7 @@ Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
     : context_(std::move(context)),
       stream_(std::move(socket)),
       handler_(handler),
+      errors_(options.errors),
       server_max_body_bytes_(options.max_body_bytes),
       silence_(options.silence),
       body_(budget),
@@ -206,7 +265,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);
   }
-  const Deferred& deferred = std::get<Deferred>(beginning);
+  Deferred& deferred = std::get<Deferred>(beginning);
   abandoned_ = deferred.abandoned;
   max_body_bytes_ = std::min(server_max_body_bytes_, deferred.max_body_bytes);
   const BodyEnd end = co_await ReadBody(parser);
@@ -215,7 +274,7 @@ asio::awaitable<bool> Connection::ServeOne() {
     // A client that is sent away holds nothing while it reads that.
     body_.Clear();
     const absl::Status why = StatusOf(end);
-    Response refusal = deferred.refuse ? deferred.refuse(why) : ToResponse(why);
+    Response refusal = deferred.refuse ? deferred.refuse(why) : errors_.failed(why);
     co_return co_await Answer(parser, std::move(refusal), false);
   }
   Response response = co_await Later(deferred);
@@ -250,7 +309,8 @@ asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
   if (!ec) co_return true;
   if (IsHttpError(ec) && ec != beast::http::error::end_of_stream &&
       ec != beast::http::error::partial_message) {
-    co_await Send(parser, BadRequest("not an HTTP request: " + ec.message()), false);
+    const absl::Status why = absl::InvalidArgumentError("not an HTTP request: " + ec.message());
+    co_await Send(parser, errors_.failed(why), false);
     co_await Drain();
   }
   co_return false;
@@ -423,49 +483,37 @@ asio::awaitable<void> Connection::Drain() {
   }
 }
 
-asio::awaitable<Response> Connection::Later(const Deferred& deferred) {
-  Response response;
+asio::awaitable<Response> Connection::Later(Deferred& deferred) {
   stream_.expires_never();
   phase_ = Phase::kWorking;
-  const absl::Status worked =
-      co_await Work(*deferred.workers, [&] { response = deferred.answer(body_.text()); });
+  const std::shared_ptr<Lookout> lookout = LookOut();
+  absl::StatusOr<Response> response = co_await Receive<Response>(
+      context_, [&](Respond respond) { deferred.answer(body_.text(), std::move(respond)); });
+  if (lookout != nullptr) lookout->End();
   phase_ = Phase::kTransfer;
-  if (!worked.ok()) co_return ToResponse(worked);
-  co_return response;
+  if (!response.ok()) co_return errors_.failed(response.status());
+  co_return *std::move(response);
 }
 
 asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
                                                                    server::Workers& workers) {
-  absl::StatusOr<std::string> piece;
   stream_.expires_never();
-  const absl::Status worked = co_await Work(workers, [&] { piece = source.Next(); });
-  if (!worked.ok()) co_return worked;
+  const std::shared_ptr<Lookout> lookout = LookOut();
+  absl::StatusOr<std::string> piece = co_await Receive<std::string>(context_, [&](auto take) {
+    workers.Post([&source, take = std::move(take)]() mutable {
+      take(storage::Caught([&] { return source.Next(); }));
+    });
+  });
+  if (lookout != nullptr) lookout->End();
   co_return piece;
 }
 
-// Meanwhile it looks now and then whether the client is still there. One that has shut down its
-// side is taken for gone: it cannot be told from one that is.
-asio::awaitable<absl::Status> Connection::Work(server::Workers& workers,
-                                               absl::AnyInvocable<void()> work) {
-  if (abandoned_ == nullptr) co_return co_await http::Run(workers, context_, std::move(work));
-  auto timer = std::make_shared<asio::steady_timer>(stream_.get_executor());
-  // The socket stays open as long as the work lasts, and so its descriptor is its own.
-  // The timer may be about to call when it is cancelled, and then hears nothing of it.
-  auto done = std::make_shared<bool>(false);
-  auto look = [timer, done, abandoned = abandoned_,
-               socket = stream_.socket().native_handle()]() -> asio::awaitable<void> {
-    beast::error_code ec;
-    while (!*done && !ec && !IsGone(socket)) {
-      timer->expires_after(kLookPeriod);
-      co_await timer->async_wait(Await(ec));
-    }
-    if (!*done && !ec) *abandoned = true;
-  };
-  asio::co_spawn(stream_.get_executor(), look, asio::detached);
-  absl::Status worked = co_await http::Run(workers, context_, std::move(work));
-  *done = true;
-  timer->cancel();
-  co_return worked;
+// Null where nobody wants to know.
+std::shared_ptr<Lookout> Connection::LookOut() {
+  if (abandoned_ == nullptr) return nullptr;
+  auto lookout = std::make_shared<Lookout>(stream_.socket(), abandoned_);
+  asio::co_spawn(stream_.get_executor(), lookout->Run(lookout), asio::detached);
+  return lookout;
 }
 
 // Ends the connection so that the client sees that it was cut: with HTTP/1.0 the end of the

@@ -99,15 +99,16 @@ class Connection {
   Awaitable<bool> SendStream(const Parser& parser, Response response, server::Workers& workers,
                              bool keep_alive);
   Awaitable<void> Drain();
-  Awaitable<Response> Later(const Deferred& deferred);
+  Awaitable<Response> Later(Deferred& deferred);
   Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
-  Awaitable<absl::Status> Work(server::Workers& workers, absl::AnyInvocable<void()> work);
+  std::shared_ptr<class Lookout> LookOut();
   void Reset();
   void ExpectMore(std::chrono::steady_clock::time_point start);
 
   const std::shared_ptr<const void> context_;
   boost::beast::tcp_stream stream_;
   const Handler& handler_;
+  const Errors errors_;
   const size_t server_max_body_bytes_;
   // Of the request under way.
   size_t max_body_bytes_ = 0;

@@ -3,24 +3,34 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/influx/error_response.h"
-
 namespace sluice::http {
 namespace {
 
 // How long a browser may remember the answer to OPTIONS.
 constexpr char kMaxAgeSeconds[] = "7200";
 
-void Allow(const std::string& origin, Response& response) {
-  response.headers.emplace_back("Access-Control-Allow-Origin", origin);
-  response.headers.emplace_back("Access-Control-Expose-Headers",
-                                "X-Influxdb-Error, X-Influxdb-Version, Retry-After");
-  response.headers.emplace_back("Vary", "Origin");
-}
+// What is added to the answers for one origin.
+class Permission {
+ public:
+  Permission(std::string origin, std::string exposed_headers, const Errors& errors)
+      : origin_(std::move(origin)), exposed_headers_(std::move(exposed_headers)), errors_(errors) {}
 
-Response Preflight(const std::string& origin) {
-  Response response;
-  Allow(origin, response);
+  Response AddTo(absl::StatusOr<Response> response) const {
+    Response with = response.ok() ? *std::move(response) : errors_.failed(response.status());
+    with.headers.emplace_back("Access-Control-Allow-Origin", origin_);
+    with.headers.emplace_back("Access-Control-Expose-Headers", exposed_headers_);
+    with.headers.emplace_back("Vary", "Origin");
+    return with;
+  }
+
+ private:
+  const std::string origin_;
+  const std::string exposed_headers_;
+  const Errors errors_;
+};
+
+Response Preflight(const Permission& permission) {
+  Response response = permission.AddTo(Response());
   response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS");
   response.headers.emplace_back("Access-Control-Allow-Headers",
                                 "Authorization, Content-Type, Content-Encoding, User-Agent");
@@ -28,38 +38,43 @@ Response Preflight(const std::string& origin) {
   return response;
 }
 
-Beginning Allowing(const std::string& origin, Beginning beginning) {
+Beginning Allowing(std::shared_ptr<const Permission> permission, Beginning beginning) {
   if (auto* response = std::get_if<Response>(&beginning)) {
-    Allow(origin, *response);
-    return beginning;
+    return permission->AddTo(std::move(*response));
   }
   Deferred& deferred = std::get<Deferred>(beginning);
-  auto allowing = [&origin](auto make) {
-    return [origin, make = std::move(make)](const auto& from) {
-      Response response = make(from);
-      Allow(origin, response);
-      return response;
-    };
+  deferred.answer = [permission, answer = std::move(deferred.answer)](std::string_view body,
+                                                                      Respond respond) mutable {
+    answer(body, [permission, respond = std::move(respond)](
+                     absl::StatusOr<Response> response) mutable {
+      respond(permission->AddTo(std::move(response)));
+    });
   };
-  if (!deferred.refuse) deferred.refuse = ToResponse;
-  deferred.answer = allowing(std::move(deferred.answer));
-  deferred.refuse = allowing(std::move(deferred.refuse));
+  deferred.refuse = [permission,
+                     refuse = std::move(deferred.refuse)](const absl::Status& status) mutable {
+    if (refuse) return permission->AddTo(refuse(status));
+    return permission->AddTo(status);
+  };
   return beginning;
 }
 
 }  // namespace
 
-Handler WithCors(std::vector<std::string> origins, Handler handler) {
+Handler WithCors(const CorsOptions& options, const Errors& errors, Handler handler) {
+  const std::vector<std::string>& origins = options.origins;
   if (origins.empty()) return handler;
   const bool all = std::find(origins.begin(), origins.end(), "*") != origins.end();
-  return [origins = std::move(origins), all,
+  return [options, errors, all,
           handler = std::move(handler)](const RequestHead& head) -> Beginning {
     std::string origin(head.HeaderNamed("Origin"));
-    bool allowed = !origin.empty() &&
-                   (all || std::find(origins.begin(), origins.end(), origin) != origins.end());
+    const auto& known = options.origins;
+    bool allowed =
+        !origin.empty() && (all || std::find(known.begin(), known.end(), origin) != known.end());
     if (!allowed) return handler(head);
-    if (head.method == "OPTIONS") return Preflight(origin);
-    return Allowing(origin, handler(head));
+    auto permission =
+        std::make_shared<const Permission>(std::move(origin), options.exposed_headers, errors);
+    if (head.method == "OPTIONS") return Preflight(*permission);
+    return Allowing(std::move(permission), handler(head));
   };
 }
 

@@ -8,10 +8,17 @@
 
 namespace sluice::http {
 
-// `handler` for browsers too: pages of `origins`, each such as "https://example.org", or of all
-// where one is "*", may read its answers, and OPTIONS from them is answered with 204 (contract
-// W-40; the Fetch standard's CORS protocol). With no origins, `handler` itself.
-Handler WithCors(std::vector<std::string> origins, Handler handler);
+struct CorsOptions {
+  // Each such as "https://example.org"; "*" is every one.
+  std::vector<std::string> origins;
+  // Headers that pages may read, besides those that they always may.
+  std::string exposed_headers;
+};
+
+// `handler` for browsers too: pages of those origins may read its answers, and OPTIONS from them is
+// answered with 204 (contract W-40; the Fetch standard's CORS protocol). With no origins, `handler`
+// itself.
+Handler WithCors(const CorsOptions& options, const Errors& errors, Handler handler);
 
 }  // namespace sluice::http
 

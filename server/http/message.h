@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "server/workers.h"
 
@@ -49,27 +50,44 @@ struct Response {
   std::unique_ptr<BodySource> rest;
 };
 
+// Takes the answer: once, from any thread. An error is told as the server tells its own.
+using Respond = absl::AnyInvocable<void(absl::StatusOr<Response> response)>;
+using Answer = absl::AnyInvocable<void(std::string_view body, Respond respond)>;
+
 // Who answers a request when its body is there.
 struct Deferred {
-  // Run `answer`, and what is left of its response's body, where work may take time.
-  server::Workers* workers;
-  // Called once, or `refuse` is.
-  std::function<Response(std::string_view body)> answer;
+  // Called once, or `refuse` is. Must not block; the body is there until it has responded.
+  Answer answer;
   // Makes the response where the body is too large (ResourceExhausted), is not encoded as its
   // headers say (InvalidArgument) or finds no memory (Unavailable). Must not block. None means the
   // plain one.
-  std::function<Response(const absl::Status& status)> refuse = nullptr;
+  absl::AnyInvocable<Response(const absl::Status& status)> refuse = nullptr;
+  // Where the rest of a long body is made; null where there is none.
+  server::Workers* workers = nullptr;
   // Of the body, where that is less than the server's limit.
   size_t max_body_bytes = std::numeric_limits<size_t>::max();
   // Set when the client has gone before it has its answer; null where nobody wants to know.
   std::shared_ptr<std::atomic<bool>> abandoned = nullptr;
 };
 
+// An answer that takes its time, which a worker makes. What it throws is an error.
+Answer OnWorker(server::Workers& workers,
+                absl::AnyInvocable<absl::StatusOr<Response>(std::string_view body)> make);
+
 // What can be said by the head alone: an answer, then the body is not read; or who answers later.
 using Beginning = std::variant<Response, Deferred>;
 
 // Must not block. For many threads at once.
 using Handler = std::function<Beginning(const RequestHead& head)>;
+
+// The answers that belong to no route, in the words of whoever the routes are for.
+struct Errors {
+  // To what is no HTTP request (InvalidArgument), and to what failed.
+  Response (*failed)(const absl::Status& status);
+  // To a path that is no route, and to a route's other methods than `allow`.
+  Response (*no_such_route)();
+  Response (*wrong_method)(std::string_view allow);
+};
 
 }  // namespace sluice::http
 

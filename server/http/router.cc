@@ -1,6 +1,5 @@
 #include "server/http/router.h"
 
-#include "server/influx/error_response.h"
 #include "server/http/parameters.h"
 
 namespace sluice::http {
@@ -11,12 +10,12 @@ void Router::Add(const std::string& method, const std::string& path, Handler han
 
 Beginning Router::Begin(const RequestHead& head) const {
   auto route = routes_.find(PathOf(head.target));
-  if (route == routes_.end()) return NoSuchRoute();
+  if (route == routes_.end()) return errors_.no_such_route();
   auto handler = route->second.find(head.method);
   if (handler != route->second.end()) return handler->second(head);
   std::string allow;
   for (const auto& [method, other] : route->second) allow += (allow.empty() ? "" : ", ") + method;
-  return WrongMethod(allow);
+  return errors_.wrong_method(allow);
 }
 
 }  // namespace sluice::http

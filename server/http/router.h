@@ -11,11 +11,14 @@ namespace sluice::http {
 // Finds the handler for a path and a method; 404 and 405 otherwise (contract W-10).
 class Router {
  public:
+  explicit Router(const Errors& errors) : errors_(errors) {}
+
   void Add(const std::string& method, const std::string& path, Handler handler);
 
   Beginning Begin(const RequestHead& head) const;
 
  private:
+  const Errors errors_;
   // By path, then by method.
   std::map<std::string, std::map<std::string, Handler>> routes_;
 };

@@ -26,6 +26,8 @@ struct ServerOptions {
   // How long a client may be silent within a request; its body comes at 1 KiB a second, on average,
   // after as long.
   std::chrono::milliseconds silence = std::chrono::seconds(30);
+  // Of what `handler` does not get to see.
+  Errors errors;
 };
 
 // An HTTP/1.0 and 1.1 server: keep-alive, pipelining, chunked bodies, `Expect: 100-continue`. It

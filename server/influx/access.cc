@@ -9,33 +9,39 @@
 #include "server/http/parameters.h"
 #include "storage/timestamp.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 
-absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority,
-                                         const RequestHead& head) {
-  return authority.Identify(auth::TokenIn(head.HeaderNamed("Authorization")), storage::NowNs());
+using http::Beginning;
+using http::Deferred;
+using http::FirstValue;
+using http::QueryOf;
+using http::RequestHead;
+using http::OnWorker;
+using http::Router;
+
+std::optional<std::string> TokenInHeader(const RequestHead& head) {
+  return auth::TokenIn(head.HeaderNamed("Authorization"));
 }
 
-absl::StatusOr<auth::Principal> IdentifyByHeaderOrQuery(const auth::Authority& authority,
-                                                        const RequestHead& head) {
-  std::optional<std::string> token = auth::TokenIn(head.HeaderNamed("Authorization"));
-  if (!token) token = FirstValue(QueryOf(head.target), "p");
-  return authority.Identify(token, storage::NowNs());
+std::optional<std::string> TokenInHeaderOrQuery(const RequestHead& head) {
+  std::optional<std::string> token = TokenInHeader(head);
+  return token ? token : FirstValue(QueryOf(head.target), "p");
 }
 
 void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,
                    const std::string& path, AdminAct act) {
   router.Add(method, path, [&parts, act = std::move(act)](const RequestHead& head) -> Beginning {
-    absl::StatusOr<auth::Principal> principal = Identify(parts.authority, head);
-    absl::Status may = principal.ok() ? principal->MayAdminister() : principal.status();
-    if (!may.ok()) return ToResponse(may);
+    const absl::Status admitted =
+        parts.gate.Admit({.act = server::Act::kAdminister, .token = TokenInHeader(head)}).status();
+    if (!admitted.ok()) return ToResponse(admitted);
     return Deferred{
-        .workers = &parts.write_workers,
-        .answer = [act, query = std::string(QueryOf(head.target))](
-                      std::string_view body) { return act(query, body); },
+        .answer = OnWorker(parts.write_workers,
+                           [act, query = std::string(QueryOf(head.target))](std::string_view body) {
+                             return act(query, body);
+                           }),
         .max_body_bytes = kMaxJsonBytes,
     };
   });
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

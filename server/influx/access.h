@@ -2,33 +2,31 @@
 #define SLUICE_SERVER_INFLUX_ACCESS_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
-#include "server/auth/authority.h"
 #include "server/http/message.h"
 #include "server/http/router.h"
 #include "server/parts.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 
-// Who makes a request, by its Authorization header. Unauthenticated as Authority::Identify.
-absl::StatusOr<auth::Principal> Identify(const auth::Authority& authority, const RequestHead& head);
+// The token of the header Authorization; nothing where there is none.
+std::optional<std::string> TokenInHeader(const http::RequestHead& head);
 
-// As above, and where the header gives no token by the parameter `p` of the query, whatever is
+// As above, and where the header gives no token that of the parameter `p` of the query, whatever is
 // wrong with the rest of that (contract section 3).
-absl::StatusOr<auth::Principal> IdentifyByHeaderOrQuery(const auth::Authority& authority,
-                                                        const RequestHead& head);
+std::optional<std::string> TokenInHeaderOrQuery(const http::RequestHead& head);
 
 // What an admin asks for: the query of the request's target, and its body.
-using AdminAct = std::function<Response(std::string_view query, std::string_view body)>;
+using AdminAct = std::function<http::Response(std::string_view query, std::string_view body)>;
 
 // Adds a route that lets admins only (contract W-72) do `act`, on a worker. `parts` must outlive
 // the router.
-void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,
+void AddAdminRoute(http::Router& router, const server::Parts& parts, const std::string& method,
                    const std::string& path, AdminAct act);
 
-}  // namespace sluice::http
+}  // namespace sluice::influx
 
 #endif  // SLUICE_SERVER_INFLUX_ACCESS_H_

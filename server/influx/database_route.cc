@@ -13,7 +13,11 @@
 #include "server/influx/result_format.h"
 #include "storage/retention.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Parameters;
+using http::Response;
+using http::Router;
 namespace {
 
 constexpr char kPath[] = "/api/v3/configure/database";
@@ -106,11 +110,13 @@ Response List(const storage::Store& store, std::string_view query) {
   if (!parameters.ok()) return ToResponse(parameters.status());
   auto format = ResultFormat::Create(parameters->Get("format"));
   if (!format.ok()) return ToResponse(format.status());
+  auto databases = store.ListDatabases();
+  if (!databases.ok()) return ToResponse(databases.status());
   Response response;
   response.status = 200;
   response.headers = {{"Content-Type", std::string((*format)->content_type())}};
   (*format)->PutColumns({{"iox::database", "string"}}, response.body);
-  for (const storage::DatabaseRecord& record : store.ListDatabases()) {
+  for (const storage::DatabaseRecord& record : *databases) {
     (*format)->PutRow({std::string_view(record.name)}, response.body);
   }
   (*format)->PutEnd(response.body);
@@ -143,4 +149,4 @@ void AddDatabaseRoutes(Router& router, const server::Parts& parts) {
                 [&store](std::string_view query, std::string_view) { return Drop(store, query); });
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

@@ -7,7 +7,9 @@
 #include "server/influx/json_body.h"
 #include "server/ingest/outcome.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Response;
 namespace {
 
 constexpr size_t kMaxHeaderBytes = 1024;
@@ -110,4 +112,4 @@ Response WrongMethod(std::string_view allow) {
   return response;
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

@@ -7,7 +7,13 @@
 #include "server/influx/json_body.h"
 #include "server/http/parameters.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Beginning;
+using http::PathOf;
+using http::RequestHead;
+using http::Response;
+using http::Router;
 namespace {
 
 Response Ping(std::string_view version) {
@@ -53,4 +59,4 @@ Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version)
   return ToResponse(absl::UnavailableError("the server is starting"));
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

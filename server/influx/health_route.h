@@ -6,16 +6,16 @@
 #include "server/http/router.h"
 #include "server/parts.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 
 // Adds GET and HEAD for /ping and /health, which answer as long as the server lives; for /ready,
 // 503 and why while it takes no writes; and GET /metrics, for Prometheus (contract W-40). All
 // without a credential. `parts` must outlive the router.
-void AddHealthRoutes(Router& router, const server::Parts& parts, std::string_view version);
+void AddHealthRoutes(http::Router& router, const server::Parts& parts, std::string_view version);
 
 // What a server that is still starting answers: /ping and /health as above, 503 to all else.
-Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version);
+http::Beginning AnswerWhileStarting(const http::RequestHead& head, std::string_view version);
 
-}  // namespace sluice::http
+}  // namespace sluice::influx
 
 #endif  // SLUICE_SERVER_INFLUX_HEALTH_ROUTE_H_

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Response;
 
 JsonBody::JsonBody(std::unique_ptr<nlohmann::json> json) : json_(std::move(json)) {}
 JsonBody::~JsonBody() = default;
@@ -40,4 +42,4 @@ Response JsonResponse(int status, const nlohmann::ordered_json& body) {
   return response;
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/http/message.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 
 // The most that a body of JSON may have: more than the longest SQL. In memory it takes many times
 // as much.
@@ -39,8 +39,8 @@ class JsonBody {
 };
 
 // A response with a JSON body.
-Response JsonResponse(int status, const nlohmann::ordered_json& body);
+http::Response JsonResponse(int status, const nlohmann::ordered_json& body);
 
-}  // namespace sluice::http
+}  // namespace sluice::influx
 
 #endif  // SLUICE_SERVER_INFLUX_JSON_BODY_H_

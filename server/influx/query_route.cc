@@ -17,7 +17,17 @@
 #include "server/query/query.h"
 #include "storage/timestamp.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Beginning;
+using http::BodySource;
+using http::Deferred;
+using http::Parameters;
+using http::QueryOf;
+using http::RequestHead;
+using http::Response;
+using http::OnWorker;
+using http::Router;
 namespace {
 
 // A piece of a result is sent when it has this many bytes.
@@ -133,10 +143,11 @@ Response Answer(const server::Parts& parts, const auth::Principal& principal, co
   auto name = storage::DatabaseName::Parse(asked.db);
   if (!name.ok()) return ToResponse(name.status());
   auto format = ResultFormat::Create(asked.format);
-  if (!format.ok()) return ToResponse(format.status());
-  absl::Status found = parts.store.FindDatabase(*name).status();
-  if (found.ok()) found = principal.MayRead(asked.db);
-  if (!found.ok()) return ToResponse(found);
+  const absl::Status admitted = parts.gate.Check(principal, {.act = server::Act::kRead,
+                                                             .token = std::nullopt,
+                                                             .parameters = format.status(),
+                                                             .database = *name});
+  if (!admitted.ok()) return ToResponse(admitted);
   auto query = query::Query::Open(parts.store, parts.rejections, parts.governor,
                                   {.database = *std::move(name),
                                    .sql = asked.q,
@@ -162,7 +173,7 @@ Response Answer(const server::Parts& parts, const auth::Principal& principal, co
 void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::milliseconds timeout) {
   auto add = [&](const char* method, auto parse) {
     router.Add(method, "/api/v3/query_sql", [=, &parts](const RequestHead& head) -> Beginning {
-      absl::StatusOr<auth::Principal> principal = Identify(parts.authority, head);
+      absl::StatusOr<auth::Principal> principal = parts.gate.Identify(TokenInHeader(head));
       if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       const Arrival arrival{storage::NowNs(), std::chrono::steady_clock::now() + timeout,
@@ -171,8 +182,8 @@ void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::mil
         absl::StatusOr<Asked> asked = parse(query, body);
         return asked.ok() ? Answer(parts, principal, *asked, arrival) : ToResponse(asked.status());
       };
-      return Deferred{.workers = &parts.query_workers,
-                      .answer = answer,
+      return Deferred{.answer = OnWorker(parts.query_workers, answer),
+                      .workers = &parts.query_workers,
                       .max_body_bytes = kMaxJsonBytes,
                       .abandoned = arrival.abandoned};
     });
@@ -183,4 +194,4 @@ void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::mil
   });
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

@@ -6,7 +6,9 @@
 
 #include "server/influx/error_response.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Response;
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -16,7 +18,7 @@ std::string MessageOf(const ingest::Outcome& outcome) {
   message += ", errors encountered on line(s):";
   for (const ingest::Rejection& rejection : outcome.rejections) {
     message += fmt::format("\nerror {} line {} (1-based): {}",
-                           rejection.unreadable ? "parsing" : "writing", rejection.line_number,
+                           rejection.unreadable ? "parsing" : "writing", rejection.place.number(),
                            rejection.message);
   }
   int64_t more = outcome.rejected - static_cast<int64_t>(outcome.rejections.size());
@@ -28,7 +30,7 @@ Json DataOf(const ingest::Outcome& outcome) {
   Json data = Json::array();
   for (const ingest::Rejection& rejection : outcome.rejections) {
     data.push_back({{"error_message", rejection.message},
-                    {"line_number", rejection.line_number},
+                    {"line_number", rejection.place.number()},
                     {"original_line", rejection.excerpt}});
   }
   return data;
@@ -39,7 +41,7 @@ Json DataOf(const ingest::Outcome& outcome) {
 Response Rejection(const ingest::Outcome& outcome) {
   std::string message = MessageOf(outcome);
   Json body = {{"code", "invalid"},
-               {"line", outcome.rejections.front().line_number},
+               {"line", outcome.rejections.front().place.number()},
                {"message", message},
                {"error", message},
                {"data", DataOf(outcome)}};
@@ -72,4 +74,4 @@ Response NoDatabaseV1(const absl::Status& status, std::string_view database) {
                         {"error", fmt::format("database not found: \"{}\"", database)}});
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

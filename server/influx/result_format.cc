@@ -8,7 +8,7 @@
 
 #include "absl/strings/escaping.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 namespace {
 
 using query::Row;
@@ -224,4 +224,4 @@ absl::StatusOr<std::unique_ptr<ResultFormat>> ResultFormat::Create(std::string_v
       fmt::format("unknown format '{}'; use json, jsonl, csv or pretty", name));
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

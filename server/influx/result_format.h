@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "server/query/value.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 
 // Writes a query's result as text, piece by piece:
 //
@@ -31,6 +31,6 @@ class ResultFormat {
   virtual void PutEnd(std::string& out) = 0;
 };
 
-}  // namespace sluice::http
+}  // namespace sluice::influx
 
 #endif  // SLUICE_SERVER_INFLUX_RESULT_FORMAT_H_

@@ -13,7 +13,11 @@
 #include "server/http/parameters.h"
 #include "storage/timestamp.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Parameters;
+using http::Response;
+using http::Router;
 namespace {
 
 constexpr char kPath[] = "/api/v3/configure/token";
@@ -141,4 +145,4 @@ void AddTokenRoutes(Router& router, const server::Parts& parts) {
       [&authority](std::string_view query, std::string_view) { return Delete(authority, query); });
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

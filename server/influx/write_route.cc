@@ -1,18 +1,27 @@
 #include "server/influx/write_route.h"
 
-#include <chrono>
 #include <map>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "server/influx/access.h"
-#include "server/http/content_encoding.h"
+#include "server/gate/write_gate.h"
+#include "server/influx/encoded_lines.h"
 #include "server/influx/error_response.h"
 #include "server/http/parameters.h"
 #include "server/influx/rejection_response.h"
-#include "storage/timestamp.h"
 
-namespace sluice::http {
+namespace sluice::influx {
+
+using http::Beginning;
+using http::Deferred;
+using http::Parameters;
+using http::QueryOf;
+using http::RequestHead;
+using http::Response;
+using http::Respond;
+using http::Response;
+using http::Router;
 namespace {
 
 using ingest::Precision;
@@ -70,21 +79,25 @@ absl::StatusOr<storage::DatabaseName> ParseDatabase(const Parameters& parameters
 
 // A write up to its body.
 struct Asked {
-  WriteRequest write;
+  storage::DatabaseName database;
+  Precision precision;
+  ingest::WriteOptions options = {};
   bool dry_run = false;
 };
 
-absl::StatusOr<Asked> ParseWrite(const Parameters& parameters, Dialect dialect) {
-  absl::StatusOr<storage::DatabaseName> database = ParseDatabase(parameters, dialect);
+absl::StatusOr<Asked> ParseWrite(std::string_view query, Dialect dialect) {
+  absl::StatusOr<Parameters> parameters = Parameters::Parse(query);
+  if (!parameters.ok()) return parameters.status();
+  absl::StatusOr<storage::DatabaseName> database = ParseDatabase(*parameters, dialect);
   if (!database.ok()) return database.status();
-  absl::StatusOr<Precision> precision = ParsePrecision(parameters.Get("precision"), dialect);
+  absl::StatusOr<Precision> precision = ParsePrecision(parameters->Get("precision"), dialect);
   if (!precision.ok()) return precision.status();
-  Asked asked{{.database = *std::move(database), .body = {}, .precision = *precision}};
+  Asked asked{.database = *std::move(database), .precision = *precision};
   if (dialect != Dialect::kV3) return asked;
-  for (auto [name, to] : {std::pair{"accept_partial", &asked.write.accept_partial},
-                          {"no_sync", &asked.write.no_sync},
+  for (auto [name, to] : {std::pair{"accept_partial", &asked.options.accept_partial},
+                          {"no_sync", &asked.options.no_sync},
                           {"dry_run", &asked.dry_run}}) {
-    absl::StatusOr<bool> value = parameters.GetBool(name, *to);
+    absl::StatusOr<bool> value = parameters->GetBool(name, *to);
     if (!value.ok()) return value.status();
     *to = *value;
   }
@@ -95,85 +108,70 @@ class WriteRoute {
  public:
   WriteRoute(const server::Parts& parts, size_t max_body_bytes, const std::string& path,
              Dialect dialect)
-      : parts_(parts),
-        max_body_bytes_(max_body_bytes),
-        path_(path),
-        metrics_(parts.metrics.AddDoor(path)),
-        dialect_(dialect) {}
+      : parts_(parts), max_body_bytes_(max_body_bytes), gate_(parts, path), dialect_(dialect) {}
 
-  // In the order of contract W-14: what can be said without the body is said without it.
+  // What can be said without the body is said without it (contract W-14).
   Beginning Begin(const RequestHead& head) const {
-    absl::StatusOr<Parameters> parameters = Parameters::Parse(QueryOf(head.target));
-    absl::StatusOr<auth::Principal> principal = IdentifyWriter(head);
-    if (!principal.ok()) return Refuse(principal.status());
-    if (!parameters.ok()) return Refuse(parameters.status());
-    absl::StatusOr<Asked> asked = ParseWrite(*parameters, dialect_);
-    if (!asked.ok()) return Refuse(asked.status());
-    absl::Status admitted = Admit(*asked, *principal);
-    if (!admitted.ok()) return Refuse(admitted, &asked->write.database);
-    asked->write.arrival_ns = storage::NowNs();
-    asked->write.origin = {path_, principal->name(), head.peer};
-    std::string encoding(head.HeaderNamed("Content-Encoding"));
+    const absl::StatusOr<Asked> asked = ParseWrite(QueryOf(head.target), dialect_);
+    absl::StatusOr<server::Pass> pass = gate_.Admit(ClaimOf(head, asked), head.peer);
+    if (!pass.ok()) return Translate(pass.status(), asked);
     return Deferred{
-        .workers = &parts_.write_workers,
-        .answer = [this, asked = *asked,
-                   encoding](std::string_view body) { return End(asked, encoding, body); },
-        .refuse = [this](const absl::Status& status) { return Refuse(status); },
+        .answer =
+            [this, asked = *asked, encoding = std::string(head.HeaderNamed("Content-Encoding")),
+             pass = *std::move(pass)](std::string_view body, Respond respond) mutable {
+              pass.body_bytes = body.size();
+              gate_.Write(std::move(pass), ToWrite(asked, std::move(encoding), body),
+                          [this, asked, respond = std::move(respond)](
+                              absl::StatusOr<ingest::Outcome> outcome) mutable {
+                            respond(Show(outcome, asked));
+                          });
+            },
+        .refuse =
+            [this](const absl::Status& status) {
+              gate_.Refuse(status);
+              return ToResponse(status);
+            },
     };
   }
 
  private:
-  // `/write` takes the token as a parameter too (W-39).
-  absl::StatusOr<auth::Principal> IdentifyWriter(const RequestHead& head) const {
-    return dialect_ == Dialect::kV1 ? IdentifyByHeaderOrQuery(parts_.authority, head)
-                                    : Identify(parts_.authority, head);
+  server::Claim ClaimOf(const RequestHead& head, const absl::StatusOr<Asked>& asked) const {
+    // `/write` takes the token as a parameter too (W-39).
+    server::Claim claim{.act = server::Act::kWrite,
+                        .token = dialect_ == Dialect::kV1 ? TokenInHeaderOrQuery(head)
+                                                          : TokenInHeader(head),
+                        .parameters = asked.status()};
+    if (!asked.ok()) return claim;
+    claim.database = asked->database;
+    if (asked->dry_run) claim.act = server::Act::kValidate;
+    return claim;
   }
 
-  absl::Status Admit(const Asked& asked, const auth::Principal& principal) const {
-    absl::Status status = parts_.pipeline.CheckDatabase(asked.write.database);
-    if (status.ok()) status = principal.MayWrite(asked.write.database.text());
-    if (status.ok() && !asked.dry_run) status = parts_.readiness.Check();
-    return status;
+  WriteRequest ToWrite(const Asked& asked, std::string encoding, std::string_view body) const {
+    return {.database = asked.database,
+            .points = std::make_unique<EncodedLines>(std::move(encoding), body, max_body_bytes_,
+                                                     parts_.bodies),
+            .precision = asked.precision,
+            .options = asked.options};
   }
 
-  Response End(const Asked& asked, std::string_view encoding, std::string_view body) const {
-    const auto start = std::chrono::steady_clock::now();
-    absl::StatusOr<ingest::Outcome> outcome = Run(asked, encoding, body);
-    metrics_.Observe(outcome, body.size(), std::chrono::steady_clock::now() - start);
-    if (!outcome.ok()) return Translate(outcome.status(), &asked.write.database);
+  Response Show(const absl::StatusOr<ingest::Outcome>& outcome, const Asked& asked) const {
+    if (!outcome.ok()) return Translate(outcome.status(), asked);
     if (outcome->rejected == 0) return Response();
     if (asked.dry_run) return DryRunRejection(*outcome);
-    return dialect_ == Dialect::kV3 ? RejectionV3(*outcome, asked.write.accept_partial)
+    return dialect_ == Dialect::kV3 ? RejectionV3(*outcome, asked.options.accept_partial)
                                     : Rejection(*outcome);
   }
 
-  absl::StatusOr<ingest::Outcome> Run(const Asked& asked, std::string_view encoding,
-                                      std::string_view body) const {
-    ContentDecoder decoder(max_body_bytes_, parts_.bodies);
-    absl::StatusOr<std::string_view> plain = decoder.Decode(encoding, body);
-    if (!plain.ok()) return plain.status();
-    server::MemoryBudget::Share judging(parts_.judging);
-    WriteRequest write = asked.write;
-    write.body = *plain;
-    write.memory = &judging;
-    return asked.dry_run ? parts_.pipeline.Validate(write) : parts_.pipeline.Write(write);
-  }
-
-  Response Refuse(const absl::Status& status,
-                  const storage::DatabaseName* database = nullptr) const {
-    metrics_.Observe(status, 0, std::chrono::nanoseconds(0));
-    return Translate(status, database);
-  }
-
-  Response Translate(const absl::Status& status, const storage::DatabaseName* database) const {
-    bool v1 = dialect_ == Dialect::kV1 && absl::IsNotFound(status) && database != nullptr;
-    return v1 ? NoDatabaseV1(status, database->text()) : ToResponse(status);
+  // `/write` names a database that is missing in words of its own (W-25).
+  Response Translate(const absl::Status& status, const absl::StatusOr<Asked>& asked) const {
+    const bool no_database = dialect_ == Dialect::kV1 && absl::IsNotFound(status) && asked.ok();
+    return no_database ? NoDatabaseV1(status, asked->database.text()) : ToResponse(status);
   }
 
   const server::Parts& parts_;
   const size_t max_body_bytes_;
-  const std::string path_;
-  observability::WriteMetrics& metrics_;
+  const server::WriteGate gate_;
   const Dialect dialect_;
 };
 
@@ -189,4 +187,4 @@ void AddWriteRoutes(Router& router, const server::Parts& parts, size_t max_body_
   add("/api/v3/write_lp", Dialect::kV3);
 }
 
-}  // namespace sluice::http
+}  // namespace sluice::influx

@@ -30,6 +30,10 @@ std::string_view Name(Reason reason) {
       return "beyond_retention";
     case Reason::kDayLimit:
       return "day_limit";
+    case Reason::kNotUtf8:
+      return "not_utf8";
+    case Reason::kEmptyName:
+      return "empty_name";
   }
   return "unknown";
 }

@@ -3,13 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace sluice::ingest {
 
-// Why a line was rejected; a closed list. The doors translate it, each by one total switch.
+// Why a point was rejected; a closed list. The doors translate it, each by one total switch.
 enum class Reason {
   kSyntax,
   kNumberOutOfRange,
@@ -24,6 +25,8 @@ enum class Reason {
   kColumnLimit,
   kBeyondRetention,
   kDayLimit,
+  kNotUtf8,
+  kEmptyName,
 };
 
 // In lower case: "type_conflict".
@@ -44,15 +47,29 @@ inline constexpr size_t kMaxExcerptBytes = 200;
 // How much of a table's or column's name is told, in bytes.
 inline constexpr size_t kMaxShownNameBytes = 256;
 
-// One rejected line.
+// Where in a request a point is.
+struct Place {
+  // Counted from 0; lines that could not be read count too.
+  int64_t index = 0;
+  // Where it came as a line of text.
+  struct Line {
+    // The physical line of the body at which it starts, counted from 1 (contract W-22).
+    int64_t number = 0;
+    // Its bytes in the body: the first, and one past the last.
+    size_t begin = 0;
+    size_t end = 0;
+  };
+  std::optional<Line> line = std::nullopt;
+
+  // As a person counts: the line, or else the point from 1.
+  int64_t number() const { return line ? line->number : index + 1; }
+};
+
+// One rejected point.
 struct Rejection {
-  // The physical line of the body at which it starts, counted from 1 (contract W-22).
-  int64_t line_number = 0;
-  // Its bytes in the body: the first, and one past the last.
-  size_t begin = 0;
-  size_t end = 0;
+  Place place;
   Reason reason = Reason::kSyntax;
-  // Whether the line could not be read, rather than read and not taken (contract W-21).
+  // Whether it could not be read, rather than read and not taken (contract W-21).
   bool unreadable = false;
   // What is wrong, for a person.
   std::string message;
@@ -63,7 +80,7 @@ struct Rejection {
   std::string excerpt;
 };
 
-// What became of a request's lines.
+// What became of a request's points.
 struct Outcome {
   int64_t ingested = 0;
   int64_t rejected = 0;

@@ -1,46 +1,17 @@
 #include "server/ingest/pipeline.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "server/allocation_meter.h"
+#include "server/ingest/judge.h"
 #include "server/ingest/utf8.h"
-#include "server/lineprotocol/line_reader.h"
-#include "storage/timestamp.h"
+#include "storage/caught.h"
 
 namespace sluice::ingest {
 namespace {
-
-using lineprotocol::LineReader;
-using lineprotocol::SyntaxError;
-using lineprotocol::SyntaxFault;
-
-Reason ReasonOf(SyntaxError error) {
-  switch (error) {
-    case SyntaxError::kIntegerOutOfRange:
-    case SyntaxError::kUnsignedOutOfRange:
-    case SyntaxError::kFloatOutOfRange:
-      return Reason::kNumberOutOfRange;
-    case SyntaxError::kTimestampOutOfRange:
-      return Reason::kTimestampOutOfRange;
-    case SyntaxError::kNameTooLong:
-    case SyntaxError::kStringTooLong:
-      return Reason::kValueTooLong;
-    case SyntaxError::kInvalidMeasurement:
-    case SyntaxError::kExpectedTagKey:
-    case SyntaxError::kExpectedTagValue:
-    case SyntaxError::kNoEqualsSign:
-    case SyntaxError::kExpectedSpace:
-    case SyntaxError::kNoFields:
-    case SyntaxError::kTrailingContent:
-    case SyntaxError::kEndsWithBackslash:
-      return Reason::kSyntax;
-  }
-  return Reason::kSyntax;
-}
 
 // How many rejections an outcome tells in full, and how many bytes they may take.
 struct Telling {
@@ -53,29 +24,29 @@ constexpr Telling kTellAll = {std::numeric_limits<size_t>::max(), kMaxToldBytes}
 // Charges what the thread allocates for one request, in steps.
 class Charge {
  public:
-  explicit Charge(const WriteRequest& request) : request_(request) {
-    if (request.memory == nullptr) due_ = std::numeric_limits<int64_t>::max();
+  // `share` is null where nothing is counted. `bytes` are those of the request's points.
+  Charge(server::MemoryBudget::Share* share, size_t bytes) : share_(share), bytes_(bytes) {
+    if (share == nullptr) due_ = std::numeric_limits<int64_t>::max();
   }
 
   // Charges from the start what a body of many columns takes, up to a quarter of what there is, and
   // lets no large one in that would not leave a half: of those that are in, one at least finds what
   // it needs, whoever else comes meanwhile.
   absl::Status ToBegin() {
-    if (request_.memory == nullptr) return absl::OkStatus();
-    const size_t most = kBytesAByte * request_.body.size();
-    const size_t bytes = std::min(most, request_.memory->budget().max_bytes() / 4);
+    if (share_ == nullptr) return absl::OkStatus();
+    const size_t max_bytes = share_->budget().max_bytes();
+    const size_t bytes = std::min(kBytesAByte * bytes_, max_bytes / 4);
     due_ += static_cast<int64_t>(bytes);
-    const size_t max_bytes = request_.memory->budget().max_bytes();
-    return request_.memory->Grow(bytes, bytes > max_bytes / 64 ? max_bytes / 2 : 0);
+    return share_->Grow(bytes, bytes > max_bytes / 64 ? max_bytes / 2 : 0);
   }
 
   absl::Status AsItGrows() { return meter_.grown() < due_ ? absl::OkStatus() : Take(); }
 
-  // What comes next takes as much as the body twice at most: the blocks, and RocksDB's batch.
+  // What comes next takes as much as the body twice at most: the blocks, and the store's batch.
   absl::Status ForStoring() {
-    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * request_.body.size());
-    if (request_.memory == nullptr || needed <= due_) return absl::OkStatus();
-    return request_.memory->Grow(static_cast<size_t>(needed - due_));
+    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * bytes_);
+    if (needed <= due_) return absl::OkStatus();
+    return share_->Grow(static_cast<size_t>(needed - due_));
   }
 
  private:
@@ -84,109 +55,91 @@ class Charge {
 
   absl::Status Take() {
     const int64_t bytes = meter_.grown() - due_ + kStepBytes;
-    absl::Status grown = request_.memory->Grow(static_cast<size_t>(bytes));
+    absl::Status grown = share_->Grow(static_cast<size_t>(bytes));
     if (grown.ok()) due_ += bytes;
     return grown;
   }
 
-  const WriteRequest& request_;
+  server::MemoryBudget::Share* const share_;
+  const size_t bytes_;
   const server::AllocationMeter meter_;
   // As soon as it has grown by this, more is to be charged.
   int64_t due_ = 1;
 };
 
-// Reads a request's lines into a draft, and keeps count of what became of them.
-class Reading {
+// Keeps count of what becomes of a request's points.
+class Tally {
  public:
-  Reading(const WriteRequest& request, int64_t min_time_ns, const Telling& telling, Draft& draft,
-          Charge& charge)
-      : request_(request),
-        min_time_ns_(min_time_ns),
-        telling_(telling),
-        draft_(draft),
-        charge_(charge),
-        reader_(request.body) {}
+  explicit Tally(const Telling& telling) : telling_(telling) {}
 
-  absl::StatusOr<Outcome> ReadAll() {
-    while (reader_.Next()) {
-      absl::Status charged = charge_.AsItGrows();
-      if (!charged.ok()) return charged;
-      std::optional<Objection> objection = reader_.fault() ? Unreadable() : Take();
-      if (objection) {
-        Reject(*std::move(objection));
-      } else {
-        ++outcome_.ingested;
-      }
-    }
-    return std::move(outcome_);
-  }
-
- private:
-  std::optional<Objection> Unreadable() const {
-    return Objection{ReasonOf(reader_.fault()->error), Text(*reader_.fault()), ""};
-  }
-
-  std::optional<Objection> Take() {
-    const std::optional<int64_t>& timestamp = reader_.line().timestamp;
-    std::optional<int64_t> time_ns = timestamp ? ToNanoseconds(*timestamp, request_.precision)
-                                               : Truncate(request_.arrival_ns, request_.precision);
-    if (!time_ns) return Objection{Reason::kTimestampOutOfRange, "timestamp overflows i64", ""};
-    if (*time_ns < min_time_ns_) {
-      return Objection{
-          Reason::kBeyondRetention,
-          fmt::format("points beyond retention policy: timestamp {} is older than the "
-                      "minimum acceptable {}",
-                      storage::FormatTimestamp(*time_ns), storage::FormatTimestamp(min_time_ns_)),
-          ""};
-    }
-    return draft_.Add(reader_.line(), *time_ns);
-  }
-
-  void Reject(Objection objection) {
+  void Accept() { ++outcome_.ingested; }
+  void Reject(PointSource& points, bool unreadable, Objection objection) {
     ++outcome_.rejected;
     if (outcome_.rejections.size() == telling_.max_rejections || told_bytes_ > telling_.max_bytes) {
       return;
     }
     Rejection rejection;
-    rejection.line_number = reader_.LineNumber();
-    rejection.begin = reader_.begin();
-    rejection.end = reader_.end();
+    rejection.place = points.place();
     rejection.reason = objection.reason;
-    rejection.unreadable = reader_.fault().has_value();
+    rejection.unreadable = unreadable;
     rejection.message = Disarm(std::move(objection.message));
-    rejection.table = lineprotocol::CutUtf8(reader_.line().measurement, kMaxShownNameBytes);
+    const std::string_view table = CutUtf8(points.point().table, kMaxShownNameBytes);
+    if (points.is_utf8() || IsUtf8(table)) rejection.table = table;
     rejection.column = std::move(objection.column);
-    rejection.excerpt = lineprotocol::CutUtf8(reader_.text(), kMaxExcerptBytes);
+    rejection.excerpt = CutUtf8(points.text(), kMaxExcerptBytes);
     told_bytes_ += sizeof(Rejection) + rejection.message.size() + rejection.excerpt.size();
     outcome_.rejections.push_back(std::move(rejection));
   }
+  Outcome Take() { return std::move(outcome_); }
 
-  const WriteRequest& request_;
-  const int64_t min_time_ns_;
+ private:
   const Telling telling_;
-  Draft& draft_;
-  Charge& charge_;
-  LineReader reader_;
   Outcome outcome_;
   size_t told_bytes_ = 0;
 };
 
-// Reads all lines into the draft. `database` is null where the write is to make it.
-absl::StatusOr<Outcome> Judge(const WriteRequest& request, const storage::Database* database,
-                              const Telling& telling, Draft& draft, Charge& charge) {
-  int64_t min_time_ns = database == nullptr ? std::numeric_limits<int64_t>::min()
-                                            : database->record().MinTimeNs(request.arrival_ns);
-  absl::StatusOr<Outcome> outcome = Reading(request, min_time_ns, telling, draft, charge).ReadAll();
-  if (!outcome.ok()) return outcome;
-  if (outcome->ingested + outcome->rejected == 0) {
-    return absl::InvalidArgumentError(
-        "no points: the body has no line of line protocol besides blank lines and comments");
+// Lets the judge see all points.
+absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Judge& judge,
+                                 Charge& charge) {
+  Tally tally(telling);
+  for (auto item = points.Next(); item != PointSource::Item::kEnd; item = points.Next()) {
+    absl::Status charged = charge.AsItGrows();
+    if (!charged.ok()) return charged;
+    const bool unreadable = item == PointSource::Item::kUnreadable;
+    std::optional<Objection> objection = unreadable ? points.fault() : judge.Add(points.point());
+    if (objection) {
+      tally.Reject(points, unreadable, *std::move(objection));
+    } else {
+      tally.Accept();
+    }
   }
-  if (outcome->rejected > 0 && !request.accept_partial) outcome->ingested = 0;
-  return outcome;
+  return tally.Take();
 }
 
 }  // namespace
+
+// A write under way. It is with one thread at a time: the one that judges it, or the store's.
+struct Pipeline::Writing {
+  Writing(WriteRequest asked, WriteDone when_done)
+      : request(std::move(asked)), done(std::move(when_done)) {}
+
+  WriteRequest request;
+  WriteDone done;
+  // Held until it is over.
+  std::optional<server::MemoryBudget::Share> memory;
+  // Of the attempt under way.
+  DatabasePtr database = nullptr;
+  uint32_t database_id = 0;
+  Outcome outcome = {};
+
+  absl::Status CheckAwaited() const {
+    return request.check_awaited ? request.check_awaited() : absl::OkStatus();
+  }
+  void Finish(absl::StatusOr<Outcome> result) {
+    memory.reset();
+    std::exchange(done, nullptr)(std::move(result));
+  }
+};
 
 // Null where there is no such database and a write is to make it.
 absl::StatusOr<Pipeline::DatabasePtr> Pipeline::Find(const storage::DatabaseName& name) const {
@@ -199,75 +152,110 @@ absl::Status Pipeline::CheckDatabase(const storage::DatabaseName& name) const {
   return Find(name).status();
 }
 
-Draft Pipeline::DraftFor(const DatabasePtr& database) const {
-  if (database == nullptr) {
-    return Draft(std::make_shared<const storage::DatabaseSchema>(), options_.limits);
-  }
-  storage::DatabaseSettings settings = database->record().settings;
-  Limits limits = options_.limits;
-  if (settings.max_tables) limits.max_tables = *settings.max_tables;
-  if (settings.max_columns) limits.max_columns = *settings.max_columns;
-  return Draft(database->schema(), limits);
+void Pipeline::Write(WriteRequest request, WriteDone done) const {
+  auto writing = std::make_shared<Writing>(std::move(request), std::move(done));
+  if (writing->request.points->is_quick()) return Run(writing, false);
+  RunSoon(std::move(writing));
 }
 
-// Aborted where the draft was judged by what is no longer so.
-absl::Status Pipeline::Commit(const WriteRequest& request, DatabasePtr database,
-                              Draft& draft) const {
-  if (database == nullptr) {
-    absl::Status created = store_.CreateDatabase(request.database, {}).status();
-    return created.ok() || absl::IsAlreadyExists(created)
-               ? absl::AbortedError("the database has just been made")
-               : created;
-  }
-  return database->Commit(draft.Finish(), request.no_sync ? storage::Durability::kUnsynced
-                                                          : storage::Durability::kSynced);
+void Pipeline::RunSoon(std::shared_ptr<Writing> writing) const {
+  workers_.Post([this, writing = std::move(writing)] { Run(writing, true); });
 }
 
-absl::StatusOr<Outcome> Pipeline::Write(const WriteRequest& request) const {
+void Pipeline::Run(const std::shared_ptr<Writing>& writing, bool may_block) const {
+  const absl::Status attempted = storage::Caught([&] { return Attempt(writing, may_block); });
+  if (!attempted.ok()) writing->Finish(attempted);
+}
+
+// The whole way of a write, up to where the store has it: find the database, judge all points by
+// its schema as it is, commit what is good. An error ends the write; otherwise it goes on in
+// Conclude, or is over. What takes time is not done where it may not block, but soon.
+absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may_block) const {
+  WriteRequest& request = writing->request;
   absl::StatusOr<DatabasePtr> database = Find(request.database);
-  absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
-  if (!utf8.ok()) return utf8;
-  while (database.ok()) {
-    Charge charge(request);
-    absl::Status begun = charge.ToBegin();
-    if (!begun.ok()) return begun;
-    Draft draft = DraftFor(*database);
-    absl::StatusOr<Outcome> outcome = Judge(request, database->get(), kTellFirst, draft, charge);
-    if (!outcome.ok()) return outcome;
-    absl::Status committed = charge.ForStoring();
-    if (!committed.ok()) return committed;
-    if (outcome->ingested > 0) {
-      if (request.should_stop && request.should_stop()) {
-        return absl::CancelledError("the client no longer waits; nothing was ingested");
-      }
-      committed = Commit(request, *database, draft);
-    }
-    if (committed.ok()) {
-      if (*database != nullptr) {
-        log_.Add((*database)->record().id, request.arrival_ns, request.origin, outcome->rejections);
-      }
-      return outcome;
-    }
-    // Another request changed the schema meanwhile, or the database is new, or has been dropped
-    // and is to be made again: judge again.
-    bool again =
-        absl::IsAborted(committed) || (absl::IsNotFound(committed) && options_.create_databases);
-    if (!again) return committed;
-    if (request.memory != nullptr) request.memory->Clear();
-    database = Find(request.database);
+  if (!database.ok()) return database.status();
+  absl::Status status = writing->CheckAwaited();
+  if (status.ok()) status = request.points->Rewind();
+  if (!status.ok()) return status;
+
+  if (request.memory != nullptr) writing->memory.emplace(*request.memory);
+  Charge charge(writing->memory ? &*writing->memory : nullptr, request.points->bytes());
+  status = charge.ToBegin();
+  if (!status.ok()) return status;
+
+  JudgeOptions options = {.limits = options_.limits,
+                          .precision = request.precision,
+                          .arrival_ns = request.arrival_ns,
+                          .check_utf8 = !request.points->is_utf8()};
+  auto schema = std::make_shared<const storage::DatabaseSchema>();
+  if (*database != nullptr) {
+    absl::StatusOr<storage::DatabaseView> view = (*database)->View();
+    if (!view.ok()) return view.status();
+    const storage::DatabaseSettings& settings = view->record->settings;
+    if (settings.max_tables) options.limits.max_tables = *settings.max_tables;
+    if (settings.max_columns) options.limits.max_columns = *settings.max_columns;
+    options.min_time_ns = view->record->MinTimeNs(request.arrival_ns);
+    schema = std::move(view->schema);
+    writing->database_id = view->record->id;
   }
-  return database.status();
+  Judge judge(std::move(schema), options);
+  absl::StatusOr<Outcome> outcome =
+      JudgeAll(*request.points, request.dry_run ? kTellAll : kTellFirst, judge, charge);
+  if (!outcome.ok()) return outcome.status();
+  if (outcome->ingested + outcome->rejected == 0) {
+    return absl::InvalidArgumentError(std::string(request.points->no_points()));
+  }
+  if (outcome->rejected > 0 && !request.options.accept_partial) outcome->ingested = 0;
+  writing->outcome = *std::move(outcome);
+  if (request.dry_run) {
+    writing->Finish(std::move(writing->outcome));
+    return absl::OkStatus();
+  }
+  status = charge.ForStoring();
+  if (!status.ok()) return status;
+  writing->database = *std::move(database);
+  if (writing->outcome.ingested == 0) {
+    Conclude(writing, absl::OkStatus());
+    return absl::OkStatus();
+  }
+  status = writing->CheckAwaited();
+  if (!status.ok()) return status;
+  if (writing->database == nullptr) {
+    // A database is made by a thread that may wait for the disk, and then all is judged again.
+    if (may_block) status = MakeDatabase(request.database);
+    if (status.ok()) RunSoon(writing);
+    return status;
+  }
+  // The last that is done with it here: it may be over before this returns.
+  writing->database->Commit(
+      judge.Finish(),
+      request.options.no_sync ? storage::Durability::kUnsynced : storage::Durability::kSynced,
+      [this, writing](const absl::Status& committed) { Conclude(writing, committed); });
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Outcome> Pipeline::Validate(const WriteRequest& request) const {
-  absl::StatusOr<DatabasePtr> database = Find(request.database);
-  absl::Status utf8 = database.ok() ? CheckUtf8(request.body) : database.status();
-  if (!utf8.ok()) return utf8;
-  Charge charge(request);
-  absl::Status begun = charge.ToBegin();
-  if (!begun.ok()) return begun;
-  Draft draft = DraftFor(*database);
-  return Judge(request, database->get(), kTellAll, draft, charge);
+absl::Status Pipeline::MakeDatabase(const storage::DatabaseName& name) const {
+  absl::Status created = store_.CreateDatabase(name, {}).status();
+  return absl::IsAlreadyExists(created) ? absl::OkStatus() : created;
+}
+
+// The store is done with it. Another request may have changed the schema meanwhile, or the database
+// has been dropped and is to be made again: then all is judged again.
+void Pipeline::Conclude(const std::shared_ptr<Writing>& writing,
+                        const absl::Status& committed) const {
+  const WriteRequest& request = writing->request;
+  const bool again =
+      absl::IsAborted(committed) || (absl::IsNotFound(committed) && options_.create_databases);
+  if (again) {
+    writing->memory.reset();
+    return RunSoon(writing);
+  }
+  if (!committed.ok()) return writing->Finish(committed);
+  if (writing->database != nullptr && !writing->outcome.rejections.empty()) {
+    log_.Add(writing->database_id, request.arrival_ns, request.origin,
+             writing->outcome.rejections);
+  }
+  writing->Finish(std::move(writing->outcome));
 }
 
 }  // namespace sluice::ingest

@@ -4,38 +4,49 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string_view>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "server/ingest/draft.h"
+#include "server/ingest/limits.h"
 #include "server/ingest/outcome.h"
+#include "server/ingest/point.h"
 #include "server/ingest/precision.h"
 #include "server/ingest/rejection_log.h"
 #include "server/memory_budget.h"
+#include "server/workers.h"
 #include "storage/store.h"
 
 namespace sluice::ingest {
 
-// A write as every door brings it. Defaults belong to the doors.
-struct WriteRequest {
-  storage::DatabaseName database;
-  // Decompressed line protocol; must outlive the call.
-  std::string_view body;
-  Precision precision = Precision::kNanosecond;
-  // When the request arrived, taken once.
-  int64_t arrival_ns = 0;
-  // Whether to ingest the good lines when others are rejected.
+// What a client may ask for of a write.
+struct WriteOptions {
+  // Whether to ingest the good points when others are rejected.
   bool accept_partial = true;
   // Whether to answer before the write-ahead log is synced (contract W-12).
   bool no_sync = false;
+};
+
+// A write as every door brings it. Defaults belong to the doors.
+struct WriteRequest {
+  storage::DatabaseName database;
+  std::unique_ptr<PointSource> points;
+  Precision precision = Precision::kNanosecond;
+  // When the request arrived, taken once.
+  int64_t arrival_ns = 0;
+  WriteOptions options = {};
+  // Whether nothing is to be stored, and only told what would be.
+  bool dry_run = false;
   // Where it came from, for the log of rejections.
   Origin origin = {};
-  // Asked before anything is stored; true ends the write with Cancelled, and nothing is ingested.
-  // None means never.
-  std::function<bool()> should_stop = nullptr;
+  // Asked before anything is done and again before anything is stored; what is not OK ends the
+  // write with it, and nothing is ingested. None means that somebody always waits.
+  std::function<absl::Status()> check_awaited = nullptr;
   // What judging and storing take besides the body is charged to it; null counts nothing.
-  server::MemoryBudget::Share* memory = nullptr;
+  server::MemoryBudget* memory = nullptr;
 };
+
+// Told once what became of a write, on any thread, maybe before Write returns. Must not block.
+using WriteDone = absl::AnyInvocable<void(absl::StatusOr<Outcome>)>;
 
 struct PipelineOptions {
   // Of databases that have none of their own.
@@ -44,38 +55,45 @@ struct PipelineOptions {
   bool create_databases = false;
 };
 
-// Takes the points of requests into their databases. Rejected lines are no error. Errors:
-// InvalidArgument for a body that is not UTF-8 or has no point (contract W-4), NotFound for the
-// database (W-6), Cancelled where the request should stop, those of MemoryBudget::Share::Grow, and
-// those of Database::Commit.
+// Takes the points of requests into their databases. Rejected points are no error. Errors:
+// InvalidArgument for a request that as a whole is no points (contract W-4), NotFound for the
+// database (W-6), what `check_awaited` said, those of MemoryBudget::Share::Grow, and those of
+// Database::Commit.
+//
+// Nobody waits in it. A write that takes a moment is judged by the thread that brings it, any other
+// by a worker; the store tells when it is done. Writes of one thread that are judged at once are
+// committed in the order of their calls.
 //
 // Safe for use by many threads.
 class Pipeline {
  public:
-  // `store` and `log` must outlive it.
-  Pipeline(storage::Store& store, RejectionLog& log, const PipelineOptions& options = {})
-      : store_(store), log_(log), options_(options) {}
+  // All must outlive it, and it the writes under way.
+  Pipeline(storage::Store& store, RejectionLog& log, server::Workers& workers,
+           const PipelineOptions& options = {})
+      : store_(store), log_(log), workers_(workers), options_(options) {}
 
   // OK where a write to that database is not refused for want of it.
   absl::Status CheckDatabase(const storage::DatabaseName& name) const;
 
   // Takes all points that are good, or where the request says so all or none. Everything that the
-  // outcome counts as ingested is visible and, unless no_sync, durable.
-  absl::StatusOr<Outcome> Write(const WriteRequest& request) const;
-
-  // Judges a request as Write would, and stores nothing. The outcome counts as ingested what Write
-  // would ingest, and tells of all rejected lines, as far as kMaxToldBytes hold them.
-  absl::StatusOr<Outcome> Validate(const WriteRequest& request) const;
+  // outcome counts as ingested is visible and, unless no_sync, durable. A dry run counts what would
+  // be ingested, and tells of all rejected points, as far as kMaxToldBytes hold them.
+  void Write(WriteRequest request, WriteDone done) const;
 
  private:
   using DatabasePtr = std::shared_ptr<storage::Database>;
+  struct Writing;
 
   absl::StatusOr<DatabasePtr> Find(const storage::DatabaseName& name) const;
-  Draft DraftFor(const DatabasePtr& database) const;
-  absl::Status Commit(const WriteRequest& request, DatabasePtr database, Draft& draft) const;
+  void RunSoon(std::shared_ptr<Writing> writing) const;
+  void Run(const std::shared_ptr<Writing>& writing, bool may_block) const;
+  absl::Status Attempt(const std::shared_ptr<Writing>& writing, bool may_block) const;
+  absl::Status MakeDatabase(const storage::DatabaseName& name) const;
+  void Conclude(const std::shared_ptr<Writing>& writing, const absl::Status& committed) const;
 
   storage::Store& store_;
   RejectionLog& log_;
+  server::Workers& workers_;
   const PipelineOptions options_;
 };
 

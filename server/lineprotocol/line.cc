@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "server/ingest/utf8.h"
+
 namespace sluice::lineprotocol {
 namespace {
 
@@ -22,7 +24,7 @@ std::string Shorten(std::string_view text) {
 
 std::string Quote(std::string_view text) {
   if (text.size() <= kMaxQuotedBytes) return fmt::format("`{}`", text);
-  return fmt::format("`{}...`", CutUtf8(text, kMaxQuotedBytes));
+  return fmt::format("`{}...`", ingest::CutUtf8(text, kMaxQuotedBytes));
 }
 
 std::string Expected(const char* what, std::string_view got, const std::string& quoted) {
@@ -31,12 +33,6 @@ std::string Expected(const char* what, std::string_view got, const std::string& 
 }
 
 }  // namespace
-
-std::string_view CutUtf8(std::string_view text, size_t max_bytes) {
-  if (text.size() <= max_bytes) return text;
-  while (max_bytes > 0 && IsContinuation(text[max_bytes])) --max_bytes;
-  return text.substr(0, max_bytes);
-}
 
 std::string Text(const SyntaxFault& fault) {
   switch (fault.error) {
@@ -58,10 +54,6 @@ std::string Text(const SyntaxFault& fault) {
                          Shorten(fault.context));
     case SyntaxError::kEndsWithBackslash:
       return "Measurements, tag keys and values, and field keys may not end with a backslash";
-    case SyntaxError::kNameTooLong:
-      return "String is greater than 64KB";
-    case SyntaxError::kStringTooLong:
-      return "String is greater than 1MB";
     case SyntaxError::kIntegerOutOfRange:
       return "Unable to parse integer value " + Quote(fault.context);
     case SyntaxError::kUnsignedOutOfRange:

@@ -40,7 +40,7 @@ class Parser {
   }
 
   bool ReadSeries() {
-    if (!ReadName(kMeasurementStop, ", \\", line_.measurement)) {
+    if (!ReadName(kMeasurementStop, ", \\", line_.table)) {
       return fault_ ? false : Fail(SyntaxError::kInvalidMeasurement);
     }
     if (!At(',')) return true;
@@ -119,7 +119,7 @@ class Parser {
     field.text = text_.substr(begin, end - begin);
     if (escaped) field.text = UnescapeString(begin, end);
     at_ = end + 1;
-    return field.text.size() <= kMaxStringBytes || Fail(SyntaxError::kStringTooLong);
+    return true;
   }
 
   bool IsStringEscape(size_t i) const {
@@ -144,7 +144,7 @@ class Parser {
     if (At('\\')) name = UnescapeName(begin, stop, escapable);
     if (name.empty()) return false;
     if (name.back() == '\\') return Fail(SyntaxError::kEndsWithBackslash);
-    return name.size() <= kMaxNameBytes || Fail(SyntaxError::kNameTooLong);
+    return true;
   }
 
   std::string_view UnescapeName(size_t begin, Stop stop, std::string_view escapable) {

@@ -50,8 +50,7 @@ int64_t LineReader::LineNumber() {
   return newlines_ + 1;
 }
 
-// Reads a line without escapes in names, comments, leading blanks, repeated commas, long names or
-// faults. False where it is not of that kind; then line_ has at most the number of its series.
+// Reads a line without escapes in names, comments, leading blanks, repeated commas or faults. False where it is not of that kind; then line_ has at most the number of its series.
 bool LineReader::ReadPlain() {
   unescaped_count_ = 0;
   line_.series = series_.Recognize(body_.substr(next_));
@@ -69,7 +68,7 @@ bool LineReader::ReadPlain() {
     line_.fields = shapes_[line_.shape].fields;
   }
   if (!ReadPlainEnd(at)) return false;
-  line_.measurement = series_.measurement(line_.series);
+  line_.table = series_.measurement(line_.series);
   line_.tags = series_.tags(line_.series);
   line_.tag_keys = series_.tag_keys(line_.series);
   if (line_.shape == kNoNumber) line_.shape = NumberShape();
@@ -135,7 +134,7 @@ bool LineReader::ReadPlainFields(size_t& at) {
   memory_.fields.clear();
   while (true) {
     size_t equals = FindStop(body_, at, kPlainKeyStop);
-    if (equals == at || equals - at > kMaxNameBytes) return false;
+    if (equals == at) return false;
     if (equals == body_.size() || body_[equals] != '=') return false;
     Field field;
     field.key = body_.substr(at, equals - at);
@@ -170,7 +169,7 @@ bool LineReader::ReadPlainString(size_t& at, Field& field) {
   field.text = body_.substr(begin, end - begin);
   if (escaped) field.text = Unescape(field.text);
   at = end + 1;
-  return field.text.size() <= kMaxStringBytes;
+  return true;
 }
 
 std::string_view LineReader::Unescape(std::string_view text) {

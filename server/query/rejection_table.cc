@@ -25,7 +25,7 @@ bool Insert(sqlite3_stmt* statement, const ingest::KeptRejection& kept) {
   Bind(statement, 2, kept.origin.principal);
   Bind(statement, 3, kept.origin.peer);
   Bind(statement, 4, kept.origin.door);
-  sqlite3_bind_int64(statement, 5, rejection.line_number);
+  sqlite3_bind_int64(statement, 5, rejection.place.number());
   Bind(statement, 6, Name(rejection.reason));
   Bind(statement, 7, rejection.message);
   Bind(statement, 8, rejection.table);

@@ -14,7 +14,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
-#include "server/lineprotocol/line.h"
+#include "server/ingest/utf8.h"
 #include "server/query/sqlite_text.h"
 #include "server/query/time_collation.h"
 #include "server/query/unsigned_collation.h"
@@ -247,7 +247,7 @@ int BestIndex(sqlite3_vtab* vtab, sqlite3_index_info* info) {
       return table.Fail(absl::InvalidArgumentError(
           fmt::format("time is compared with '{}', which is no time; write '2026-01-31', "
                       "'2026-01-31T07:08:09Z', or a number of nanoseconds",
-                      lineprotocol::CutUtf8(TextOf(ConstantOf(*info, i)), kMaxShownBytes))));
+                      ingest::CutUtf8(TextOf(ConstantOf(*info, i)), kMaxShownBytes))));
     }
     char op = PlanOf(*info, i, table);
     if (op == 0) continue;

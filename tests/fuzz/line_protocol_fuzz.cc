@@ -28,7 +28,7 @@ bool Same(const Line& a, const Line& b) {
   auto same_field = [](const Field& x, const Field& y) {
     return x.key == y.key && x.type == y.type && x.bits == y.bits && x.text == y.text;
   };
-  return a.measurement == b.measurement && a.timestamp == b.timestamp &&
+  return a.table == b.table && a.timestamp == b.timestamp &&
          std::equal(a.tags.begin(), a.tags.end(), b.tags.begin(), b.tags.end(), same_tag) &&
          std::equal(a.fields.begin(), a.fields.end(), b.fields.begin(), b.fields.end(), same_field);
 }

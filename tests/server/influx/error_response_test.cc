@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace sluice::http {
+namespace sluice::influx {
 namespace {
 
 TEST(ErrorResponseTest, EveryCanonicalCodeHasItsHttpStatus) {
@@ -40,4 +40,4 @@ TEST(ErrorResponseTest, TooLargeHasItsOwnWord) {
 }
 
 }  // namespace
-}  // namespace sluice::http
+}  // namespace sluice::influx

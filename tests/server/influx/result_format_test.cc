@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace sluice::http {
+namespace sluice::influx {
 namespace {
 
 std::string Format(std::string_view name, const std::vector<query::Row>& rows) {
@@ -60,4 +60,4 @@ TEST(ResultFormatTest, OtherNamesAreRefused) {
 }
 
 }  // namespace
-}  // namespace sluice::http
+}  // namespace sluice::influx

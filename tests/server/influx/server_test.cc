@@ -16,7 +16,7 @@
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
 
-namespace sluice::http {
+namespace sluice::influx {
 namespace {
 
 using fixture::Fetch;
@@ -714,4 +714,4 @@ TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
 }
 
 }  // namespace
-}  // namespace sluice::http
+}  // namespace sluice::influx

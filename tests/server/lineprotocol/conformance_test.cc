@@ -54,7 +54,7 @@ Json ToJson(const Line& line) {
   Json fields = Json::array();
   for (const Field& field : line.fields) fields.push_back(ToJson(field));
   Json timestamp = line.timestamp ? Json(std::to_string(*line.timestamp)) : Json();
-  return {{"measurement", line.measurement},
+  return {{"measurement", line.table},
           {"tags", tags},
           {"fields", fields},
           {"timestamp", timestamp}};

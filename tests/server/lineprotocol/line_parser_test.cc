@@ -20,7 +20,7 @@ TEST(ParseLineTest, UnescapesNames) {
   LineMemory memory;
   Line line;
   ASSERT_FALSE(ParseLine(R"(a\ b\,c\\d\=e,k\=1=v\,2,x\y=\\z f\ g="q\"r\\s\t" 5)", memory, line));
-  EXPECT_EQ(line.measurement, R"(a b,c\d\=e)");
+  EXPECT_EQ(line.table, R"(a b,c\d\=e)");
   EXPECT_EQ(line.tags[0].key, "k=1");
   EXPECT_EQ(line.tags[0].value, "v,2");
   EXPECT_EQ(line.tags[1].key, R"(x\y)");

@@ -42,7 +42,7 @@ TEST(LineReaderTest, CarriageReturnsBeforeLineEndsAreIgnored) {
 TEST(LineReaderTest, ACarriageReturnElsewhereIsACharacter) {
   LineReader reader("a\rb f=1\n");
   ASSERT_TRUE(reader.Next());
-  EXPECT_EQ(reader.line().measurement, "a\rb");
+  EXPECT_EQ(reader.line().table, "a\rb");
 }
 
 TEST(LineReaderTest, BlanksBeforeALineAreIgnored) {

@@ -1,0 +1,70 @@
+#include "server/gate/gate.h"
+
+#include "storage/timestamp.h"
+
+namespace sluice::server {
+
+absl::StatusOr<auth::Principal> Gate::Admit(const Claim& claim) const {
+  absl::StatusOr<auth::Principal> principal = Identify(claim.token);
+  if (!principal.ok()) return principal;
+  absl::Status checked = Check(*principal, claim);
+  if (!checked.ok()) return checked;
+  return principal;
+}
+
+absl::StatusOr<auth::Principal> Gate::Identify(const std::optional<std::string>& token) const {
+  return authority_.Identify(token, storage::NowNs());
+}
+
+absl::Status Gate::Check(const auth::Principal& principal, const Claim& claim) const {
+  if (!claim.parameters.ok()) return claim.parameters;
+  absl::Status status = CheckDatabase(claim);
+  if (status.ok()) status = CheckRight(principal, claim);
+  if (status.ok()) status = CheckReady(claim.act);
+  return status;
+}
+
+absl::Status Gate::CheckDatabase(const Claim& claim) const {
+  switch (claim.act) {
+    case Act::kWrite:
+    case Act::kValidate:
+      return pipeline_.CheckDatabase(*claim.database);
+    case Act::kRead:
+    case Act::kDescribe:
+      return store_.FindDatabase(*claim.database).status();
+    case Act::kAdminister:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Gate::CheckRight(const auth::Principal& principal, const Claim& claim) const {
+  switch (claim.act) {
+    case Act::kWrite:
+    case Act::kValidate:
+      return principal.MayWrite(claim.database->text());
+    case Act::kRead:
+    case Act::kDescribe:
+      return principal.MayRead(claim.database->text());
+    case Act::kAdminister:
+      break;
+  }
+  return principal.MayAdminister();
+}
+
+// Queries run while the server drains; what would change something, or comes with it, does not.
+absl::Status Gate::CheckReady(Act act) const {
+  switch (act) {
+    case Act::kWrite:
+      return readiness_.Check();
+    case Act::kDescribe:
+    case Act::kAdminister:
+      return readiness_.CheckServing();
+    case Act::kValidate:
+    case Act::kRead:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sluice::server

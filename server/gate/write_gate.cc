@@ -1,0 +1,57 @@
+#include "server/gate/write_gate.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "storage/timestamp.h"
+
+namespace sluice::server {
+
+WriteGate::WriteGate(const Parts& parts, std::string door)
+    : parts_(parts), door_(std::move(door)), metrics_(parts.metrics.AddDoor(door_)) {}
+
+absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {
+  absl::StatusOr<auth::Principal> principal = parts_.gate.Admit(claim);
+  if (!principal.ok()) {
+    Refuse(principal.status());
+    return principal.status();
+  }
+  Pass pass;
+  pass.claim = std::move(claim);
+  pass.origin = {door_, principal->name(), std::move(peer)};
+  pass.arrival_ns = storage::NowNs();
+  return pass;
+}
+
+absl::Status WriteGate::TakeBody(size_t bytes, size_t max_bytes, Pass& pass) const {
+  pass.body_bytes = bytes;
+  pass.memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
+  absl::Status taken = bytes > max_bytes ? absl::ResourceExhaustedError(fmt::format(
+                                               "max request size ({} bytes) exceeded", max_bytes))
+                                         : pass.memory->GrowBody(bytes);
+  if (!taken.ok()) Refuse(taken);
+  return taken;
+}
+
+void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone done) const {
+  request.dry_run = pass.claim.act == Act::kValidate;
+  request.arrival_ns = pass.arrival_ns;
+  request.origin = std::move(pass.origin);
+  request.memory = &parts_.judging;
+  parts_.pipeline.Write(
+      std::move(request),
+      [this, since = std::chrono::steady_clock::now(), bytes = pass.body_bytes, memory = std::move(pass.memory),
+       done = std::move(done)](absl::StatusOr<ingest::Outcome> outcome) mutable {
+        memory.reset();
+        metrics_.Observe(outcome, bytes, std::chrono::steady_clock::now() - since);
+        done(std::move(outcome));
+      });
+}
+
+void WriteGate::Refuse(const absl::Status& status) const {
+  metrics_.Observe(status, 0, std::chrono::nanoseconds(0));
+}
+
+}  // namespace sluice::server

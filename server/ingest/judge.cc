@@ -1,0 +1,134 @@
+#include "server/ingest/judge.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/ingest/utf8.h"
+#include "storage/timestamp.h"
+
+namespace sluice::ingest {
+
+using storage::TableSchema;
+
+Judge::Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeOptions& options)
+    : schema_(std::move(schema)), options_(options) {}
+
+std::optional<Objection> Judge::Add(const Point& point) {
+  const std::optional<int64_t> time_ns =
+      point.timestamp ? ToNanoseconds(*point.timestamp, options_.precision)
+                      : Truncate(options_.arrival_ns, options_.precision);
+  if (!time_ns) return Objection{Reason::kTimestampOutOfRange, "timestamp overflows i64", ""};
+  if (*time_ns >= options_.min_time_ns) return AddAt(point, *time_ns);
+  return Objection{
+      Reason::kBeyondRetention,
+      fmt::format("points beyond retention policy: timestamp {} is older than the minimum "
+                  "acceptable {}",
+                  storage::FormatTimestamp(*time_ns),
+                  storage::FormatTimestamp(options_.min_time_ns)),
+      ""};
+}
+
+std::optional<Objection> Judge::AddAt(const Point& point, int64_t time_ns) {
+  // The common point: its series and the shape of its fields have been judged before.
+  if (point.series < series_.size()) {
+    const Series& known = series_[point.series];
+    if (known.table != nullptr && known.table->IsOn(time_ns) &&
+        known.table->TakeKnown(point, known.set, time_ns)) {
+      return std::nullopt;
+    }
+  }
+  TableJudge* table = FindTable(point.table);
+  if (table == nullptr) return AddToNewTable(point, time_ns);
+  if (table->IsOn(time_ns)) {
+    if (std::optional<uint32_t> set = table->TakeKnownKeys(point, time_ns)) {
+      Remember(point, *table, *set);
+      return std::nullopt;
+    }
+  }
+  std::optional<Objection> objection = table->Judge(point);
+  if (!objection && !MayBeOn(*table, time_ns)) objection = TooManyDays(time_ns);
+  if (!objection) Remember(point, *table, table->Take(point, time_ns));
+  return objection;
+}
+
+bool Judge::MayBeOn(TableJudge& table, int64_t time_ns) {
+  if (table.IsOn(time_ns)) return true;
+  if (days_ == options_.limits.max_days) return false;
+  table.AddDay(time_ns);
+  ++days_;
+  return true;
+}
+
+Objection Judge::TooManyDays(int64_t time_ns) const {
+  return {Reason::kDayLimit,
+          fmt::format("the request has points on {} days, counted for each table, and {} would be "
+                      "on one too many; send it in another request",
+                      days_, storage::FormatTimestamp(time_ns)),
+          ""};
+}
+
+void Judge::Remember(const Point& point, TableJudge& table, uint32_t set) {
+  if (point.series == kNoNumber) return;
+  if (series_.size() <= point.series) series_.resize(point.series + 1);
+  series_[point.series] = {&table, set};
+}
+
+// Null for a table that is neither the database's nor made by a point of the request.
+TableJudge* Judge::FindTable(std::string_view name) {
+  if (last_ != nullptr && last_->name() == name) return last_;
+  auto found = tables_.find(absl::string_view(name.data(), name.size()));
+  if (found != tables_.end()) return last_ = found->second.get();
+  storage::TablePtr schema = schema_->Find(name);
+  if (schema == nullptr) return nullptr;
+  auto table = std::make_unique<TableJudge>(std::move(schema), true, options_.check_utf8,
+                                            options_.limits);
+  return last_ = tables_.emplace(name, std::move(table)).first->second.get();
+}
+
+std::optional<Objection> Judge::JudgeTableName(std::string_view name) const {
+  if (name.empty()) return Objection{Reason::kEmptyName, "the table's name is empty", ""};
+  if (name.size() > kMaxNameBytes) {
+    return Objection{Reason::kValueTooLong, "String is greater than 64KB", ""};
+  }
+  if (options_.check_utf8 && !IsUtf8(name)) {
+    return Objection{Reason::kNotUtf8, "the table's name is not valid utf8", ""};
+  }
+  return std::nullopt;
+}
+
+std::optional<Objection> Judge::AddToNewTable(const Point& point, int64_t time_ns) {
+  if (std::optional<Objection> objection = JudgeTableName(point.table)) return objection;
+  size_t count = schema_->table_count() + new_tables_;
+  if (count >= options_.limits.max_tables) {
+    return Objection{
+        Reason::kTableLimit,
+        fmt::format("table '{}' would be one too many: the database has {} tables, the limit is {}",
+                    CutUtf8(point.table, kMaxShownNameBytes), count, options_.limits.max_tables),
+        ""};
+  }
+  auto schema = std::make_shared<TableSchema>(TableSchema::kNoId, std::string(point.table));
+  auto table = std::make_unique<TableJudge>(std::move(schema), false, options_.check_utf8,
+                                            options_.limits);
+  if (std::optional<Objection> objection = table->Judge(point)) return objection;
+  if (!MayBeOn(*table, time_ns)) return TooManyDays(time_ns);
+  const uint32_t set = table->Take(point, time_ns);
+  last_ = tables_.emplace(point.table, std::move(table)).first->second.get();
+  Remember(point, *last_, set);
+  ++new_tables_;
+  return std::nullopt;
+}
+
+storage::WriteSet Judge::Finish() {
+  storage::WriteSet write;
+  write.judged_by = schema_;
+  for (auto& [name, table] : tables_) {
+    if (!table->empty()) write.batches.push_back(table->TakeBatch());
+  }
+  tables_.clear();
+  series_.clear();
+  last_ = nullptr;
+  return write;
+}
+
+}  // namespace sluice::ingest

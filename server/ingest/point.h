@@ -1,0 +1,99 @@
+#ifndef SLUICE_SERVER_INGEST_POINT_H_
+#define SLUICE_SERVER_INGEST_POINT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "server/ingest/outcome.h"
+
+// What every format of a write comes to. A format is a PointSource and nothing else: what may be
+// said about points is said by the judge (judge.h), the same for all.
+
+namespace sluice::ingest {
+
+enum class FieldType : uint8_t { kFloat, kInteger, kUnsigned, kString, kBoolean };
+
+struct Tag {
+  std::string_view key;
+  // Empty is no tag.
+  std::string_view value;
+};
+
+struct Field {
+  std::string_view key;
+  FieldType type = FieldType::kFloat;
+  // Unless a string: a float's IEEE bits, an integer, an unsigned integer wrapped, 0 or 1.
+  int64_t bits = 0;
+  // A string.
+  std::string_view text;
+};
+
+inline constexpr uint32_t kNoNumber = ~uint32_t{0};
+
+// One point as it was sent: nothing about it has been judged.
+struct Point {
+  std::string_view table;
+  // In any order, repeated keys kept.
+  std::span<const Tag> tags;
+  std::span<const Field> fields;
+  // In the unit that the request names.
+  std::optional<int64_t> timestamp;
+
+  // Where a source has numbered them: points with the same number have the same table and tags; the
+  // same table and the same tag keys in the same order; fields of the same keys and types in the
+  // same order. Numbers count from 0. They are what makes judging fast.
+  uint32_t series = kNoNumber;
+  uint32_t tag_keys = kNoNumber;
+  uint32_t shape = kNoNumber;
+};
+
+// Why a point was not taken.
+struct Objection {
+  Reason reason;
+  std::string message;
+  // Empty where it is about none.
+  std::string column;
+};
+
+// Points in their order, which can be gone through again: another request may have changed the
+// schema that they were judged by. For one thread at a time.
+class PointSource {
+ public:
+  enum class Item { kPoint, kUnreadable, kEnd };
+
+  virtual ~PointSource() = default;
+
+  // Goes back to before the first point. An error is the whole request's (contract W-4, W-7);
+  // Unavailable where there is no memory.
+  virtual absl::Status Rewind() = 0;
+  // Goes to the next point, and tells whether there is one. Only after Rewind.
+  virtual Item Next() = 0;
+  // The point, where there is one; of an unreadable one, what could be read. Names and texts are
+  // good until the next call of Next.
+  virtual const Point& point() const = 0;
+  // What is wrong with an unreadable one.
+  virtual Objection fault() const = 0;
+  // Where it is. Costs something: asked only of points that are rejected.
+  virtual Place place() = 0;
+  // It as sent, without its end; empty where it was not sent as text.
+  virtual std::string_view text() const = 0;
+
+  // Of all points as they came, roughly: what judging them takes is measured by it.
+  virtual size_t bytes() const = 0;
+  // Whether all names and texts are known to be UTF-8, and need not be looked at.
+  virtual bool is_utf8() const = 0;
+  // Whether going through it takes a moment only, so that the thread that reads from the network
+  // may do so.
+  virtual bool is_quick() const = 0;
+  // What to say where there is no point at all.
+  virtual std::string_view no_points() const = 0;
+};
+
+}  // namespace sluice::ingest
+
+#endif  // SLUICE_SERVER_INGEST_POINT_H_
