@@ -21,12 +21,12 @@
 #include "server/container.h"
 #include "server/grpc/server.h"
 #include "server/http/cors.h"
+#include "server/http/router.h"
+#include "server/http/server.h"
 #include "server/influx/database_route.h"
 #include "server/influx/error_response.h"
 #include "server/influx/health_route.h"
 #include "server/influx/query_route.h"
-#include "server/http/router.h"
-#include "server/http/server.h"
 #include "server/influx/token_route.h"
 #include "server/influx/write_route.h"
 #include "server/ingest/pipeline.h"
@@ -155,8 +155,8 @@ class Core {
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
         gate_(*authority_, *store_, pipeline_, readiness_),
-        parts_{*store_, pipeline_,   rejections_, *authority_,    gate_,         readiness_, bodies,
-               judging_, *governor_, metrics_,    write_workers_, query_workers_} {
+        parts_{*store_, pipeline_, rejections_, *authority_, gate_,          readiness_,
+               bodies,  judging_,  *governor_,  metrics_,    write_workers_, query_workers_} {
     AddGauges();
   }
 
@@ -326,11 +326,10 @@ absl::Status Run(const Config& config) {
        .max_body_bytes = config.max_body_bytes,
        .errors = influx::kErrors},
       bodies,
-      http::WithCors({config.cors_origins, influx::kExposedHeaders}, influx::kErrors,
-                     [&](const auto& head) {
-                       return started ? router.Begin(head)
-                                      : influx::AnswerWhileStarting(head, kVersion);
-                     }));
+      http::WithCors(
+          {config.cors_origins, influx::kExposedHeaders}, influx::kErrors, [&](const auto& head) {
+            return started ? router.Begin(head) : influx::AnswerWhileStarting(head, kVersion);
+          }));
   if (!http_server.ok()) return http_server.status();
   auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
   if (!starting.ok()) return starting.status();

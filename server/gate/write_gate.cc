@@ -41,9 +41,9 @@ void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone
   request.origin = std::move(pass.origin);
   request.memory = &parts_.judging;
   parts_.pipeline.Write(
-      std::move(request),
-      [this, since = std::chrono::steady_clock::now(), bytes = pass.body_bytes, memory = std::move(pass.memory),
-       done = std::move(done)](absl::StatusOr<ingest::Outcome> outcome) mutable {
+      std::move(request), [this, since = std::chrono::steady_clock::now(), bytes = pass.body_bytes,
+                           memory = std::move(pass.memory), done = std::move(done)](
+                              absl::StatusOr<ingest::Outcome> outcome) mutable {
         memory.reset();
         metrics_.Observe(outcome, bytes, std::chrono::steady_clock::now() - since);
         done(std::move(outcome));

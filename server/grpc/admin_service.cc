@@ -233,15 +233,15 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
     Finish(context, reactor, ToGrpc(admitted, about_name ? field : "database", text));
     return reactor;
   }
-  parts_.write_workers.Post([this, context, reactor, &text, name = *claim.database,
-                             act = std::move(act)] {
-    Finish(context, reactor, RunCaught([&] {
-             auto database = parts_.store.FindDatabase(name);
-             if (!database.ok()) return ToGrpc(database.status(), "database", text);
-             auto view = (*database)->View();
-             return view.ok() ? act(*view) : ToGrpc(view.status(), "database", text);
-           }));
-  });
+  parts_.write_workers.Post(
+      [this, context, reactor, &text, name = *claim.database, act = std::move(act)] {
+        Finish(context, reactor, RunCaught([&] {
+                 auto database = parts_.store.FindDatabase(name);
+                 if (!database.ok()) return ToGrpc(database.status(), "database", text);
+                 auto view = (*database)->View();
+                 return view.ok() ? act(*view) : ToGrpc(view.status(), "database", text);
+               }));
+      });
   return reactor;
 }
 
@@ -274,10 +274,11 @@ grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* AdminService::GetDatabase(grpc::CallbackServerContext* context,
                                                     const v1::GetDatabaseRequest* request,
                                                     v1::GetDatabaseResponse* response) {
-  return ForReader(context, request->name(), "name", [response](const storage::DatabaseView& database) {
-    Fill(*database.record, *response->mutable_database());
-    return grpc::Status::OK;
-  });
+  return ForReader(context, request->name(), "name",
+                   [response](const storage::DatabaseView& database) {
+                     Fill(*database.record, *response->mutable_database());
+                     return grpc::Status::OK;
+                   });
 }
 
 grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerContext* context,

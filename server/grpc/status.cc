@@ -116,10 +116,11 @@ grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
   info.set_reason("LINES_REJECTED");
   (*info.mutable_metadata())["ingested_points"] = std::to_string(outcome.ingested);
   (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
-  Details details(grpc::StatusCode::INVALID_ARGUMENT,
-                  fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
-                              outcome.ingested, outcome.rejected, first.place.number(), first.message),
-                  info);
+  Details details(
+      grpc::StatusCode::INVALID_ARGUMENT,
+      fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
+                  outcome.ingested, outcome.rejected, first.place.number(), first.message),
+      info);
   details.Add(DescribeLines(outcome.rejections));
   return details.Finish();
 }

@@ -27,8 +27,8 @@ class WriteService final : public v1::WriteService::CallbackService {
   // status, of what became of the points.
   template <typename Request, typename Show>
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, server::Act act,
-                                   const Request& request,
-                                   const ingest::WriteOptions& options, Show show);
+                                   const Request& request, const ingest::WriteOptions& options,
+                                   Show show);
 
   const server::WriteGate gate_;
   const size_t max_body_bytes_;

@@ -45,10 +45,10 @@ Beginning Allowing(std::shared_ptr<const Permission> permission, Beginning begin
   Deferred& deferred = std::get<Deferred>(beginning);
   deferred.answer = [permission, answer = std::move(deferred.answer)](std::string_view body,
                                                                       Respond respond) mutable {
-    answer(body, [permission, respond = std::move(respond)](
-                     absl::StatusOr<Response> response) mutable {
-      respond(permission->AddTo(std::move(response)));
-    });
+    answer(body,
+           [permission, respond = std::move(respond)](absl::StatusOr<Response> response) mutable {
+             respond(permission->AddTo(std::move(response)));
+           });
   };
   deferred.refuse = [permission,
                      refuse = std::move(deferred.refuse)](const absl::Status& status) mutable {
@@ -64,18 +64,18 @@ Handler WithCors(const CorsOptions& options, const Errors& errors, Handler handl
   const std::vector<std::string>& origins = options.origins;
   if (origins.empty()) return handler;
   const bool all = std::find(origins.begin(), origins.end(), "*") != origins.end();
-  return [options, errors, all,
-          handler = std::move(handler)](const RequestHead& head) -> Beginning {
-    std::string origin(head.HeaderNamed("Origin"));
-    const auto& known = options.origins;
-    bool allowed =
-        !origin.empty() && (all || std::find(known.begin(), known.end(), origin) != known.end());
-    if (!allowed) return handler(head);
-    auto permission =
-        std::make_shared<const Permission>(std::move(origin), options.exposed_headers, errors);
-    if (head.method == "OPTIONS") return Preflight(*permission);
-    return Allowing(std::move(permission), handler(head));
-  };
+  return
+      [options, errors, all, handler = std::move(handler)](const RequestHead& head) -> Beginning {
+        std::string origin(head.HeaderNamed("Origin"));
+        const auto& known = options.origins;
+        bool allowed = !origin.empty() &&
+                       (all || std::find(known.begin(), known.end(), origin) != known.end());
+        if (!allowed) return handler(head);
+        auto permission =
+            std::make_shared<const Permission>(std::move(origin), options.exposed_headers, errors);
+        if (head.method == "OPTIONS") return Preflight(*permission);
+        return Allowing(std::move(permission), handler(head));
+      };
 }
 
 }  // namespace sluice::http

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "server/auth/credential.h"
+#include "server/http/parameters.h"
 #include "server/influx/error_response.h"
 #include "server/influx/json_body.h"
-#include "server/http/parameters.h"
 #include "storage/timestamp.h"
 
 namespace sluice::influx {
@@ -14,9 +14,9 @@ namespace sluice::influx {
 using http::Beginning;
 using http::Deferred;
 using http::FirstValue;
+using http::OnWorker;
 using http::QueryOf;
 using http::RequestHead;
-using http::OnWorker;
 using http::Router;
 
 std::optional<std::string> TokenInHeader(const RequestHead& head) {
@@ -35,10 +35,9 @@ void AddAdminRoute(Router& router, const server::Parts& parts, const std::string
         parts.gate.Admit({.act = server::Act::kAdminister, .token = TokenInHeader(head)}).status();
     if (!admitted.ok()) return ToResponse(admitted);
     return Deferred{
-        .answer = OnWorker(parts.write_workers,
-                           [act, query = std::string(QueryOf(head.target))](std::string_view body) {
-                             return act(query, body);
-                           }),
+        .answer =
+            OnWorker(parts.write_workers, [act, query = std::string(QueryOf(head.target))](
+                                              std::string_view body) { return act(query, body); }),
         .max_body_bytes = kMaxJsonBytes,
     };
   });

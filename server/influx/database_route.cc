@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "server/http/parameters.h"
 #include "server/influx/access.h"
 #include "server/influx/error_response.h"
 #include "server/influx/json_body.h"
-#include "server/http/parameters.h"
 #include "server/influx/result_format.h"
 #include "storage/retention.h"
 

@@ -15,7 +15,8 @@ int HttpStatusOf(absl::StatusCode code);
 
 // A response with `body` and the headers of contract W-25; `message` is what the header tells. The
 // answer to a 5xx tells it a second time, under the name that Telegraf reads.
-http::Response ErrorResponse(int status, std::string_view message, const nlohmann::ordered_json& body);
+http::Response ErrorResponse(int status, std::string_view message,
+                             const nlohmann::ordered_json& body);
 
 // {"code":…,"message":…} for a failed request.
 http::Response ToResponse(const absl::Status& status);

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "server/http/parameters.h"
 #include "server/influx/error_response.h"
 #include "server/influx/json_body.h"
-#include "server/http/parameters.h"
 
 namespace sluice::influx {
 

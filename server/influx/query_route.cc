@@ -9,10 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "server/http/parameters.h"
 #include "server/influx/access.h"
 #include "server/influx/error_response.h"
 #include "server/influx/json_body.h"
-#include "server/http/parameters.h"
 #include "server/influx/result_format.h"
 #include "server/query/query.h"
 #include "storage/timestamp.h"
@@ -22,11 +22,11 @@ namespace sluice::influx {
 using http::Beginning;
 using http::BodySource;
 using http::Deferred;
+using http::OnWorker;
 using http::Parameters;
 using http::QueryOf;
 using http::RequestHead;
 using http::Response;
-using http::OnWorker;
 using http::Router;
 namespace {
 

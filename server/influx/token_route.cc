@@ -7,10 +7,10 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "server/http/parameters.h"
 #include "server/influx/access.h"
 #include "server/influx/error_response.h"
 #include "server/influx/json_body.h"
-#include "server/http/parameters.h"
 #include "storage/timestamp.h"
 
 namespace sluice::influx {

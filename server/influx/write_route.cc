@@ -4,11 +4,11 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
-#include "server/influx/access.h"
 #include "server/gate/write_gate.h"
+#include "server/http/parameters.h"
+#include "server/influx/access.h"
 #include "server/influx/encoded_lines.h"
 #include "server/influx/error_response.h"
-#include "server/http/parameters.h"
 #include "server/influx/rejection_response.h"
 
 namespace sluice::influx {
@@ -18,7 +18,6 @@ using http::Deferred;
 using http::Parameters;
 using http::QueryOf;
 using http::RequestHead;
-using http::Response;
 using http::Respond;
 using http::Response;
 using http::Router;
@@ -137,10 +136,10 @@ class WriteRoute {
  private:
   server::Claim ClaimOf(const RequestHead& head, const absl::StatusOr<Asked>& asked) const {
     // `/write` takes the token as a parameter too (W-39).
-    server::Claim claim{.act = server::Act::kWrite,
-                        .token = dialect_ == Dialect::kV1 ? TokenInHeaderOrQuery(head)
-                                                          : TokenInHeader(head),
-                        .parameters = asked.status()};
+    server::Claim claim{
+        .act = server::Act::kWrite,
+        .token = dialect_ == Dialect::kV1 ? TokenInHeaderOrQuery(head) : TokenInHeader(head),
+        .parameters = asked.status()};
     if (!asked.ok()) return claim;
     claim.database = asked->database;
     if (asked->dry_run) claim.act = server::Act::kValidate;

@@ -15,9 +15,9 @@ Judge::Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeO
     : schema_(std::move(schema)), options_(options) {}
 
 std::optional<Objection> Judge::Add(const Point& point) {
-  const std::optional<int64_t> time_ns =
-      point.timestamp ? ToNanoseconds(*point.timestamp, options_.precision)
-                      : Truncate(options_.arrival_ns, options_.precision);
+  const std::optional<int64_t> time_ns = point.timestamp
+                                             ? ToNanoseconds(*point.timestamp, options_.precision)
+                                             : Truncate(options_.arrival_ns, options_.precision);
   if (!time_ns) return Objection{Reason::kTimestampOutOfRange, "timestamp overflows i64", ""};
   if (*time_ns >= options_.min_time_ns) return AddAt(point, *time_ns);
   return Objection{
@@ -81,8 +81,8 @@ TableJudge* Judge::FindTable(std::string_view name) {
   if (found != tables_.end()) return last_ = found->second.get();
   storage::TablePtr schema = schema_->Find(name);
   if (schema == nullptr) return nullptr;
-  auto table = std::make_unique<TableJudge>(std::move(schema), true, options_.check_utf8,
-                                            options_.limits);
+  auto table =
+      std::make_unique<TableJudge>(std::move(schema), true, options_.check_utf8, options_.limits);
   return last_ = tables_.emplace(name, std::move(table)).first->second.get();
 }
 
@@ -108,8 +108,8 @@ std::optional<Objection> Judge::AddToNewTable(const Point& point, int64_t time_n
         ""};
   }
   auto schema = std::make_shared<TableSchema>(TableSchema::kNoId, std::string(point.table));
-  auto table = std::make_unique<TableJudge>(std::move(schema), false, options_.check_utf8,
-                                            options_.limits);
+  auto table =
+      std::make_unique<TableJudge>(std::move(schema), false, options_.check_utf8, options_.limits);
   if (std::optional<Objection> objection = table->Judge(point)) return objection;
   if (!MayBeOn(*table, time_ns)) return TooManyDays(time_ns);
   const uint32_t set = table->Take(point, time_ns);

@@ -252,8 +252,7 @@ void Pipeline::Conclude(const std::shared_ptr<Writing>& writing,
   }
   if (!committed.ok()) return writing->Finish(committed);
   if (writing->database != nullptr && !writing->outcome.rejections.empty()) {
-    log_.Add(writing->database_id, request.arrival_ns, request.origin,
-             writing->outcome.rejections);
+    log_.Add(writing->database_id, request.arrival_ns, request.origin, writing->outcome.rejections);
   }
   writing->Finish(std::move(writing->outcome));
 }

@@ -30,7 +30,7 @@ struct Field {
   // Unless a string: a float's IEEE bits, an integer, an unsigned integer wrapped, 0 or 1.
   int64_t bits = 0;
   // A string.
-  std::string_view text;
+  std::string_view text = {};
 };
 
 inline constexpr uint32_t kNoNumber = ~uint32_t{0};
@@ -39,10 +39,10 @@ inline constexpr uint32_t kNoNumber = ~uint32_t{0};
 struct Point {
   std::string_view table;
   // In any order, repeated keys kept.
-  std::span<const Tag> tags;
-  std::span<const Field> fields;
+  std::span<const Tag> tags = {};
+  std::span<const Field> fields = {};
   // In the unit that the request names.
-  std::optional<int64_t> timestamp;
+  std::optional<int64_t> timestamp = std::nullopt;
 
   // Where a source has numbered them: points with the same number have the same table and tags; the
   // same table and the same tag keys in the same order; fields of the same keys and types in the

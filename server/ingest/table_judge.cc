@@ -113,8 +113,7 @@ std::optional<Objection> TableJudge::JudgeFields(std::span<const Field> fields) 
                    std::string(kTimeColumn)};
 }
 
-std::optional<Objection> TableJudge::JudgeName(std::string_view name,
-                                               std::string_view what) const {
+std::optional<Objection> TableJudge::JudgeName(std::string_view name, std::string_view what) const {
   if (name.empty()) return Objection{Reason::kEmptyName, fmt::format("{} is empty", what), ""};
   if (name.size() > kMaxNameBytes) {
     return Objection{Reason::kValueTooLong, "String is greater than 64KB", Shown(name)};
@@ -173,7 +172,7 @@ bool TableJudge::IsFine(std::span<const Tag> tags) const {
 }
 
 size_t TableJudge::Locate(std::string_view name, ColumnType type, const Places& before,
-                            size_t place) {
+                          size_t place) {
   const std::vector<storage::Column>& columns = builder_.schema()->columns();
   if (place < before.size() && before[place] < columns.size() &&
       columns[before[place]].name == name) {
@@ -202,7 +201,8 @@ Objection TableJudge::TooManyColumns(std::string_view column_name) const {
 
 ColumnType TableJudge::TypeAt(size_t column) const {
   size_t known = builder_.schema()->columns().size();
-  return column < known ? builder_.schema()->columns()[column].type : new_columns_[column - known].type;
+  return column < known ? builder_.schema()->columns()[column].type
+                        : new_columns_[column - known].type;
 }
 
 std::optional<size_t> TableJudge::Claim(size_t column, size_t value) {
@@ -211,8 +211,7 @@ std::optional<size_t> TableJudge::Claim(size_t column, size_t value) {
   return earlier.point == point_ ? std::optional(earlier.value) : std::nullopt;
 }
 
-Objection TableJudge::Conflict(std::string_view column_name, size_t column,
-                               ColumnType type) const {
+Objection TableJudge::Conflict(std::string_view column_name, size_t column, ColumnType type) const {
   return Objection{
       Reason::kTypeConflict,
       fmt::format("field type conflict: column '{}' of table '{}' is {}, the line has {}",

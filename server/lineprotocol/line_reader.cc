@@ -50,7 +50,8 @@ int64_t LineReader::LineNumber() {
   return newlines_ + 1;
 }
 
-// Reads a line without escapes in names, comments, leading blanks, repeated commas or faults. False where it is not of that kind; then line_ has at most the number of its series.
+// Reads a line without escapes in names, comments, leading blanks, repeated commas or faults. False
+// where it is not of that kind; then line_ has at most the number of its series.
 bool LineReader::ReadPlain() {
   unescaped_count_ = 0;
   line_.series = series_.Recognize(body_.substr(next_));

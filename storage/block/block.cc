@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "storage/block/block_format.h"
-#include "storage/bytes.h"
 #include "storage/block/integers.h"
+#include "storage/bytes.h"
 
 namespace sluice::storage {
 namespace {

@@ -9,8 +9,8 @@
 #include <optional>
 
 #include "storage/block/block_format.h"
-#include "storage/bytes.h"
 #include "storage/block/vectorized.h"
+#include "storage/bytes.h"
 
 namespace sluice::storage {
 namespace {

@@ -42,8 +42,8 @@ class BlockLog {
   // Puts blocks, which become a run of their own, in the place of others, at once; they take the
   // highest sequences of those, so there may not be more. It need not be synced: until it is, a
   // crash brings back the old ones.
-  virtual absl::StatusOr<std::vector<StoredBlock>> Replace(
-      std::span<const StoredBlock> before, std::span<const EncodedBlock> after) = 0;
+  virtual absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,
+                                                           std::span<const EncodedBlock> after) = 0;
 
   // Deletes the partitions of which every point has expired, and gives back their disk. Returns how
   // many blocks they had.

@@ -6,8 +6,8 @@
 #include <limits>
 #include <utility>
 
-#include "storage/caught.h"
 #include "storage/block/compaction.h"
+#include "storage/caught.h"
 
 namespace sluice::storage {
 namespace {
@@ -179,7 +179,7 @@ bool Compactor::WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_to
 // Merges once where points keep coming, so that all partitions get their turn; all there is to
 // merge of a quiet one, which is then forgotten.
 void Compactor::Work(const PartitionId& id, Eagerness eagerness, std::unique_lock<std::mutex>& lock,
-                            const std::stop_token& stop) {
+                     const std::stop_token& stop) {
   auto found = partitions_.find(id);
   if (found == partitions_.end()) return;
   // Nobody else removes it while it is busy.
@@ -247,7 +247,7 @@ absl::StatusOr<Compactor::Progress> Compactor::MergeOnce(const PartitionId& id,
 
 // Sees to it that a partition is looked at again, or forgets it.
 void Compactor::Conclude(const PartitionId& id, Partition& partition, Eagerness eagerness,
-                                const absl::StatusOr<Progress>& progress) {
+                         const absl::StatusOr<Progress>& progress) {
   const Clock::time_point now = Clock::now();
   // What cannot be listed now cannot be later; a commit or a start brings the partition back.
   if (absl::IsNotFound(progress.status()) || absl::IsDataLoss(progress.status())) {
@@ -279,9 +279,8 @@ void Compactor::Conclude(const PartitionId& id, Partition& partition, Eagerness 
 // Reads which older blocks a partition has, as far as they matter.
 absl::Status Compactor::Complete(const PartitionId& id, Partition& partition, BlockLog& log,
                                  std::unique_lock<std::mutex>& lock) {
-  const uint64_t before_sequence = partition.runs.empty()
-                                       ? std::numeric_limits<uint64_t>::max()
-                                       : partition.runs.oldest_sequence();
+  const uint64_t before_sequence = partition.runs.empty() ? std::numeric_limits<uint64_t>::max()
+                                                          : partition.runs.oldest_sequence();
   lock.unlock();
   std::vector<StoredBlock> older;
   Runs measure(options_.max_merge_bytes);

@@ -136,7 +136,8 @@ class Compactor {
                 const absl::StatusOr<Progress>& progress);
   absl::Status Complete(const PartitionId& id, Partition& partition, BlockLog& log,
                         std::unique_lock<std::mutex>& lock);
-  absl::StatusOr<std::vector<StoredBlock>> Merge(BlockLog& log, std::span<const StoredBlock> chosen);
+  absl::StatusOr<std::vector<StoredBlock>> Merge(BlockLog& log,
+                                                 std::span<const StoredBlock> chosen);
   bool RestIfQuiet(std::unique_lock<std::mutex>& lock);
   bool ExpireIfDue(std::unique_lock<std::mutex>& lock);
   std::vector<std::shared_ptr<BlockLog>> Logs();

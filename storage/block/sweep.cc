@@ -130,8 +130,7 @@ class Sweep::OpenBlock {
   uint64_t last_call_ = 0;
 };
 
-absl::Status Sweep::OpenBlock::Decode(const ScanSpec& spec,
-                                           std::span<const size_t> tag_columns) {
+absl::Status Sweep::OpenBlock::Decode(const ScanSpec& spec, std::span<const size_t> tag_columns) {
   absl::StatusOr<Block> block = Block::Open(bytes_);
   if (!block.ok()) return block.status();
   if (!block->has_body()) return absl::DataLossError("damaged block: no body");
@@ -169,9 +168,8 @@ absl::Status Sweep::OpenBlock::Decode(const ScanSpec& spec,
   return absl::OkStatus();
 }
 
-absl::StatusOr<BlockColumn> Sweep::OpenBlock::DecodeColumn(const ScanSpec& spec,
-                                                                const Block& block,
-                                                                size_t position) {
+absl::StatusOr<BlockColumn> Sweep::OpenBlock::DecodeColumn(const ScanSpec& spec, const Block& block,
+                                                           size_t position) {
   std::optional<ColumnType> type = block.TypeOf(position);
   if (type && *type != spec.table->columns()[position].type) {
     return absl::DataLossError("damaged block: a column of another type than the table's");
@@ -180,8 +178,8 @@ absl::StatusOr<BlockColumn> Sweep::OpenBlock::DecodeColumn(const ScanSpec& spec,
 }
 
 absl::Status Sweep::OpenBlock::ReadTags(const ScanSpec& spec, const Block& block,
-                                             std::span<const size_t> tag_columns,
-                                             std::vector<bool>& wanted) {
+                                        std::span<const size_t> tag_columns,
+                                        std::vector<bool>& wanted) {
   texts_.resize(tag_columns.size());
   ranks_.resize(block.set_count() * tag_columns.size());
   for (size_t tag = 0; tag < tag_columns.size(); ++tag) {
@@ -343,7 +341,7 @@ absl::Status Sweep::OpenBlocks() {
 // Takes rows of the first series, from the next one on: all that come before those of a block that
 // is not open, but not many more than slice_rows_.
 void Sweep::TakeSlice(std::vector<RowRef>& slice,
-                           std::vector<std::shared_ptr<const void>>& owners) {
+                      std::vector<std::shared_ptr<const void>>& owners) {
   const std::string key = open_.front()->key();
   int64_t last_time_ns = kEndOfTime;
   if (!waiting_.empty() && waiting_.back().first_key == key) {

@@ -218,8 +218,8 @@ void Committer::Stop() {
 void Committer::Commit(std::shared_ptr<RocksDbDatabase> database, WriteSet write,
                        Durability durability, CommitDone done) {
   Pending pending{.database = std::move(database), .durability = durability};
-  absl::Status prepared = Caught(
-      [&] { Prepare(std::move(write), pending.database->partition_ns(), pending); });
+  absl::Status prepared =
+      Caught([&] { Prepare(std::move(write), pending.database->partition_ns(), pending); });
   if (!prepared.ok()) return done(prepared);
   pending.done = std::move(done);
   bool first = false;
@@ -239,8 +239,8 @@ void Committer::Prepare(WriteSet write, int64_t partition_ns, Pending& pending) 
   pending.judged_by = std::move(write.judged_by);
   for (TableBatch& rows : write.batches) {
     const TablePtr& table = rows.table();
-    const TablePtr known = table->id() == TableSchema::kNoId ? nullptr
-                                                             : pending.judged_by->Find(table->name());
+    const TablePtr known =
+        table->id() == TableSchema::kNoId ? nullptr : pending.judged_by->Find(table->name());
     if (known == nullptr || known->columns().size() < table->columns().size()) {
       pending.changed.push_back(pending.tables.size());
     }

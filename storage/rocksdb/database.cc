@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "storage/rocksdb/keys.h"
-#include "storage/rocksdb/scan.h"
 #include "storage/rocksdb/put_block.h"
+#include "storage/rocksdb/scan.h"
 #include "storage/rocksdb/status.h"
 #include "storage/timestamp.h"
 

@@ -73,9 +73,7 @@ class RocksDbDatabase : public Database,
   absl::Status Drop();
 
   // For the committer. Holds off Drop while it is held; `dropped` is fixed meanwhile.
-  std::shared_lock<std::shared_mutex> HoldOffDrop() const {
-    return std::shared_lock(drop_mutex_);
-  }
+  std::shared_lock<std::shared_mutex> HoldOffDrop() const { return std::shared_lock(drop_mutex_); }
   bool dropped() const { return dropped_; }
   // The schema that a group of commits is about to make: readers know the new columns before the
   // first block that has them can be seen. Null takes it back.
@@ -95,9 +93,8 @@ class RocksDbDatabase : public Database,
   uint32_t id() const override { return id_; }
   int64_t MinTimeNs() const override;
   TablePtr Table(uint32_t id) const override { return SchemaToRead()->FindById(id); }
-  absl::Status ListNewestFirst(
-      uint32_t table, int64_t partition, uint64_t before_sequence,
-      const std::function<bool(const StoredBlock&)>& visit) const override;
+  absl::Status ListNewestFirst(uint32_t table, int64_t partition, uint64_t before_sequence,
+                               const std::function<bool(const StoredBlock&)>& visit) const override;
   absl::StatusOr<std::string> ReadForMerge(const BlockKey& key) const override;
   // Unavailable instead of waiting while RocksDB has stopped writes.
   absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "storage/block/block.h"
-#include "storage/rocksdb/keys.h"
 #include "storage/block/sweep.h"
+#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/status.h"
 
 namespace sluice::storage {

@@ -348,8 +348,7 @@ std::vector<Figure> RocksDbStore::Figures() const {
   };
   return {
       gauge("blocks", "Blocks that are stored.", sum.blocks),
-      gauge("unmerged_blocks", "Blocks as they were committed, to be merged.",
-            sum.unmerged_blocks),
+      gauge("unmerged_blocks", "Blocks as they were committed, to be merged.", sum.unmerged_blocks),
       gauge("block_bytes", "Size of all blocks, without garbage and the log.", sum.bytes),
       count("merges_total", "Merges done in the background.", merged.merges),
       count("merged_blocks_total", "Blocks that went into merges.", merged.merged_blocks),
@@ -455,9 +454,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
                            .log = options.log},
                           families);
   if (!engine.ok()) return engine.status();
-  auto store =
-      std::make_unique<RocksDbStore>(data_dir, *std::move(engine), families.front(),
-                                     options.compaction);
+  auto store = std::make_unique<RocksDbStore>(data_dir, *std::move(engine), families.front(),
+                                              options.compaction);
   absl::Status loaded = store->Load({families.begin() + 1, families.end()});
   if (!loaded.ok()) return loaded;
   return store;

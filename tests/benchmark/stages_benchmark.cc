@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "server/ingest/draft.h"
+#include "server/ingest/judge.h"
 #include "server/lineprotocol/line_reader.h"
 #include "storage/block/block_encoder.h"
 #include "storage/block/compaction.h"
@@ -23,23 +23,23 @@ std::vector<std::string> Bodies(const std::string& shape, size_t count) {
 }
 
 storage::WriteSet Draw(const std::string& body) {
-  ingest::Draft draft(std::make_shared<storage::DatabaseSchema>(), {});
+  ingest::Judge judge(std::make_shared<storage::DatabaseSchema>(), {.check_utf8 = false});
   lineprotocol::LineReader reader(body);
-  while (reader.Next()) draft.Add(reader.line(), *reader.line().timestamp);
-  return draft.Finish();
+  while (reader.Next()) judge.Add(reader.line());
+  return judge.Finish();
 }
 
-// Reader and batch: text to typed columns.
-void BM_Draft(::benchmark::State& state, const char* shape) {
+// Reader and judge: text to typed columns.
+void BM_Judge(::benchmark::State& state, const char* shape) {
   const std::vector<std::string> bodies = Bodies(shape, 8);
   size_t next = 0;
   for (auto _ : state) ::benchmark::DoNotOptimize(Draw(bodies[next++ % bodies.size()]));
   state.SetItemsProcessed(kLines * static_cast<int64_t>(state.iterations()));
 }
-BENCHMARK_CAPTURE(BM_Draft, cpu, "cpu");
-BENCHMARK_CAPTURE(BM_Draft, iot, "iot");
-BENCHMARK_CAPTURE(BM_Draft, new_tags, "new-tags");
-BENCHMARK_CAPTURE(BM_Draft, strings, "strings");
+BENCHMARK_CAPTURE(BM_Judge, cpu, "cpu");
+BENCHMARK_CAPTURE(BM_Judge, iot, "iot");
+BENCHMARK_CAPTURE(BM_Judge, new_tags, "new-tags");
+BENCHMARK_CAPTURE(BM_Judge, strings, "strings");
 
 void BM_EncodeBlock(::benchmark::State& state, const char* shape) {
   const storage::WriteSet write = Draw(Bodies(shape, 1)[0]);

@@ -18,6 +18,7 @@
 #include "tests/contract/exchange.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
+#include "tests/fixture/write_lines.h"
 
 namespace sluice {
 namespace {
@@ -76,12 +77,12 @@ class PipelineDoor : public Door {
   std::string name() const override { return "pipeline"; }
   void Write(const Case& c, const std::string& database) const override {
     std::string body = c.body();
-    auto outcome =
-        Server().pipeline().Write({.database = storage::DatabaseName::Parse(database).value(),
-                                   .body = body,
-                                   .precision = PrecisionOf(c.precision()),
-                                   .arrival_ns = 1'000'000,
-                                   .accept_partial = c.accept_partial()});
+    auto outcome = fixture::WriteLines(Server().pipeline(),
+                                       {.database = storage::DatabaseName::Parse(database).value(),
+                                        .body = body,
+                                        .precision = PrecisionOf(c.precision()),
+                                        .arrival_ns = 1'000'000,
+                                        .accept_partial = c.accept_partial()});
     if (!c.error().empty()) {
       EXPECT_EQ(outcome.status().message(), c.error());
       return;
@@ -93,7 +94,7 @@ class PipelineDoor : public Door {
     for (const Json& rejected : c.rejected()) {
       ASSERT_LT(i, outcome->rejections.size());
       const ingest::Rejection& got = outcome->rejections[i++];
-      EXPECT_EQ(got.line_number, rejected["line"]);
+      EXPECT_EQ(got.place.line->number, rejected["line"]);
       EXPECT_EQ(got.message, rejected["message"]);
       EXPECT_EQ(got.unreadable, rejected.value("parsing", false));
       EXPECT_EQ(got.table, rejected.value("table", ""));
@@ -254,7 +255,8 @@ void RunCase(const Case& c, const Door& door) {
         Server().store().UpdateDatabase(storage::DatabaseName::Parse(database).value(), set).ok());
   }
   for (const auto& body : c.json.value("before", std::vector<std::string>())) {
-    auto outcome = Server().pipeline().Write(
+    auto outcome = fixture::WriteLines(
+        Server().pipeline(),
         {.database = storage::DatabaseName::Parse(database).value(), .body = body});
     ASSERT_TRUE(outcome.ok() && outcome->rejected == 0) << body;
   }

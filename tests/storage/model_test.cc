@@ -16,6 +16,7 @@
 #include "tests/fixture/fault_file_system.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/fixture/write_lines.h"
 
 namespace sluice::storage {
 namespace {
@@ -154,8 +155,8 @@ class Life {
         written[{name + "/" + table, key, time}][field] = value;
       }
     }
-    auto outcome = ingest::Pipeline(*store_, log_, {.create_databases = true})
-                       .Write({.database = Name(name), .body = body});
+    auto outcome = fixture::WriteLines(*store_, log_, {.database = Name(name), .body = body},
+                                       {.create_databases = true});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
     for (const auto& [point, fields] : written) {

@@ -38,13 +38,13 @@ TEST(TableSchemaTest, RefusesADamagedStoredForm) {
   EXPECT_FALSE(TableSchema::Decode(bytes).ok());
 }
 
-TEST(DatabaseSchemaTest, AChangeMakesANewVersionAndLeavesTheOldAlone) {
+TEST(DatabaseSchemaTest, AChangeMakesANewOneAndLeavesTheOldAlone) {
   DatabaseSchema empty;
   DatabaseSchema one = empty.With({std::make_shared<TableSchema>(Home())});
   EXPECT_EQ(empty.Find("home"), nullptr);
   EXPECT_EQ(empty.table_count(), 0u);
   ASSERT_NE(one.Find("home"), nullptr);
-  EXPECT_EQ(one.version(), empty.version() + 1);
+  EXPECT_EQ(one.mark(), empty.mark() + 1);
   EXPECT_EQ(one.next_table_id(), 4u);
 }
 

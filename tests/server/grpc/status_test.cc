@@ -18,11 +18,12 @@ ingest::Outcome OutcomeOf(int rejections, size_t message_bytes) {
   ingest::Outcome outcome;
   outcome.rejected = rejections;
   for (int i = 1; i <= rejections; ++i) {
-    outcome.rejections.push_back({.line_number = i,
-                                  .message = std::string(message_bytes, 'x'),
-                                  .table = "",
-                                  .column = "",
-                                  .excerpt = ""});
+    outcome.rejections.push_back(
+        {.place = {.index = i - 1, .line = ingest::Place::Line{.number = i}},
+         .message = std::string(message_bytes, 'x'),
+         .table = "",
+         .column = "",
+         .excerpt = ""});
   }
   return outcome;
 }

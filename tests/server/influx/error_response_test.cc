@@ -5,6 +5,9 @@
 namespace sluice::influx {
 namespace {
 
+using http::Header;
+using http::Response;
+
 TEST(ErrorResponseTest, EveryCanonicalCodeHasItsHttpStatus) {
   const std::vector<std::pair<absl::StatusCode, int>> expected = {
       {absl::StatusCode::kInvalidArgument, 400},  {absl::StatusCode::kUnauthenticated, 401},

@@ -6,11 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <new>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "server/influx/error_response.h"
 #include "server/influx/health_route.h"
 #include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
@@ -22,6 +22,10 @@ namespace {
 using fixture::Fetch;
 using fixture::HttpAnswer;
 using fixture::HttpConnection;
+using http::Beginning;
+using http::RequestHead;
+using http::Response;
+using http::Server;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -591,59 +595,6 @@ TEST_F(HttpTokenTest, ManagesTokensAsInfluxDb3Does) {
   }
 }
 
-TEST(HttpServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
-  server::Workers workers(1);
-  server::MemoryBudget budget(1 << 20);
-  auto server = Server::Start({.port = 0, .max_connections = 20}, budget, [&](const RequestHead&) {
-                  return Deferred{&workers, [](std::string_view) { return Response(); }};
-                }).value();
-  std::vector<std::unique_ptr<HttpConnection>> idle;
-  for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<HttpConnection>(server->port()));
-  EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
-  EXPECT_TRUE(idle.front()->AtEnd());
-}
-
-TEST(HttpServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
-  server::Workers workers(1);
-  server::MemoryBudget budget(size_t{64} << 20);
-  auto server =
-      Server::Start({.port = 0, .silence = std::chrono::milliseconds(300)}, budget,
-                    [&](const RequestHead&) {
-                      return Deferred{&workers, [](std::string_view) { return Response(); }};
-                    })
-          .value();
-  HttpConnection slow(server->port());
-  slow.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n");
-  bool open = true;
-  for (int i = 0; i < 100 && open; ++i) {
-    open = slow.Send("x");
-    EXPECT_LE(budget.used_bytes(), 16384u);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  EXPECT_FALSE(open);
-  EXPECT_EQ(Fetch(server->port(), "POST", "/", std::string(100000, 'x'))->status, 204);
-}
-
-// Every byte is a sign of life, and none is a head.
-TEST(HttpServerLimitTest, WhoSendsAHeadByteByByteIsCutOff) {
-  server::MemoryBudget budget(size_t{64} << 20);
-  auto server = Server::Start({.port = 0, .silence = std::chrono::milliseconds(300)}, budget,
-                              [](const RequestHead&) { return Beginning(Response()); })
-                    .value();
-  HttpConnection quiet(server->port());
-  HttpConnection slow(server->port());
-  slow.Send("G");
-  bool open = true;
-  for (int i = 0; i < 100 && open; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    open = slow.Send("E");
-  }
-  EXPECT_FALSE(open);
-  // Who has not begun has time.
-  quiet.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_EQ(quiet.Receive()->status, 204);
-}
-
 TEST_F(HttpServerTest, TakesTargetsAsProxiesAreSentThemAndEmptyLinesBeforeARequest) {
   HttpConnection connection(port());
   for (const char* target :
@@ -669,30 +620,6 @@ TEST_F(HttpServerTest, OnV3TooItIsSaidThatThereAreMoreRejections) {
                    .contains("rejected_lines"));
 }
 
-// A worker that finds no memory, say.
-TEST(HttpServerFaultTest, WhatIsThrownIsAnAnswerAndAStopEnds) {
-  server::Workers workers(1);
-  server::MemoryBudget budget(size_t{64} << 20);
-  auto server =
-      Server::Start({.port = 0}, budget, [&](const RequestHead&) {
-        return Deferred{&workers, [](std::string_view) -> Response { throw std::bad_alloc(); }};
-      }).value();
-  EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
-  EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
-  server->Stop(std::chrono::seconds(1));
-}
-
-TEST(HttpServerFaultTest, WhatTheHandlerThrowsEndsItsConnectionOnly) {
-  server::MemoryBudget budget(size_t{64} << 20);
-  auto server = Server::Start({.port = 0}, budget, [&](const RequestHead& head) -> Beginning {
-                  if (head.target == "/throw") throw std::bad_alloc();
-                  return Response();
-                }).value();
-  EXPECT_FALSE(Fetch(server->port(), "GET", "/throw"));
-  EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
-  server->Stop(std::chrono::seconds(1));
-}
-
 TEST(HttpServerStartTest, WhileItStartsItSaysSoAndIsAlive) {
   auto status = [](const std::string& target) {
     RequestHead head = {.method = "GET", .target = target, .headers = {}};
@@ -706,7 +633,7 @@ TEST(HttpServerStartTest, WhileItStartsItSaysSoAndIsAlive) {
 
 TEST(HttpServerStartTest, AnAddressInUseIsAnError) {
   fixture::RunningServer server;
-  auto second = Server::Start({.port = server.http_port()}, server.budget(),
+  auto second = Server::Start({.port = server.http_port(), .errors = kErrors}, server.budget(),
                               [](const RequestHead&) { return Beginning(Response()); });
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),

@@ -9,6 +9,7 @@
 #include "storage/rocksdb/store.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/fixture/write_lines.h"
 
 // What a request comes to is told by the cases in tests/contract; here is what they cannot tell.
 
@@ -20,9 +21,12 @@ class PipelineTest : public testing::Test {
   PipelineTest() { store_->CreateDatabase(name_, {}).value(); }
 
   absl::StatusOr<Outcome> Write(std::string_view body) {
-    return Open().Write({.database = name_, .body = body});
+    return Write({.database = name_, .body = body});
   }
-  Pipeline Open() { return Pipeline(*store_, log_, options_); }
+  absl::StatusOr<Outcome> Write(fixture::Lines lines) {
+    return fixture::WriteLines(Open(), std::move(lines));
+  }
+  Pipeline Open() { return Pipeline(*store_, log_, workers_, options_); }
   std::vector<RejectionLog::Entry> Kept() {
     return log_.List(fixture::RecordOf(**store_->FindDatabase(name_)).id, 100);
   }
@@ -34,6 +38,7 @@ class PipelineTest : public testing::Test {
   std::unique_ptr<storage::Store> store_ = storage::OpenRocksDbStore(dir_.path()).value();
   storage::DatabaseName name_ = storage::DatabaseName::Parse("demo").value();
   RejectionLog log_;
+  server::Workers workers_{2};
   PipelineOptions options_;
 };
 
@@ -86,9 +91,9 @@ TEST_F(PipelineTest, RejectionsSayWhere) {
   ASSERT_TRUE(outcome.ok());
   ASSERT_EQ(outcome->rejections.size(), 1u);
   const Rejection& rejection = outcome->rejections[0];
-  EXPECT_EQ(rejection.line_number, 3);
-  EXPECT_EQ(rejection.begin, 20u);
-  EXPECT_EQ(rejection.end, 40u);
+  EXPECT_EQ(rejection.place.line->number, 3);
+  EXPECT_EQ(rejection.place.line->begin, 20u);
+  EXPECT_EQ(rejection.place.line->end, 40u);
   EXPECT_EQ(rejection.reason, Reason::kTypeConflict);
   EXPECT_FALSE(rejection.unreadable);
   EXPECT_EQ(rejection.table, "home");
@@ -104,7 +109,7 @@ TEST_F(PipelineTest, LinesAfterTheHundredthRejectionAreStillIngested) {
   EXPECT_EQ(outcome->ingested, 150);
   EXPECT_EQ(outcome->rejected, 150);
   EXPECT_EQ(outcome->rejections.size(), 100u);
-  EXPECT_EQ(outcome->rejections.back().line_number, 199);
+  EXPECT_EQ(outcome->rejections.back().place.number(), 199);
 }
 
 TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
@@ -113,9 +118,9 @@ TEST_F(PipelineTest, APointOlderThanTheRetentionPeriodIsRejected) {
                   ->UpdateDatabase(
                       name_, [](storage::DatabaseSettings& s) { s.retention_ns = 10 * kSecond; })
                   .ok());
-  auto outcome = Open().Write({.database = name_,
-                               .body = "m f=1 89999999999\nm f=2 90000000000",
-                               .arrival_ns = 100 * kSecond});
+  auto outcome = Write({.database = name_,
+                        .body = "m f=1 89999999999\nm f=2 90000000000",
+                        .arrival_ns = 100 * kSecond});
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->ingested, 1);
   ASSERT_EQ(outcome->rejections.size(), 1u);
@@ -155,12 +160,12 @@ TEST_F(PipelineTest, ARequestHasPointsOnSoManyDaysAndNoMore) {
   EXPECT_EQ(outcome->ingested, 5);
   ASSERT_EQ(outcome->rejected, 3) << outcome->rejections[0].message;
   EXPECT_EQ(outcome->rejections[0].reason, Reason::kDayLimit);
-  EXPECT_EQ(outcome->rejections[0].line_number, 4);
+  EXPECT_EQ(outcome->rejections[0].place.number(), 4);
   EXPECT_EQ(outcome->rejections[0].message,
             "the request has points on 3 days, counted for each table, and "
             "1970-01-02T00:00:00.000000000Z would be on one too many; send it in another request");
-  EXPECT_EQ(outcome->rejections[1].line_number, 5);
-  EXPECT_EQ(outcome->rejections[2].line_number, 8);
+  EXPECT_EQ(outcome->rejections[1].place.number(), 5);
+  EXPECT_EQ(outcome->rejections[2].place.number(), 8);
   // It left nothing behind.
   EXPECT_EQ(fixture::SchemaOf(**store_->FindDatabase(name_))->Find("c"), nullptr);
   EXPECT_FALSE(fixture::SchemaOf(**store_->FindDatabase(name_))->Find("b")->Find("g").has_value());
@@ -188,7 +193,7 @@ TEST_F(PipelineTest, ADropFreesTheLimitsAtOnce) {
 TEST_F(PipelineTest, ValidateJudgesEverythingAndStoresNothing) {
   std::string body = "a f=1 1\na f=\"x\" 2\n";
   for (int i = 0; i < 150; ++i) body += "bad\n";
-  Outcome outcome = Open().Validate({.database = name_, .body = body}).value();
+  Outcome outcome = Write({.database = name_, .body = body, .dry_run = true}).value();
   EXPECT_EQ(outcome.ingested, 1);
   EXPECT_EQ(outcome.rejected, 151);
   EXPECT_EQ(outcome.rejections.size(), 151u);
@@ -199,30 +204,31 @@ TEST_F(PipelineTest, ValidateJudgesEverythingAndStoresNothing) {
 TEST_F(PipelineTest, ValidateTellsNoMoreThanAnAnswerHolds) {
   std::string body;
   for (int i = 0; i < 100'000; ++i) body += "bad\n";
-  Outcome outcome = Open().Validate({.database = name_, .body = body}).value();
+  Outcome outcome = Write({.database = name_, .body = body, .dry_run = true}).value();
   EXPECT_EQ(outcome.rejected, 100'000);
   EXPECT_GT(outcome.rejections.size(), 5'000u);
   EXPECT_LT(outcome.rejections.size(), 50'000u);
 }
 
 TEST_F(PipelineTest, ARequestThatShouldStopIngestsNothing) {
-  auto outcome =
-      Open().Write({.database = name_, .body = "a f=1", .should_stop = [] { return true; }});
+  auto outcome = Write({.database = name_, .body = "a f=1", .check_awaited = [] {
+                          return absl::CancelledError("gone");
+                        }});
   EXPECT_EQ(outcome.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(Schema()->table_count(), 0u);
 }
 
 TEST_F(PipelineTest, KeepsWhatItRejected) {
   const Origin origin = {.door = "grpc", .principal = "collector", .peer = "10.0.0.1:5"};
-  auto outcome = Open().Write(
+  auto outcome = Write(
       {.database = name_, .body = "a f=1\nbad\na f=\"x\"", .arrival_ns = 7, .origin = origin});
   ASSERT_TRUE(outcome.ok());
   std::vector<RejectionLog::Entry> kept = Kept();
   ASSERT_EQ(kept.size(), 2u);
-  EXPECT_EQ(kept[0]->rejection.line_number, 3);
+  EXPECT_EQ(kept[0]->rejection.place.line->number, 3);
   EXPECT_EQ(kept[0]->origin, origin);
   EXPECT_EQ(kept[0]->time_ns, 7);
-  EXPECT_EQ(kept[1]->rejection.line_number, 2);
+  EXPECT_EQ(kept[1]->rejection.place.line->number, 2);
 }
 
 TEST_F(PipelineTest, MakesADatabaseOnlyWhereItIsToldToAndSomethingIsIngested) {

@@ -10,7 +10,7 @@ const Origin kOrigin = {.door = "/write", .principal = "p", .peer = "127.0.0.1:1
 std::vector<Rejection> Lines(std::vector<int64_t> numbers, size_t excerpt_bytes = 10) {
   std::vector<Rejection> rejections(numbers.size());
   for (size_t i = 0; i < numbers.size(); ++i) {
-    rejections[i].line_number = numbers[i];
+    rejections[i].place.line = Place::Line{.number = numbers[i]};
     rejections[i].excerpt = std::string(excerpt_bytes, 'x');
   }
   return rejections;
@@ -18,7 +18,7 @@ std::vector<Rejection> Lines(std::vector<int64_t> numbers, size_t excerpt_bytes 
 
 std::vector<int64_t> NumbersOf(const std::vector<RejectionLog::Entry>& entries) {
   std::vector<int64_t> numbers;
-  for (const auto& entry : entries) numbers.push_back(entry->rejection.line_number);
+  for (const auto& entry : entries) numbers.push_back(entry->rejection.place.number());
   return numbers;
 }
 
@@ -39,7 +39,7 @@ TEST(RejectionLogTest, ListsTheNewestFirstForEachDatabase) {
 }
 
 TEST(RejectionLogTest, TheOldestOfADatabaseGiveWayByCountAndByBytes) {
-  RejectionLog log({.max_lines = 3, .max_bytes = 4000, .max_total_bytes = 1 << 20});
+  RejectionLog log({.max_lines = 3, .max_bytes = 4100, .max_total_bytes = 1 << 20});
   log.Add(2, 0, kOrigin, Lines({9}));
   log.Add(1, 0, kOrigin, Lines({1, 2, 3, 4}));
   EXPECT_EQ(NumbersOf(log.List(1, 10)), (Numbers{4, 3, 2}));

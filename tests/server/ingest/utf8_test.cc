@@ -28,5 +28,14 @@ TEST(CheckUtf8Test, NamesTheFirstByteAtFault) {
   EXPECT_EQ(MessageOf("a\xF0\x9F\x98"), prefix + "1");
 }
 
+TEST(CutUtf8Test, NeverCutsACharacterInTwo) {
+  EXPECT_EQ(CutUtf8("abc", 5), "abc");
+  EXPECT_EQ(CutUtf8("abc", 2), "ab");
+  EXPECT_EQ(CutUtf8("a日b", 1), "a");
+  EXPECT_EQ(CutUtf8("a日b", 2), "a");
+  EXPECT_EQ(CutUtf8("a日b", 3), "a");
+  EXPECT_EQ(CutUtf8("a日b", 4), "a日");
+}
+
 }  // namespace
 }  // namespace sluice::ingest

@@ -54,10 +54,8 @@ Json ToJson(const Line& line) {
   Json fields = Json::array();
   for (const Field& field : line.fields) fields.push_back(ToJson(field));
   Json timestamp = line.timestamp ? Json(std::to_string(*line.timestamp)) : Json();
-  return {{"measurement", line.table},
-          {"tags", tags},
-          {"fields", fields},
-          {"timestamp", timestamp}};
+  return {
+      {"measurement", line.table}, {"tags", tags}, {"fields", fields}, {"timestamp", timestamp}};
 }
 
 Json ToJson(const SyntaxFault& fault) {

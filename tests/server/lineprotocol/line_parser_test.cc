@@ -48,18 +48,6 @@ TEST(ParseLineTest, BlanksAfterTheLastSectionAreIgnored) {
   }
 }
 
-TEST(ParseLineTest, BoundsNamesAndStrings) {
-  std::string name(kMaxNameBytes, 'n');
-  std::string text(kMaxStringBytes, 's');
-  EXPECT_EQ(FaultOf(name + " f=1"), "");
-  EXPECT_EQ(FaultOf(name + "n f=1"), "String is greater than 64KB");
-  EXPECT_EQ(FaultOf("m," + name + "n=v f=1"), "String is greater than 64KB");
-  EXPECT_EQ(FaultOf("m f=\"" + text + "\""), "");
-  EXPECT_EQ(FaultOf("m f=\"" + text + "s\""), "String is greater than 1MB");
-  // The limit holds after unescaping.
-  EXPECT_EQ(FaultOf("m f=\"" + text.substr(1) + "\\\"\""), "");
-}
-
 TEST(ParseLineTest, AnInfiniteFloatIsNamedOnlyWhereNothingElseIsWrong) {
   EXPECT_EQ(FaultOf("m f=1e400"), "Unable to parse floating-point value `1e400`");
   EXPECT_EQ(FaultOf("m f=1e400 x"), "Could not parse entire line. Found trailing content: ` x`");

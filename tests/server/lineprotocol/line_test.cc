@@ -5,15 +5,6 @@
 namespace sluice::lineprotocol {
 namespace {
 
-TEST(CutUtf8Test, NeverCutsACharacterInTwo) {
-  EXPECT_EQ(CutUtf8("abc", 5), "abc");
-  EXPECT_EQ(CutUtf8("abc", 2), "ab");
-  EXPECT_EQ(CutUtf8("a日b", 1), "a");
-  EXPECT_EQ(CutUtf8("a日b", 2), "a");
-  EXPECT_EQ(CutUtf8("a日b", 3), "a");
-  EXPECT_EQ(CutUtf8("a日b", 4), "a日");
-}
-
 TEST(TextTest, QuotesTenCharactersOfTheRest) {
   EXPECT_EQ(Text({SyntaxError::kTrailingContent, "0123456789"}),
             "Could not parse entire line. Found trailing content: `0123456789`");

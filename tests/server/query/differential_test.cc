@@ -24,6 +24,7 @@
 #include "storage/timestamp.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/fixture/write_lines.h"
 
 namespace sluice::query {
 namespace {
@@ -69,7 +70,7 @@ class World {
     for (int request = 0; request < 12; ++request) {
       std::string body;
       for (int i = 0; i < 25; ++i) body += Pick(3) == 0 ? PointOfB() : PointOfA();
-      auto outcome = ingest::Pipeline(*store_, log_).Write({.database = name_, .body = body});
+      auto outcome = fixture::WriteLines(*store_, log_, {.database = name_, .body = body});
       EXPECT_TRUE(outcome.ok() && outcome->rejected == 0);
     }
   }

@@ -11,6 +11,7 @@
 #include "server/ingest/pipeline.h"
 #include "storage/rocksdb/store.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/fixture/write_lines.h"
 
 namespace sluice::query {
 namespace {
@@ -30,7 +31,7 @@ class QueryTest : public testing::Test {
   QueryTest() { store_->CreateDatabase(name_, {}).value(); }
 
   void Write(std::string_view body) {
-    auto outcome = ingest::Pipeline(*store_, log_).Write({.database = name_, .body = body});
+    auto outcome = fixture::WriteLines(*store_, log_, {.database = name_, .body = body});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
   }
@@ -452,12 +453,12 @@ TEST_F(QueryTest, ARunningQueryKeepsItsMoment) {
 }
 
 TEST_F(QueryTest, ShowsWhatWasRejectedTheNewestFirst) {
-  ingest::Pipeline pipeline(*store_, log_);
   for (std::string body : {"m f=1\nbad", "m f=\"x\""}) {
-    auto outcome = pipeline.Write({.database = name_,
-                                   .body = body,
-                                   .arrival_ns = 5,
-                                   .origin = {"/write", "collector", "10.0.0.1:9"}});
+    auto outcome = fixture::WriteLines(*store_, log_,
+                                       {.database = name_,
+                                        .body = body,
+                                        .arrival_ns = 5,
+                                        .origin = {"/write", "collector", "10.0.0.1:9"}});
     ASSERT_TRUE(outcome.ok());
   }
   EXPECT_THAT(

@@ -13,8 +13,8 @@
 #include <random>
 #include <thread>
 
-#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/engine.h"
+#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/store.h"
 #include "storage/timestamp.h"
 #include "tests/fixture/store_access.h"
@@ -306,7 +306,8 @@ TEST_F(CompactorTest, ManyPartitionsTakeTurns) {
     }
     ASSERT_TRUE(Write(*database_, points).ok());
   }
-  EXPECT_TRUE(Within(milliseconds(20000), [&] { return fixture::FigureOf(*store_, "blocks") <= 30 * 6; }));
+  EXPECT_TRUE(
+      Within(milliseconds(20000), [&] { return fixture::FigureOf(*store_, "blocks") <= 30 * 6; }));
   EXPECT_EQ(Read(*database_), model);
 }
 
@@ -343,7 +344,8 @@ TEST_F(CompactorTest, ExpiredPartitionsGiveTheirDiskBack) {
                            [](DatabaseSettings& settings) { settings.retention_ns = 7 * kDay; })
           .ok());
   ASSERT_TRUE(Within(milliseconds(20000), [&] {
-    return fixture::FigureOf(*store_, "expired_blocks_total") > 0 && FileBytes(dir_.path()) < 100'000;
+    return fixture::FigureOf(*store_, "expired_blocks_total") > 0 &&
+           FileBytes(dir_.path()) < 100'000;
   }));
   Model left = Read(*database_);
   std::erase_if(left, [](const auto& point) { return point.first.second == "old"; });

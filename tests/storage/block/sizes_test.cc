@@ -14,6 +14,7 @@
 #include "tests/fixture/block_check.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/fixture/write_lines.h"
 
 namespace sluice::storage {
 namespace {
@@ -45,7 +46,7 @@ class SizesTest : public testing::Test {
   }
 
   void Write(const std::string& body) {
-    auto outcome = ingest::Pipeline(*store_, log_).Write({.database = name_, .body = body});
+    auto outcome = fixture::WriteLines(*store_, log_, {.database = name_, .body = body});
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
   }

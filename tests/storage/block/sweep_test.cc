@@ -149,7 +149,7 @@ TEST(SweepTest, ADamagedBlockIsAnError) {
   ScanSpec spec;
   spec.table = Home();
   Sweep merge(spec, {{1, 0, "", 0}},
-                   [](const BlockRef&) -> absl::StatusOr<std::string> { return "nonsense"; });
+              [](const BlockRef&) -> absl::StatusOr<std::string> { return "nonsense"; });
   ScanRows rows;
   EXPECT_EQ(merge.Next(rows).code(), absl::StatusCode::kDataLoss);
 }

@@ -50,7 +50,8 @@ constexpr int kDays = 2;
 constexpr int kTables = 2;
 constexpr size_t kPointsARequest = kDays * kTables;
 
-WriteSet MakeRequest(const std::shared_ptr<const DatabaseSchema>& schema, int id, size_t note_bytes) {
+WriteSet MakeRequest(const std::shared_ptr<const DatabaseSchema>& schema, int id,
+                     size_t note_bytes) {
   WriteSet write;
   write.judged_by = schema;
   for (int t = 0; t < kTables; ++t) {
@@ -197,8 +198,8 @@ class Life {
     auto database = store_->FindDatabase(Name(name));
     if (!database.ok()) return;
     const int id = next_id_++;
-    absl::Status written =
-        fixture::Commit(**database, MakeRequest(fixture::SchemaOf(**database), id, note_bytes), durability);
+    absl::Status written = fixture::Commit(
+        **database, MakeRequest(fixture::SchemaOf(**database), id, note_bytes), durability);
     // The log is one: what it syncs, it syncs with all before.
     if (written.ok() && durability == Durability::kSynced) {
       for (auto& [other, requests] : requests_) {
@@ -358,7 +359,9 @@ TEST(DiskTest, AnUnsyncedCommitLastsSoon) {
   auto store = OpenRocksDbStore(dir.path() + "/data", OptionsOn(disk)).value();
   ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
   auto database = store->FindDatabase(Name("a")).value();
-  ASSERT_TRUE(fixture::Commit(*database, MakeRequest(fixture::SchemaOf(*database), 0, 0), Durability::kUnsynced).ok());
+  ASSERT_TRUE(fixture::Commit(*database, MakeRequest(fixture::SchemaOf(*database), 0, 0),
+                              Durability::kUnsynced)
+                  .ok());
   EXPECT_EQ(Read(*database).size(), 1u);
   bool lasts = false;
   for (int i = 0; i < 100 && !lasts; ++i) {
@@ -390,11 +393,14 @@ TEST(DiskTest, DroppingFreesTheLogToo) {
   ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
   ASSERT_TRUE(store->CreateDatabase(Name("b"), {}).ok());
   auto a = store->FindDatabase(Name("a")).value();
-  ASSERT_TRUE(fixture::Commit(*a, MakeRequest(fixture::SchemaOf(*a), 0, 0), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*a, MakeRequest(fixture::SchemaOf(*a), 0, 0), Durability::kSynced).ok());
   {
     auto b = store->FindDatabase(Name("b")).value();
     for (int i = 0; i < 30; ++i) {
-      ASSERT_TRUE(fixture::Commit(*b, MakeRequest(fixture::SchemaOf(*b), i, 40'000), Durability::kSynced).ok());
+      ASSERT_TRUE(
+          fixture::Commit(*b, MakeRequest(fixture::SchemaOf(*b), i, 40'000), Durability::kSynced)
+              .ok());
     }
   }
   ASSERT_GT(disk->used_bytes(), 2'000'000u);
@@ -424,7 +430,8 @@ TEST(DiskTest, KeepsTheReserveFreeAndRefusesInTime) {
   int requests = 0;
   while (written.ok() && requests < 1000) {
     written =
-        fixture::Commit(*database, MakeRequest(fixture::SchemaOf(*database), requests, 40'000), Durability::kSynced);
+        fixture::Commit(*database, MakeRequest(fixture::SchemaOf(*database), requests, 40'000),
+                        Durability::kSynced);
     if (written.ok()) ++requests;
   }
   EXPECT_TRUE(absl::IsUnavailable(written)) << written;

@@ -104,7 +104,8 @@ TEST_F(RocksDbStoreTest, ADatabaseIsCreatedOnce) {
 
 TEST_F(RocksDbStoreTest, WhatWasCommittedIsReadBeforeAndAfterReopening) {
   auto database = Create("a");
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {3, 1, 2}), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, {3, 1, 2}), Durability::kSynced).ok());
   ASSERT_TRUE(fixture::Commit(*database, WriteOf({4}), Durability::kUnsynced).ok());
   EXPECT_EQ(Times(*database), (std::vector<int64_t>{1, 2, 3, 4}));
   database.reset();
@@ -114,7 +115,8 @@ TEST_F(RocksDbStoreTest, WhatWasCommittedIsReadBeforeAndAfterReopening) {
 
 TEST_F(RocksDbStoreTest, LaterCommitsWinAlsoAfterReopening) {
   auto database = Create("a");
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
   database.reset();
   Reopen();
   database = Find("a");
@@ -138,7 +140,8 @@ TEST_F(RocksDbStoreTest, ReadsOnlyTheTimeRangeAcrossPartitions) {
   auto database = Create("a");
   std::vector<int64_t> times;
   for (int64_t day = -3; day <= 3; ++day) times.push_back(day * kDay + 5);
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
   EXPECT_EQ(Times(*database), times);
   EXPECT_EQ(Times(*database, -kDay, kDay), (std::vector<int64_t>{-kDay + 5, 5}));
   EXPECT_EQ(Times(*database, 6, kDay + 4), std::vector<int64_t>());
@@ -173,13 +176,15 @@ TEST_F(RocksDbStoreTest, MoreRowsThanABlockHoldsAreSplit) {
   auto database = Create("a");
   std::vector<int64_t> times;
   for (size_t i = 0; i < kMaxBlockRows * 2 + 10; ++i) times.push_back(static_cast<int64_t>(i));
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
   EXPECT_EQ(Times(*database), times);
 }
 
 TEST_F(RocksDbStoreTest, ASnapshotDoesNotSeeWhatComesLater) {
   auto database = Create("a");
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
   auto before = database->TakeSnapshot().value();
   ASSERT_TRUE(fixture::Commit(*database, WriteOf({2}), Durability::kSynced).ok());
   ScanSpec spec;
@@ -195,7 +200,8 @@ TEST_F(RocksDbStoreTest, ASchemaChangeJudgedByAnOldVersionIsAbortedAndLeavesNoth
   WriteSet first = CreatingWriteOf(*database, {1});
   WriteSet second = CreatingWriteOf(*database, {2});
   ASSERT_TRUE(fixture::Commit(*database, first, Durability::kSynced).ok());
-  EXPECT_EQ(fixture::Commit(*database, second, Durability::kSynced).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(fixture::Commit(*database, second, Durability::kSynced).code(),
+            absl::StatusCode::kAborted);
   EXPECT_EQ(Times(*database), std::vector<int64_t>{1});
   second.judged_by = fixture::SchemaOf(*database);
   EXPECT_TRUE(fixture::Commit(*database, second, Durability::kSynced).ok());
@@ -207,7 +213,8 @@ TEST_F(RocksDbStoreTest, ADropFreesTheNameAndLeavesNothing) {
   auto snapshot = old->TakeSnapshot().value();
   ASSERT_TRUE(store_->DropDatabase(Name("a")).ok());
   EXPECT_EQ(store_->FindDatabase(Name("a")).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(fixture::Commit(*old, WriteOf({2}), Durability::kSynced).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(fixture::Commit(*old, WriteOf({2}), Durability::kSynced).code(),
+            absl::StatusCode::kNotFound);
   EXPECT_EQ(old->TakeSnapshot().status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(store_->DropDatabase(Name("a")).code(), absl::StatusCode::kNotFound);
   auto fresh = Create("a");
@@ -254,7 +261,8 @@ TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
   EXPECT_EQ(store->CheckWritable().code(), absl::StatusCode::kUnavailable);
   store->CreateDatabase(Name("a"), {}).value();
   auto database = store->FindDatabase(Name("a")).value();
-  absl::Status committed = fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced);
+  absl::Status committed =
+      fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced);
   EXPECT_EQ(committed.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(committed.message()), testing::HasSubstr("the disk is nearly full"));
   EXPECT_TRUE(store->DropDatabase(Name("a")).ok());
@@ -282,7 +290,8 @@ TEST(DamageTest, OfOneDatabaseLeavesTheOthers) {
       if (pass > 0) continue;
       ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
       auto database = store->FindDatabase(Name(name)).value();
-      ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
+      ASSERT_TRUE(
+          fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
     }
   }
   int refused = 0;
@@ -342,7 +351,8 @@ TEST(DamageTest, OfTheLogDropsNothing) {
     auto database = store->FindDatabase(Name("b")).value();
     std::vector<int64_t> times;
     for (int64_t i = 0; i < 20'000; ++i) times.push_back(i * 7919);
-    ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
+    ASSERT_TRUE(
+        fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
     for (int i = 0; i < 20; ++i) {
       ASSERT_TRUE(fixture::Commit(*database, WriteOf(times), Durability::kSynced).ok());
     }
@@ -446,7 +456,8 @@ TEST(DamageTest, AMissingTableIsDamageOfItsDatabaseOnly) {
     auto store = OpenRocksDbStore(dir.path(), options).value();
     ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
     auto database = store->FindDatabase(Name(name)).value();
-    ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {1, 2}), Durability::kSynced).ok());
+    ASSERT_TRUE(
+        fixture::Commit(*database, CreatingWriteOf(*database, {1, 2}), Durability::kSynced).ok());
   }
   OpenRocksDbStore(dir.path(), options).value();
   int served = 0;
@@ -485,7 +496,8 @@ TEST(DamageTest, AStoreWithoutItsCurrentFileIsNotTakenForANewOne) {
 
 TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllThere) {
   auto database = Create("a");
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {-1}), Durability::kSynced).ok());
+  ASSERT_TRUE(
+      fixture::Commit(*database, CreatingWriteOf(*database, {-1}), Durability::kSynced).ok());
   std::vector<std::thread> threads;
   for (int64_t t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
