@@ -6,22 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/serializer.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <chrono>
 #include <cstring>
 #include <limits>
 
@@ -36,6 +30,7 @@ using std::chrono::seconds;
 
 constexpr uint32_t kMaxHeadBytes = 16 << 10;
 constexpr size_t kFirstReadBytes = 4 << 10;
+constexpr size_t kUsualHeaders = 8;
 constexpr size_t kFirstBodyBytes = 16 << 10;
 // How much of a body that nobody wants is read so that the client gets to read the answer
 // (contract W-14), and how long that may take.
@@ -47,9 +42,6 @@ constexpr seconds kIdleTime(300);
 constexpr size_t kMinBytesPerSecond = 1024;
 // How often to look whether a client still waits for what takes its time.
 constexpr std::chrono::milliseconds kLookPeriod(100);
-
-// Completes an operation with an error code in `ec` instead of an exception.
-auto Await(beast::error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
 
 // Whether what was received is at fault, rather than the connection.
 bool IsHttpError(const beast::error_code& ec) {
@@ -67,7 +59,7 @@ bool IsGone(int socket) {
   return poll(&looked, 1, 0) > 0;
 }
 
-std::string Show(const asio::ip::tcp::socket& socket) {
+std::string Show(const Socket& socket) {
   beast::error_code ec;
   asio::ip::tcp::endpoint peer = socket.remote_endpoint(ec);
   if (ec) return "";
@@ -83,7 +75,7 @@ std::string Show(const asio::ip::tcp::socket& socket) {
 // Who calls it lets go of the executor, which refers to the context, when the caller may have come
 // back, and gone, long since: so it holds the context too.
 template <typename T, typename Start>
-asio::awaitable<absl::StatusOr<T>> Receive(std::shared_ptr<const void> context, Start start) {
+Awaitable<absl::StatusOr<T>> Receive(std::shared_ptr<const void> context, Start start) {
   absl::StatusOr<T> received = absl::InternalError("the request was not answered");
   const auto initiate = [&](auto handler) {
     class Taker {
@@ -117,8 +109,8 @@ asio::awaitable<absl::StatusOr<T>> Receive(std::shared_ptr<const void> context, 
     // One that is dropped on the way out answers too.
     storage::Caught([&] { start(Taker(context, received, std::move(handler))); }).IgnoreError();
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate,
-                                                                       asio::use_awaitable);
+  co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void()>(
+      initiate, asio::use_awaitable_t<Executor>());
   co_return received;
 }
 
@@ -144,13 +136,13 @@ std::string_view OriginForm(std::string_view target) {
 class Lookout {
  public:
   // The socket stays open as long as the work lasts, and so its descriptor is its own.
-  Lookout(asio::ip::tcp::socket& socket, std::shared_ptr<std::atomic<bool>> abandoned)
+  Lookout(Socket& socket, std::shared_ptr<std::atomic<bool>> abandoned)
       : timer_(socket.get_executor()),
         socket_(socket.native_handle()),
         abandoned_(std::move(abandoned)) {}
 
   // Keeps itself until it ends.
-  asio::awaitable<void> Run(std::shared_ptr<Lookout> self) {
+  Awaitable<void> Run(std::shared_ptr<Lookout> self) {
     beast::error_code ec;
     while (!self->ended_ && !ec && !IsGone(socket_)) {
       timer_.expires_after(kLookPeriod);
@@ -165,7 +157,7 @@ class Lookout {
   }
 
  private:
-  asio::steady_timer timer_;
+  Timer timer_;
   const int socket_;
   const std::shared_ptr<std::atomic<bool>> abandoned_;
   bool ended_ = false;
@@ -194,11 +186,11 @@ void BodyBuffer::Clear() {
   share_.Clear();
 }
 
-Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
+Connection::Connection(Socket socket, const Handler& handler,
                        const ServerOptions& options, server::MemoryBudget& budget,
                        std::shared_ptr<const void> context)
     : context_(std::move(context)),
-      stream_(std::move(socket)),
+      stream_(std::move(socket), options.tls.get()),
       handler_(handler),
       errors_(options.errors),
       server_max_body_bytes_(options.max_body_bytes),
@@ -206,9 +198,14 @@ Connection::Connection(asio::ip::tcp::socket socket, const Handler& handler,
       body_(budget),
       peer_(Show(stream_.socket())) {}
 
-asio::awaitable<void> Connection::Run() {
+Awaitable<void> Connection::Run() {
   beast::error_code ignored;
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  stream_.socket().non_blocking(true, ignored);
+  stream_.ExpireAfter(silence_);
+  beast::error_code ec;
+  co_await stream_.Handshake(ec);
+  if (ec) co_return Cut();
   while (co_await ServeOne()) {
   }
   Cut();
@@ -218,7 +215,7 @@ void Connection::CloseWhenIdle() {
   closing_ = true;
   CloseIfIdle();
   // The rest of the result is not going to be made.
-  if (phase_ == Phase::kStreaming) Reset();
+  if (phase_ == Phase::kStreaming) stream_.Reset();
 }
 
 void Connection::CutUnlessWorking() {
@@ -229,27 +226,25 @@ void Connection::CloseIfIdle() {
   if (phase_ == Phase::kIdle) Cut();
 }
 
-void Connection::Cut() {
-  beast::error_code ignored;
-  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
-  stream_.close();
-}
-
-RequestHead Connection::HeadOf(const Parser& parser) const {
+Beginning Connection::Handle(const Parser& parser) const {
   const auto& request = parser.get();
   RequestHead head;
-  head.method = std::string(request.method_string());
-  head.target = std::string(OriginForm({request.target().data(), request.target().size()}));
-  if (head.target.starts_with('?')) head.target.insert(0, 1, '/');
+  head.method = {request.method_string().data(), request.method_string().size()};
+  std::string rooted;
+  head.target = OriginForm({request.target().data(), request.target().size()});
+  if (head.target.starts_with('?')) head.target = rooted = "/" + std::string(head.target);
+  head.headers.reserve(kUsualHeaders);
   for (const auto& field : request) {
-    head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    head.headers.emplace_back(
+        std::string_view(field.name_string().data(), field.name_string().size()),
+        std::string_view(field.value().data(), field.value().size()));
   }
   head.peer = peer_;
-  return head;
+  return handler_(head);
 }
 
 // False when the connection is at its end.
-asio::awaitable<bool> Connection::ServeOne() {
+Awaitable<bool> Connection::ServeOne() {
   Parser parser;
   parser.header_limit(kMaxHeadBytes);
   // Bodies are limited where they are read.
@@ -261,7 +256,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   phase_ = Phase::kIdle;
   if (!co_await ReadHead(parser)) co_return false;
   phase_ = Phase::kTransfer;
-  Beginning beginning = handler_(HeadOf(parser));
+  Beginning beginning = Handle(parser);
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);
   }
@@ -299,13 +294,18 @@ absl::Status Connection::StatusOf(BodyEnd end) const {
 }
 
 // False when there is no further request.
-asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
+Awaitable<bool> Connection::ReadHead(Parser& parser) {
   beast::error_code ec;
   // Between requests there is time; a head that has begun is to be sent.
-  stream_.expires_after(kIdleTime);
+  stream_.ExpireAfter(kIdleTime);
   co_await SkipEmptyLines(ec);
-  stream_.expires_after(silence_);
-  if (!ec) co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
+  stream_.ExpireAfter(silence_);
+  // Mostly it is there as a whole.
+  if (!ec) buffer_.consume(parser.put(buffer_.data(), ec));
+  if (ec == beast::http::error::need_more) ec = {};
+  if (!ec && !parser.is_header_done()) {
+    co_await beast::http::async_read_header(stream_, buffer_, parser, Await(ec));
+  }
   if (!ec) co_return true;
   if (IsHttpError(ec) && ec != beast::http::error::end_of_stream &&
       ec != beast::http::error::partial_message) {
@@ -318,7 +318,7 @@ asio::awaitable<bool> Connection::ReadHead(Parser& parser) {
 
 // Waits for the first byte of a head. Some clients send an empty line behind a body, which is none
 // (RFC 9112, section 2.2).
-asio::awaitable<void> Connection::SkipEmptyLines(beast::error_code& ec) {
+Awaitable<void> Connection::SkipEmptyLines(beast::error_code& ec) {
   const auto front = [&] { return *static_cast<const char*>(buffer_.data().data()); };
   while (!ec) {
     while (buffer_.size() > 0 && (front() == '\r' || front() == '\n')) buffer_.consume(1);
@@ -329,7 +329,7 @@ asio::awaitable<void> Connection::SkipEmptyLines(beast::error_code& ec) {
   }
 }
 
-asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
+Awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
   // With any other coding it could not be told where the body ends.
   constexpr auto kField = beast::http::field::transfer_encoding;
   size_t codings = parser.get().count(kField);
@@ -344,8 +344,8 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadBody(Parser& parser) {
 }
 
 // Bodies of known length bypass the parser: one copy less, and reads as long as the socket has.
-asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
-  const auto start = std::chrono::steady_clock::now();
+Awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
+  const auto start = Clock::now();
   body_.Expect(size);
   while (body_.size() < size) {
     auto [to, room] = body_.Prepare(size - body_.size());
@@ -365,8 +365,8 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadSized(size_t size) {
   co_return BodyEnd::kComplete;
 }
 
-asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
-  const auto start = std::chrono::steady_clock::now();
+Awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
+  const auto start = Clock::now();
   while (!parser.is_done()) {
     // One byte more than allowed shows that there are too many.
     if (body_.size() > max_body_bytes_) co_return BodyEnd::kTooLarge;
@@ -387,23 +387,22 @@ asio::awaitable<Connection::BodyEnd> Connection::ReadChunked(Parser& parser) {
 }
 
 // Gives the next read of the body that began at `start` the time that it may take.
-void Connection::ExpectMore(std::chrono::steady_clock::time_point start) {
+void Connection::ExpectMore(Clock::time_point start) {
   auto by_rate = start + silence_ + seconds(body_.size() / kMinBytesPerSecond);
-  stream_.expires_at(std::min(by_rate, std::chrono::steady_clock::now() + silence_));
+  stream_.ExpireAt(std::min(by_rate, Clock::now() + silence_));
 }
 
 // Tells a client that asked first to send its body.
-asio::awaitable<bool> Connection::Continue(const Parser& parser) {
+Awaitable<bool> Connection::Continue(const Parser& parser) {
   bool asked = beast::iequals(parser.get()[beast::http::field::expect], "100-continue");
   if (!asked || parser.get().version() < 11) co_return true;
-  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   beast::error_code ec;
-  co_await asio::async_write(stream_, asio::buffer(kContinue), Await(ec));
+  co_await Write("HTTP/1.1 100 Continue\r\n\r\n", ec);
   co_return !ec;
 }
 
 // True if another request may follow.
-asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
+Awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
                                          server::Workers* workers) {
   const auto& request = parser.get();
   bool has_body = parser.content_length().value_or(0) > 0 ||
@@ -418,24 +417,38 @@ asio::awaitable<bool> Connection::Answer(const Parser& parser, Response response
   co_return another;
 }
 
-asio::awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {
-  const bool head_only = parser.get().method() == beast::http::verb::head;
-  const bool no_retry_after = MisreadsRetryAfter(parser.get()[beast::http::field::user_agent]);
-  beast::http::response<beast::http::string_body> message(
-      static_cast<beast::http::status>(response.status), parser.get().version());
-  for (const auto& [name, value] : response.headers) message.insert(name, value);
-  if (no_retry_after) message.erase(beast::http::field::retry_after);
-  message.keep_alive(keep_alive);
+Awaitable<bool> Connection::Send(const Parser& parser, Response response, bool keep_alive) {
+  const auto& request = parser.get();
+  const bool no_retry_after = MisreadsRetryAfter(request[beast::http::field::user_agent]);
+  const bool http10 = request.version() == 10;
+  const unsigned status = static_cast<unsigned>(response.status);
+  const beast::string_view reason = beast::http::obsolete_reason(beast::http::int_to_status(status));
+  std::string text = fmt::format("HTTP/1.{} {} {}\r\n", http10 ? 0 : 1, status,
+                                 std::string_view(reason.data(), reason.size()));
+  const auto add = [&text](std::string_view name, std::string_view value) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  };
+  for (const auto& [name, value] : response.headers) {
+    if (no_retry_after && beast::iequals(name, "Retry-After")) continue;
+    add(name, value);
+  }
+  if (keep_alive == http10) add("Connection", keep_alive ? "keep-alive" : "close");
   // A 204 has no length (RFC 9110, section 8.6).
-  if (response.status != 204) message.content_length(response.body.size());
-  if (!head_only) message.body() = std::move(response.body);
+  if (response.status != 204) add("Content-Length", fmt::format("{}", response.body.size()));
+  text.append("\r\n");
+  if (request.method() != beast::http::verb::head) text.append(response.body);
   beast::error_code ec;
-  stream_.expires_after(silence_);
-  co_await beast::http::async_write(stream_, message, Await(ec));
+  stream_.ExpireAfter(silence_);
+  co_await Write(text, ec);
   co_return !ec;
 }
 
-asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response response,
+Awaitable<void> Connection::Write(std::string_view bytes, beast::error_code& ec) {
+  bytes.remove_prefix(stream_.WriteNow(bytes));
+  if (!bytes.empty()) co_await asio::async_write(stream_, asio::buffer(bytes), Await(ec));
+}
+
+Awaitable<bool> Connection::SendStream(const Parser& parser, Response response,
                                              server::Workers& workers, bool keep_alive) {
   // HTTP/1.0 has no chunks; there the end of the connection is the end of the body.
   const unsigned version = parser.get().version();
@@ -447,18 +460,18 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
   message.chunked(chunked);
   beast::http::response_serializer<beast::http::empty_body> serializer(message);
   beast::error_code ec;
-  stream_.expires_after(silence_);
+  stream_.ExpireAfter(silence_);
   co_await beast::http::async_write_header(stream_, serializer, Await(ec));
   absl::StatusOr<std::string> piece = std::move(response.body);
   phase_ = Phase::kStreaming;
   while (!ec && stream_.socket().is_open()) {
     if (piece->empty()) piece = co_await NextPiece(*response.rest, workers);
     if (!piece.ok()) {
-      Reset();
+      stream_.Reset();
       co_return false;
     }
     if (piece->empty()) break;
-    stream_.expires_after(silence_);
+    stream_.ExpireAfter(silence_);
     if (chunked) {
       co_await asio::async_write(stream_, beast::http::make_chunk(asio::buffer(*piece)), Await(ec));
     } else {
@@ -473,18 +486,18 @@ asio::awaitable<bool> Connection::SendStream(const Parser& parser, Response resp
 }
 
 // Reads and forgets what the client still sends, until it has read the answer and leaves.
-asio::awaitable<void> Connection::Drain() {
+Awaitable<void> Connection::Drain() {
   beast::error_code ec;
   stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
   std::array<char, 4096> forgotten;
-  stream_.expires_after(kDrainTime);
+  stream_.ExpireAfter(kDrainTime);
   for (size_t drained = 0; !ec && drained < kMaxDrainBytes;) {
     drained += co_await stream_.async_read_some(asio::buffer(forgotten), Await(ec));
   }
 }
 
-asio::awaitable<Response> Connection::Later(Deferred& deferred) {
-  stream_.expires_never();
+Awaitable<Response> Connection::Later(Deferred& deferred) {
+  stream_.ExpireNever();
   phase_ = Phase::kWorking;
   const std::shared_ptr<Lookout> lookout = LookOut();
   absl::StatusOr<Response> response = co_await Receive<Response>(
@@ -495,9 +508,9 @@ asio::awaitable<Response> Connection::Later(Deferred& deferred) {
   co_return *std::move(response);
 }
 
-asio::awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
+Awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
                                                                    server::Workers& workers) {
-  stream_.expires_never();
+  stream_.ExpireNever();
   const std::shared_ptr<Lookout> lookout = LookOut();
   absl::StatusOr<std::string> piece = co_await Receive<std::string>(context_, [&](auto take) {
     workers.Post([&source, take = std::move(take)]() mutable {
@@ -514,14 +527,6 @@ std::shared_ptr<Lookout> Connection::LookOut() {
   auto lookout = std::make_shared<Lookout>(stream_.socket(), abandoned_);
   asio::co_spawn(stream_.get_executor(), lookout->Run(lookout), asio::detached);
   return lookout;
-}
-
-// Ends the connection so that the client sees that it was cut: with HTTP/1.0 the end of the
-// connection is otherwise the end of the body.
-void Connection::Reset() {
-  beast::error_code ignored;
-  stream_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
-  stream_.socket().close(ignored);
 }
 
 }  // namespace sluice::http

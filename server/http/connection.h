@@ -8,11 +8,10 @@
 #include <string_view>
 #include <utility>
 
-// Asio 1.74 uses std::exchange, Beast coroutines need <utility> first.
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
+// First, for Asio's sake.
+#include "server/http/stream.h"
+
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
@@ -58,12 +57,12 @@ class BodyBuffer {
 class Connection {
  public:
   // `context` is what the socket runs on; work elsewhere keeps it until it has come back.
-  Connection(boost::asio::ip::tcp::socket socket, const Handler& handler,
+  Connection(Socket socket, const Handler& handler,
              const ServerOptions& options, server::MemoryBudget& budget,
              std::shared_ptr<const void> context);
 
   // Serves until the client leaves or the connection is cut.
-  boost::asio::awaitable<void> Run();
+  Awaitable<void> Run();
 
   // Ends the connection when the request under way, if any, is answered; at once where the answer
   // is a long result.
@@ -72,19 +71,19 @@ class Connection {
   void CutUnlessWorking();
   // Ends the connection if no request is under way.
   void CloseIfIdle();
-  void Cut();
+  void Cut() { stream_.Close(); }
+  // Cuts it where the client has taken too long.
+  void CutIfExpired(Clock::time_point now) { stream_.CloseIfExpired(now); }
 
  private:
   static constexpr size_t kMaxBufferedBytes = size_t{32} << 10;
 
   using Parser = boost::beast::http::request_parser<boost::beast::http::buffer_body>;
-  template <typename T>
-  using Awaitable = boost::asio::awaitable<T>;
 
   // What reading a body came to.
   enum class BodyEnd { kComplete, kTooLarge, kMalformed, kNoMemory, kCut };
 
-  RequestHead HeadOf(const Parser& parser) const;
+  Beginning Handle(const Parser& parser) const;
   absl::Status StatusOf(BodyEnd end) const;
   Awaitable<bool> ServeOne();
   Awaitable<bool> ReadHead(Parser& parser);
@@ -96,17 +95,17 @@ class Connection {
   Awaitable<bool> Answer(const Parser& parser, Response response, bool body_read,
                          server::Workers* workers = nullptr);
   Awaitable<bool> Send(const Parser& parser, Response response, bool keep_alive);
+  Awaitable<void> Write(std::string_view bytes, boost::beast::error_code& ec);
   Awaitable<bool> SendStream(const Parser& parser, Response response, server::Workers& workers,
                              bool keep_alive);
   Awaitable<void> Drain();
   Awaitable<Response> Later(Deferred& deferred);
   Awaitable<absl::StatusOr<std::string>> NextPiece(BodySource& source, server::Workers& workers);
   std::shared_ptr<class Lookout> LookOut();
-  void Reset();
-  void ExpectMore(std::chrono::steady_clock::time_point start);
+  void ExpectMore(Clock::time_point start);
 
   const std::shared_ptr<const void> context_;
-  boost::beast::tcp_stream stream_;
+  Stream stream_;
   const Handler& handler_;
   const Errors errors_;
   const size_t server_max_body_bytes_;
@@ -116,7 +115,7 @@ class Connection {
   // Bounds what a head, a chunk's extensions or trailers may take.
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;
-  std::string peer_;
+  const std::string peer_;
   enum class Phase { kIdle, kTransfer, kWorking, kStreaming };
   Phase phase_ = Phase::kIdle;
   bool closing_ = false;

@@ -20,14 +20,14 @@ namespace sluice::http {
 
 using Header = std::pair<std::string, std::string>;
 
-// A request up to its body.
+// A request up to its body. Good until the handler returns.
 struct RequestHead {
-  std::string method;
+  std::string_view method;
   // Path and query, as sent.
-  std::string target;
-  std::vector<Header> headers;
+  std::string_view target;
+  std::vector<std::pair<std::string_view, std::string_view>> headers = {};
   // The client's address and port.
-  std::string peer = {};
+  std::string_view peer = {};
 
   // The first header of that name, in any case; empty if there is none.
   std::string_view HeaderNamed(std::string_view name) const;

@@ -1,6 +1,7 @@
 #ifndef SLUICE_SERVER_HTTP_ROUTER_H_
 #define SLUICE_SERVER_HTTP_ROUTER_H_
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -20,7 +21,7 @@ class Router {
  private:
   const Errors errors_;
   // By path, then by method.
-  std::map<std::string, std::map<std::string, Handler>> routes_;
+  std::map<std::string, std::map<std::string, Handler, std::less<>>, std::less<>> routes_;
 };
 
 }  // namespace sluice::http

@@ -1,24 +1,22 @@
 #include "server/http/server.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
-#include <future>
+#include <atomic>
+#include <condition_variable>
 #include <list>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
-// Asio 1.74 needs <utility> first.
+#include "server/http/connection.h"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
-#include "server/http/connection.h"
+#include <boost/asio/post.hpp>
 
 namespace sluice::http {
 namespace {
@@ -33,10 +31,26 @@ constexpr std::chrono::milliseconds kAcceptPause(50);
 // stops.
 constexpr std::chrono::milliseconds kPatience(500);
 
+// How often to look for clients that have taken too long.
+constexpr std::chrono::milliseconds kWatchPeriod(50);
+
+// A thread and the connections that live on it.
+struct Shard {
+  // A worker may be the last to let go of it.
+  std::shared_ptr<asio::io_context> context = std::make_shared<asio::io_context>(1);
+  // For its thread alone.
+  std::set<Connection*> connections;
+  std::thread thread;
+};
+
 class AsioServer : public Server {
  public:
   AsioServer(const ServerOptions& options, server::MemoryBudget& budget, Handler handler)
-      : options_(options), budget_(budget), handler_(std::move(handler)), acceptor_(*context_) {}
+      : options_(options),
+        budget_(budget),
+        handler_(std::move(handler)),
+        shards_(std::max<size_t>(1, options.threads)),
+        acceptor_(*shards_[0].context) {}
   ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen();
@@ -46,9 +60,12 @@ class AsioServer : public Server {
   void Stop(std::chrono::milliseconds grace) override;
 
  private:
-  asio::awaitable<void> Accept();
-  asio::awaitable<void> AcceptOne();
-  asio::awaitable<void> Serve(std::shared_ptr<Connection> connection);
+  using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
+
+  Awaitable<void> Accept();
+  Awaitable<void> AcceptOne(Shard& shard);
+  Awaitable<void> Serve(Shard& shard, std::shared_ptr<Connection> connection);
+  Awaitable<void> Watch(Shard& shard);
   using Act = void (Connection::*)();
   // On the first `count` connections, which have been there longest. With mutex_ held.
   void OnOldest(size_t count, Act act);
@@ -58,14 +75,12 @@ class AsioServer : public Server {
   const ServerOptions options_;
   server::MemoryBudget& budget_;
   const Handler handler_;
-  // A worker may be the last to let go of it.
-  const std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>();
-  tcp::acceptor acceptor_;
-  std::vector<std::thread> threads_;
+  std::vector<Shard> shards_;
+  Acceptor acceptor_;
   std::atomic<bool> stopping_ = false;
 
   struct Entry {
-    asio::any_io_executor executor;
+    Executor executor;
     std::weak_ptr<Connection> connection;
   };
   std::mutex mutex_;
@@ -86,57 +101,70 @@ absl::Status AsioServer::Listen() {
 }
 
 void AsioServer::Serve() {
-  asio::co_spawn(*context_, Accept(), asio::detached);
-  for (size_t i = 0; i < options_.threads; ++i) {
-    threads_.emplace_back([this] { context_->run(); });
+  asio::co_spawn(shards_[0].context->get_executor(), Accept(), asio::detached);
+  for (Shard& shard : shards_) {
+    asio::co_spawn(shard.context->get_executor(), Watch(shard), asio::detached);
+    shard.thread = std::thread([&shard] { shard.context->run(); });
+    pthread_setname_np(shard.thread.native_handle(), "http");
   }
 }
 
-asio::awaitable<void> AsioServer::Accept() {
-  while (!stopping_) {
+// One shard after the other gets a connection.
+Awaitable<void> AsioServer::Accept() {
+  for (size_t next = 0; !stopping_; next = (next + 1) % shards_.size()) {
     try {
-      co_await AcceptOne();
+      co_await AcceptOne(shards_[next]);
     } catch (const std::exception&) {
       // For want of memory there was no room for this one.
     }
   }
 }
 
-asio::awaitable<void> AsioServer::AcceptOne() {
-  {
-    error_code ec;
-    auto strand = asio::make_strand(*context_);
-    tcp::socket socket(strand);
-    co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
-    if (stopping_) co_return;
-    if (ec) {
-      asio::steady_timer pause(*context_, kAcceptPause);
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-      co_return;
-    }
-    MakeRoom();
-    auto connection =
-        std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, context_);
-    asio::co_spawn(strand, Serve(std::move(connection)), asio::detached);
+Awaitable<void> AsioServer::AcceptOne(Shard& shard) {
+  error_code ec;
+  Socket socket(*shard.context);
+  co_await acceptor_.async_accept(socket, Await(ec));
+  if (stopping_) co_return;
+  if (ec) {
+    Timer pause(*shards_[0].context, kAcceptPause);
+    co_await pause.async_wait(Await(ec));
+    co_return;
   }
+  MakeRoom();
+  auto connection =
+      std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, shard.context);
+  asio::co_spawn(shard.context->get_executor(), Serve(shard, std::move(connection)),
+                 asio::detached);
 }
 
-asio::awaitable<void> AsioServer::Serve(std::shared_ptr<Connection> connection) {
+Awaitable<void> AsioServer::Serve(Shard& shard, std::shared_ptr<Connection> connection) {
   std::list<Entry>::iterator entry;
-  asio::any_io_executor executor = co_await asio::this_coro::executor;
   {
     std::lock_guard lock(mutex_);
-    entry = entries_.insert(entries_.end(), {executor, connection});
+    entry = entries_.insert(entries_.end(), {shard.context->get_executor(), connection});
   }
   // Memory that cannot be had ends this connection and no other; a stop waits for the entry.
   try {
+    shard.connections.insert(connection.get());
     if (!stopping_) co_await connection->Run();
   } catch (const std::exception&) {
     connection->Cut();
   }
+  shard.connections.erase(connection.get());
   std::lock_guard lock(mutex_);
   entries_.erase(entry);
   left_.notify_all();
+}
+
+Awaitable<void> AsioServer::Watch(Shard& shard) {
+  Timer timer(*shard.context);
+  while (true) {
+    error_code ec;
+    timer.expires_after(kWatchPeriod);
+    co_await timer.async_wait(Await(ec));
+    const Clock::time_point now = Clock::now();
+    for (Connection* connection : shard.connections) connection->CutIfExpired(now);
+  }
 }
 
 void AsioServer::OnOldest(size_t count, Act act) {
@@ -162,7 +190,7 @@ void AsioServer::MakeRoom() {
 
 void AsioServer::Stop(std::chrono::milliseconds grace) {
   if (stopping_.exchange(true)) return;
-  asio::post(*context_, [this] {
+  asio::post(*shards_[0].context, [this] {
     error_code ignored;
     acceptor_.close(ignored);
   });
@@ -183,8 +211,10 @@ void AsioServer::Stop(std::chrono::milliseconds grace) {
     left_.wait(lock, all_left);
   }
   lock.unlock();
-  context_->stop();
-  for (std::thread& thread : threads_) thread.join();
+  for (Shard& shard : shards_) shard.context->stop();
+  for (Shard& shard : shards_) {
+    if (shard.thread.joinable()) shard.thread.join();
+  }
 }
 
 }  // namespace

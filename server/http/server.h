@@ -11,6 +11,10 @@
 #include "server/http/message.h"
 #include "server/memory_budget.h"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace sluice::http {
 
 struct ServerOptions {
@@ -28,6 +32,8 @@ struct ServerOptions {
   std::chrono::milliseconds silence = std::chrono::seconds(30);
   // Of what `handler` does not get to see.
   Errors errors;
+  // With it the server speaks TLS, and nothing else. Null for plain text.
+  std::shared_ptr<boost::asio::ssl::context> tls = nullptr;
 };
 
 // An HTTP/1.0 and 1.1 server: keep-alive, pipelining, chunked bodies, `Expect: 100-continue`. It

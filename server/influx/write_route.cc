@@ -112,7 +112,7 @@ class WriteRoute {
   // What can be said without the body is said without it (contract W-14).
   Beginning Begin(const RequestHead& head) const {
     const absl::StatusOr<Asked> asked = ParseWrite(QueryOf(head.target), dialect_);
-    absl::StatusOr<server::Pass> pass = gate_.Admit(ClaimOf(head, asked), head.peer);
+    absl::StatusOr<server::Pass> pass = gate_.Admit(ClaimOf(head, asked), std::string(head.peer));
     if (!pass.ok()) return Translate(pass.status(), asked);
     return Deferred{
         .answer =
