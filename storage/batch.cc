@@ -12,13 +12,28 @@
 namespace sluice::storage {
 namespace {
 
-constexpr size_t kFirstSlots = 16;
+// So many strings are compared one by one; a batch of one point has a dictionary for each tag.
+constexpr size_t kMaxCompared = 8;
+constexpr size_t kFirstSlots = 4 * kMaxCompared;
+
+uint32_t HashOf(std::string_view text) {
+  return static_cast<uint32_t>(XXH3_64bits(text.data(), text.size()));
+}
 
 }  // namespace
 
 uint32_t Dictionary::Intern(std::string_view text) {
+  if (slots_.empty()) {
+    for (uint32_t i = 0; i < strings_.size(); ++i) {
+      if (strings_[i] == text) return i;
+    }
+    if (strings_.size() < kMaxCompared) {
+      strings_.Add(text);
+      return static_cast<uint32_t>(strings_.size() - 1);
+    }
+  }
   if (slots_.size() < 2 * (strings_.size() + 1)) Grow();
-  uint32_t hash = static_cast<uint32_t>(XXH3_64bits(text.data(), text.size()));
+  uint32_t hash = HashOf(text);
   size_t mask = slots_.size() - 1;
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
     Slot& slot = slots_[i];
@@ -34,19 +49,22 @@ uint32_t Dictionary::Intern(std::string_view text) {
 void Dictionary::Grow() {
   std::vector<Slot> old(std::max(kFirstSlots, 2 * slots_.size()));
   old.swap(slots_);
-  size_t mask = slots_.size() - 1;
-  for (const Slot& slot : old) {
-    if (slot.position == 0) continue;
+  const auto put = [this, mask = slots_.size() - 1](const Slot& slot) {
     size_t i = slot.hash & mask;
     while (slots_[i].position != 0) i = (i + 1) & mask;
     slots_[i] = slot;
+  };
+  for (const Slot& slot : old) {
+    if (slot.position != 0) put(slot);
   }
+  if (!old.empty()) return;
+  for (uint32_t i = 0; i < strings_.size(); ++i) put({HashOf(strings_[i]), i + 1});
 }
 
 void Dictionary::Clear() {
   if (strings_.size() == 0) return;
   // An array that once was large is not worth clearing for a few strings.
-  bool oversized = slots_.size() > 8 * (strings_.size() + kFirstSlots);
+  bool oversized = slots_.size() > 8 * strings_.size();
   strings_.Clear();
   slots_.assign(oversized ? 0 : slots_.size(), Slot());
 }
@@ -104,6 +122,7 @@ void TableBatch::Append(const TableBatch& other) {
 }
 
 BatchColumn& TableBatch::AddColumns(size_t column) {
+  columns_.reserve(table_->columns().size());
   while (columns_.size() <= column) {
     columns_.emplace_back(table_->columns()[columns_.size()].type);
   }

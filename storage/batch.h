@@ -55,7 +55,7 @@ class Dictionary {
   void Grow();
 
   StringList strings_;
-  // Open addressing, a power of two, at most half full.
+  // Open addressing, a power of two, at most half full. Empty where the strings are few.
   std::vector<Slot> slots_;
 };
 

@@ -3,6 +3,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <numeric>
 #include <shared_mutex>
@@ -27,6 +28,7 @@ constexpr size_t kMaxJoinedRows = 8192;
 // One group, so that the first of it does not wait for very many others.
 constexpr size_t kMaxGroupBytes = size_t{16} << 20;
 constexpr size_t kMaxGroupCommits = 4096;
+constexpr std::chrono::microseconds kGatheringTime(200);
 
 // What a batch takes in memory, roughly.
 size_t BytesOf(const TableBatch& rows) {
@@ -222,16 +224,16 @@ void Committer::Commit(std::shared_ptr<RocksDbDatabase> database, WriteSet write
       Caught([&] { Prepare(std::move(write), pending.database->partition_ns(), pending); });
   if (!prepared.ok()) return done(prepared);
   pending.done = std::move(done);
-  bool first = false;
+  bool notify = false;
   {
     std::lock_guard lock(mutex_);
     if (!stopping_) {
-      first = waiting_.empty();
       waiting_.push_back(std::move(pending));
+      // Where others wait already, somebody knows.
+      notify = waiting_.size() == 1 || waiting_.size() == worth_writing_;
     }
   }
-  // Where others wait already, somebody knows.
-  if (first) return waiting_changed_.notify_one();
+  if (notify) return waiting_changed_.notify_one();
   if (pending.done) pending.done(absl::UnavailableError("the store is being closed"));
 }
 
@@ -305,6 +307,11 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
   {
     std::unique_lock lock(mutex_);
     waiting_changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    // Those who have just been told come back one after the other: the first should not be written
+    // alone. A client that is alone never waits for others.
+    waiting_changed_.wait_for(lock, kGatheringTime, [this] {
+      return stopping_ || waiting_.size() >= worth_writing_;
+    });
     if (waiting_.empty()) return false;
     size_t bytes = 0;
     while (!waiting_.empty() && bytes < kMaxGroupBytes && group.size() < kMaxGroupCommits) {
@@ -312,6 +319,7 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
       group.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }
+    worth_writing_ = std::max<size_t>(1, group.size() * 3 / 4);
   }
   Write(group);
   return true;

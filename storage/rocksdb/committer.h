@@ -83,6 +83,8 @@ class Committer {
   std::mutex mutex_;
   std::condition_variable waiting_changed_;
   std::deque<Pending> waiting_;
+  // Where many write at once, so many are waited for a moment.
+  size_t worth_writing_ = 1;
   bool stopping_ = false;
 
   std::vector<std::jthread> threads_;
