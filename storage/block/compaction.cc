@@ -118,6 +118,8 @@ class Compaction {
   // Where each point begins among these.
   std::vector<size_t> points_;
   std::vector<Part> parts_;
+  // A column of all rows; kept from one to the next, for memory that is new costs too.
+  std::vector<int64_t> numbers_;
 };
 
 absl::StatusOr<BlockColumn> Compaction::Decode(const Block& block, size_t column) const {
@@ -289,7 +291,8 @@ void Compaction::WriteTag(size_t tag, Part& part) const {
 }
 
 absl::Status Compaction::WriteNumbers(size_t column) {
-  std::vector<int64_t> numbers(row_begins_.back());
+  std::vector<int64_t>& numbers = numbers_;
+  numbers.resize(row_begins_.back());
   // Kept once some row is without a value.
   std::vector<bool> has;
   bool any = false;
@@ -316,10 +319,11 @@ absl::Status Compaction::WriteNumbers(size_t column) {
   std::vector<int64_t> out;
   for (Part& part : parts_) {
     out.clear();
-    out.reserve(part.last - part.first);
     if (has.empty()) {
-      for (size_t point = part.first; point < part.last; ++point) {
-        out.push_back(numbers[rows_[no_duplicates ? point : EndOf(point) - 1]]);
+      out.resize(part.last - part.first);
+      for (size_t i = 0; i < out.size(); ++i) {
+        const size_t point = part.first + i;
+        out[i] = numbers[rows_[no_duplicates ? point : EndOf(point) - 1]];
       }
       part.encoder.AddNumbers(column, table_.columns()[column].type, nullptr, out);
       continue;

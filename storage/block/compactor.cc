@@ -12,10 +12,11 @@
 namespace sluice::storage {
 namespace {
 
-// So many new blocks of a partition are worth a look.
-constexpr size_t kReadyBlocks = 2 * static_cast<size_t>(Eagerness::kBusy);
+// So many new blocks of a partition are worth a look. More would cost fewer merges, and queries of
+// what is new more.
+constexpr size_t kReadyBlocks = 8 * static_cast<size_t>(Eagerness::kBusy);
 // So many of all are worth waking a thread before its time.
-constexpr size_t kWakeBlocks = 2 * kReadyBlocks;
+constexpr size_t kWakeBlocks = kReadyBlocks;
 constexpr std::chrono::milliseconds kPeriod(200);
 // After a merge that could not be written.
 constexpr std::chrono::milliseconds kRetryAfter(10'000);
@@ -186,7 +187,6 @@ void Compactor::Work(const PartitionId& id, Eagerness eagerness, std::unique_loc
   Partition& partition = found->second;
   partition.ready = false;
   partition.busy = true;
-  partition.new_blocks = 0;
   std::shared_ptr<BlockLog> log = partition.log.lock();
   absl::StatusOr<Progress> progress = absl::NotFoundError("the database has been dropped");
   const auto merge = [&]() -> absl::StatusOr<Progress> {
@@ -220,16 +220,22 @@ absl::StatusOr<Compactor::Progress> Compactor::MergeOnce(const PartitionId& id,
   TakeNews();
   const std::span<const StoredBlock> chosen = partition.runs.Choose(before_sequence, eagerness);
   if (chosen.empty()) {
+    partition.new_blocks = 0;
     return partition.runs.newest_sequence() >= before_sequence ? Progress::kInFlight
                                                                : Progress::kNothing;
   }
   uint64_t rows = 0;
-  for (const StoredBlock& block : chosen) rows += block.rows;
+  size_t new_blocks = 0;
+  for (const StoredBlock& block : chosen) {
+    rows += block.rows;
+    new_blocks += block.key.run == 0 ? 1 : 0;
+  }
   lock.unlock();
   const Clock::time_point start = Clock::now();
   absl::StatusOr<std::vector<StoredBlock>> merged =
       Caught([&]() -> absl::StatusOr<std::vector<StoredBlock>> { return Merge(log, chosen); });
   lock.lock();
+  partition.new_blocks -= std::min(partition.new_blocks, new_blocks);
   if (absl::IsDataLoss(merged.status())) {
     // None of them is tried again while the partition is known; their neighbours are.
     partition.runs.SetDamaged();
@@ -269,10 +275,8 @@ void Compactor::Conclude(const PartitionId& id, Partition& partition, Eagerness 
       return;
     }
     watched_.emplace(now + options_.quiet, id);
-  } else if (*progress == Progress::kMerged) {
-    // There may be more; it queues behind the others.
-    partition.new_blocks = kReadyBlocks;
   }
+  // Where there is more it queues behind the others.
   MakeReady(id, partition);
 }
 

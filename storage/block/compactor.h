@@ -100,7 +100,7 @@ class Compactor {
 
     std::weak_ptr<BlockLog> log;
     Runs runs;
-    // Since a thread last looked.
+    // That are not merged, and that no thread has looked at in vain.
     size_t new_blocks = 0;
     // Whether all older blocks that matter are in `runs`.
     bool complete = false;

@@ -9,7 +9,11 @@ namespace {
 // A row takes up to this in the numbers that order it, whatever is in it.
 constexpr size_t kOrderBytes = 128;
 
-bool IsLargeEnough(size_t rows, size_t largest, size_t ratio) { return rows >= ratio * largest; }
+bool IsLargeEnough(size_t rows, size_t largest, Eagerness eagerness) {
+  size_t ratio = static_cast<size_t>(eagerness);
+  if (largest >= kLargeRunRows) ratio = kLargeRunRatio;
+  return rows >= ratio * largest;
+}
 
 }  // namespace
 
@@ -48,7 +52,7 @@ bool Runs::Prepend(const StoredBlock& block) {
   return true;
 }
 
-Runs::View Runs::LookFrom(size_t first, uint64_t before_sequence, size_t ratio) const {
+Runs::View Runs::LookFrom(size_t first, uint64_t before_sequence, Eagerness eagerness) const {
   View view;
   size_t rows = 0;
   size_t bytes = 0;
@@ -62,9 +66,8 @@ Runs::View Runs::LookFrom(size_t first, uint64_t before_sequence, size_t ratio) 
     view.ended_by_limits = rows > max_rows_ || bytes > max_bytes_;
     if (view.ended_by_limits || run.blocks.back().key.sequence >= before_sequence) return view;
     if (i == first) continue;
-    view.may_be_merged_when_quiet |=
-        IsLargeEnough(rows, largest, static_cast<size_t>(Eagerness::kQuiet));
-    if (IsLargeEnough(rows, largest, ratio)) view.range = {first, i + 1};
+    view.may_be_merged_when_quiet |= IsLargeEnough(rows, largest, Eagerness::kQuiet);
+    if (IsLargeEnough(rows, largest, eagerness)) view.range = {first, i + 1};
   }
   return view;
 }
@@ -74,7 +77,7 @@ std::span<const StoredBlock> Runs::Choose(uint64_t before_sequence, Eagerness ea
   chosen_blocks_.clear();
   const bool busy = eagerness == Eagerness::kBusy;
   for (size_t first = busy ? busy_first_ : 0; first + 1 < runs_.size();) {
-    const View view = LookFrom(first, before_sequence, static_cast<size_t>(eagerness));
+    const View view = LookFrom(first, before_sequence, eagerness);
     if (view.range.last != 0) {
       chosen_ = view.range;
       break;

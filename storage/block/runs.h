@@ -18,8 +18,10 @@ inline constexpr size_t kMaxMergeRuns = 1024;
 
 // How much larger than the largest of its runs the result of a merge has to be. While points keep
 // coming to a partition a row is merged as few times as can be; when it has been quiet for a while,
-// until few runs are left.
+// until few runs are left. Where they are large, few is enough.
 enum class Eagerness : size_t { kBusy = 16, kQuiet = 2 };
+inline constexpr size_t kLargeRunRows = size_t{1} << 17;
+inline constexpr size_t kLargeRunRatio = 8;
 
 // The runs of one partition that may still be merged, in the order of commits, and which of them
 // are to be merged next. A run is the blocks that one merge made, or one block as it was committed.
@@ -81,7 +83,7 @@ class Runs {
   };
 
   void Add(const StoredBlock& block, Run& run) const;
-  View LookFrom(size_t first, uint64_t before_sequence, size_t ratio) const;
+  View LookFrom(size_t first, uint64_t before_sequence, Eagerness eagerness) const;
 
   size_t max_rows_;
   size_t max_bytes_;

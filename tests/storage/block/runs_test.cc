@@ -54,13 +54,24 @@ TEST(RunsTest, ALargeOneIsLeftAloneUntilTheRestIsAsLarge) {
 }
 
 TEST(RunsTest, TheOldestAreMergedWithinTheLimits) {
-  const size_t half = kMaxMergeRows / 2;
-  EXPECT_EQ(ChosenOf({half, half, half, half}, Eagerness::kQuiet), (Sequences{1, 2}));
-  EXPECT_EQ(ChosenOf({kMaxMergeRows, half, half, half}, Eagerness::kQuiet), (Sequences{2, 3}));
+  constexpr size_t kPart = kMaxMergeRows / 10;
+  EXPECT_EQ(ChosenOf(Sizes(12, kPart), Eagerness::kQuiet).size(), 10u);
+  Sizes behind_a_full_one(12, kPart);
+  behind_a_full_one[0] = kMaxMergeRows;
+  const Sequences chosen = ChosenOf(behind_a_full_one, Eagerness::kBusy);
+  EXPECT_EQ(chosen.front(), 2u);
+  EXPECT_EQ(chosen.back(), 11u);
   Runs wide = Of({10, 10, 10, 10}, kMaxBytes / 3);
   EXPECT_EQ(Chosen(wide, Eagerness::kQuiet), (Sequences{1, 2, 3}));
   EXPECT_EQ(ChosenOf(Sizes(kMaxMergeRuns, 1), Eagerness::kBusy).size(), kMaxMergeRuns);
   EXPECT_EQ(ChosenOf(Sizes(kMaxMergeRuns + 1, 1), Eagerness::kBusy).size(), kMaxMergeRuns);
+}
+
+TEST(RunsTest, LargeOnesAreMergedWhereThatMakesThemMuchLargerOnly) {
+  EXPECT_EQ(ChosenOf(Sizes(7, kLargeRunRows), Eagerness::kQuiet), Sequences());
+  EXPECT_EQ(ChosenOf(Sizes(8, kLargeRunRows), Eagerness::kQuiet).size(), 8u);
+  EXPECT_EQ(ChosenOf(Sizes(8, kLargeRunRows), Eagerness::kBusy).size(), 8u);
+  EXPECT_EQ(ChosenOf(Sizes(2, kLargeRunRows - 1), Eagerness::kQuiet).size(), 2u);
 }
 
 TEST(RunsTest, WhatMayStillBeWrittenIsNeverChosen) {
@@ -110,8 +121,7 @@ TEST(RunsTest, WhatIsKnownAlreadyIsNotAddedAgain) {
 
 // Runs that a busy partition passes over are merged when it is quiet.
 TEST(RunsTest, WhatABusyPartitionLeavesIsMergedWhenItIsQuiet) {
-  const size_t large = kMaxMergeRows / 5;
-  Runs runs = Of(Sizes(20, large));
+  Runs runs = Of(Sizes(20, 10), kMaxBytes / 5);
   EXPECT_EQ(Chosen(runs, Eagerness::kBusy), Sequences());
   EXPECT_EQ(Chosen(runs, Eagerness::kQuiet), (Sequences{1, 2, 3, 4, 5}));
 }
