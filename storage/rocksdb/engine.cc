@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -115,6 +116,10 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const EngineOptions& engine) {
   // would use up the buffers of all.
   options.arena_block_size = 64 << 10;
   options.compression = rocksdb::kLZ4Compression;
+  // Blocks of a partition come in ascending order: each is mostly put right behind the one before,
+  // which need not be searched for.
+  options.memtable_insert_with_hint_prefix_extractor.reset(
+      rocksdb::NewFixedPrefixTransform(kPartitionPrefixBytes));
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(engine.block_cache_bytes);
   table.format_version = 5;

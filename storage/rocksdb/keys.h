@@ -37,6 +37,9 @@ inline constexpr char kBodyKeyTag = 'c';
 inline constexpr std::string_view kNextDatabaseIdKey = "i";
 inline constexpr std::string_view kSequenceCeilingKey = "q";
 
+// Of the keys of a partition's blocks, up to the sequence.
+inline constexpr size_t kPartitionPrefixBytes = 1 + 4 + 8;
+
 std::string DatabaseKey(std::string_view name);
 std::string TokenKey(std::string_view name);
 std::string SchemaKey(uint32_t table);
