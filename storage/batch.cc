@@ -47,7 +47,7 @@ uint32_t Dictionary::Intern(std::string_view text) {
 }
 
 void Dictionary::Grow() {
-  std::vector<Slot> old(std::max(kFirstSlots, 2 * slots_.size()));
+  std::vector<Slot> old(std::max(kFirstSlots, 4 * slots_.size()));
   old.swap(slots_);
   const auto put = [this, mask = slots_.size() - 1](const Slot& slot) {
     size_t i = slot.hash & mask;

@@ -186,9 +186,8 @@ void BodyBuffer::Clear() {
   share_.Clear();
 }
 
-Connection::Connection(Socket socket, const Handler& handler,
-                       const ServerOptions& options, server::MemoryBudget& budget,
-                       std::shared_ptr<const void> context)
+Connection::Connection(Socket socket, const Handler& handler, const ServerOptions& options,
+                       server::MemoryBudget& budget, std::shared_ptr<const void> context)
     : context_(std::move(context)),
       stream_(std::move(socket), options.tls.get()),
       handler_(handler),
@@ -403,7 +402,7 @@ Awaitable<bool> Connection::Continue(const Parser& parser) {
 
 // True if another request may follow.
 Awaitable<bool> Connection::Answer(const Parser& parser, Response response, bool body_read,
-                                         server::Workers* workers) {
+                                   server::Workers* workers) {
   const auto& request = parser.get();
   bool has_body = parser.content_length().value_or(0) > 0 ||
                   request.count(beast::http::field::transfer_encoding) > 0;
@@ -422,7 +421,8 @@ Awaitable<bool> Connection::Send(const Parser& parser, Response response, bool k
   const bool no_retry_after = MisreadsRetryAfter(request[beast::http::field::user_agent]);
   const bool http10 = request.version() == 10;
   const unsigned status = static_cast<unsigned>(response.status);
-  const beast::string_view reason = beast::http::obsolete_reason(beast::http::int_to_status(status));
+  const beast::string_view reason =
+      beast::http::obsolete_reason(beast::http::int_to_status(status));
   std::string text = fmt::format("HTTP/1.{} {} {}\r\n", http10 ? 0 : 1, status,
                                  std::string_view(reason.data(), reason.size()));
   const auto add = [&text](std::string_view name, std::string_view value) {
@@ -449,7 +449,7 @@ Awaitable<void> Connection::Write(std::string_view bytes, beast::error_code& ec)
 }
 
 Awaitable<bool> Connection::SendStream(const Parser& parser, Response response,
-                                             server::Workers& workers, bool keep_alive) {
+                                       server::Workers& workers, bool keep_alive) {
   // HTTP/1.0 has no chunks; there the end of the connection is the end of the body.
   const unsigned version = parser.get().version();
   const bool chunked = version > 10;
@@ -509,7 +509,7 @@ Awaitable<Response> Connection::Later(Deferred& deferred) {
 }
 
 Awaitable<absl::StatusOr<std::string>> Connection::NextPiece(BodySource& source,
-                                                                   server::Workers& workers) {
+                                                             server::Workers& workers) {
   stream_.ExpireNever();
   const std::shared_ptr<Lookout> lookout = LookOut();
   absl::StatusOr<std::string> piece = co_await Receive<std::string>(context_, [&](auto take) {

@@ -9,14 +9,13 @@
 #include <utility>
 
 // First, for Asio's sake.
-#include "server/http/stream.h"
-
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
 #include "server/http/message.h"
 #include "server/http/server.h"
+#include "server/http/stream.h"
 #include "server/memory_budget.h"
 
 namespace sluice::http {
@@ -57,9 +56,8 @@ class BodyBuffer {
 class Connection {
  public:
   // `context` is what the socket runs on; work elsewhere keeps it until it has come back.
-  Connection(Socket socket, const Handler& handler,
-             const ServerOptions& options, server::MemoryBudget& budget,
-             std::shared_ptr<const void> context);
+  Connection(Socket socket, const Handler& handler, const ServerOptions& options,
+             server::MemoryBudget& budget, std::shared_ptr<const void> context);
 
   // Serves until the client leaves or the connection is cut.
   Awaitable<void> Run();

@@ -8,7 +8,8 @@ namespace sluice::http {
 std::string_view RequestHead::HeaderNamed(std::string_view name) const {
   for (const auto& [key, value] : headers) {
     if (absl::EqualsIgnoreCase(absl::string_view(key.data(), key.size()),
-                               absl::string_view(name.data(), name.size()))) return value;
+                               absl::string_view(name.data(), name.size())))
+      return value;
   }
   return {};
 }

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <condition_variable>
 #include <list>
 #include <mutex>
@@ -13,10 +16,6 @@
 #include <utility>
 
 #include "server/http/connection.h"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/post.hpp>
 
 namespace sluice::http {
 namespace {

@@ -309,9 +309,8 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
     waiting_changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     // Those who have just been told come back one after the other: the first should not be written
     // alone. A client that is alone never waits for others.
-    waiting_changed_.wait_for(lock, kGatheringTime, [this] {
-      return stopping_ || waiting_.size() >= worth_writing_;
-    });
+    waiting_changed_.wait_for(lock, kGatheringTime,
+                              [this] { return stopping_ || waiting_.size() >= worth_writing_; });
     if (waiting_.empty()) return false;
     size_t bytes = 0;
     while (!waiting_.empty() && bytes < kMaxGroupBytes && group.size() < kMaxGroupCommits) {

@@ -39,6 +39,7 @@ void BM_Judge(::benchmark::State& state, const char* shape) {
 BENCHMARK_CAPTURE(BM_Judge, cpu, "cpu");
 BENCHMARK_CAPTURE(BM_Judge, iot, "iot");
 BENCHMARK_CAPTURE(BM_Judge, new_tags, "new-tags");
+BENCHMARK_CAPTURE(BM_Judge, many_series, "many-series");
 BENCHMARK_CAPTURE(BM_Judge, strings, "strings");
 
 void BM_EncodeBlock(::benchmark::State& state, const char* shape) {

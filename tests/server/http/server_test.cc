@@ -32,9 +32,12 @@ constexpr Errors kErrors = {.failed = Failed, .no_such_route = nullptr, .wrong_m
 TEST(ServerLimitTest, IdleConnectionsMakeRoomForNewOnes) {
   server::Workers workers(1);
   server::MemoryBudget budget(1 << 20);
-  auto server = Server::Start({.port = 0, .max_connections = 20, .errors = kErrors}, budget, [&](const RequestHead&) {
-                  return Deferred{OnWorker(workers, [](std::string_view) { return Response(); })};
-                }).value();
+  auto server = Server::Start({.port = 0, .max_connections = 20, .errors = kErrors}, budget,
+                              [&](const RequestHead&) {
+                                return Deferred{
+                                    OnWorker(workers, [](std::string_view) { return Response(); })};
+                              })
+                    .value();
   std::vector<std::unique_ptr<HttpConnection>> idle;
   for (int i = 0; i < 100; ++i) idle.push_back(std::make_unique<HttpConnection>(server->port()));
   EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
@@ -45,10 +48,11 @@ TEST(ServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
   server::Workers workers(1);
   server::MemoryBudget budget(size_t{64} << 20);
   auto server =
-      Server::Start({.port = 0, .silence = std::chrono::milliseconds(300), .errors = kErrors}, budget,
-                    [&](const RequestHead&) {
-                      return Deferred{OnWorker(workers, [](std::string_view) { return Response(); })};
-                    })
+      Server::Start(
+          {.port = 0, .silence = std::chrono::milliseconds(300), .errors = kErrors}, budget,
+          [&](const RequestHead&) {
+            return Deferred{OnWorker(workers, [](std::string_view) { return Response(); })};
+          })
           .value();
   HttpConnection slow(server->port());
   slow.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n");
@@ -65,9 +69,10 @@ TEST(ServerLimitTest, WhoSendsAByteNowAndThenIsCutOffAndHoldsNoMemory) {
 // Every byte is a sign of life, and none is a head.
 TEST(ServerLimitTest, WhoSendsAHeadByteByByteIsCutOff) {
   server::MemoryBudget budget(size_t{64} << 20);
-  auto server = Server::Start({.port = 0, .silence = std::chrono::milliseconds(300), .errors = kErrors}, budget,
-                              [](const RequestHead&) { return Beginning(Response()); })
-                    .value();
+  auto server =
+      Server::Start({.port = 0, .silence = std::chrono::milliseconds(300), .errors = kErrors},
+                    budget, [](const RequestHead&) { return Beginning(Response()); })
+          .value();
   HttpConnection quiet(server->port());
   HttpConnection slow(server->port());
   slow.Send("G");
@@ -88,9 +93,8 @@ TEST(ServerFaultTest, WhatIsThrownIsAnAnswerAndAStopEnds) {
   server::MemoryBudget budget(size_t{64} << 20);
   auto server =
       Server::Start({.port = 0, .errors = kErrors}, budget, [&](const RequestHead&) {
-        return Deferred{OnWorker(workers, [](std::string_view) -> absl::StatusOr<Response> {
-          throw std::bad_alloc();
-        })};
+        return Deferred{OnWorker(
+            workers, [](std::string_view) -> absl::StatusOr<Response> { throw std::bad_alloc(); })};
       }).value();
   EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
   EXPECT_EQ(Fetch(server->port(), "POST", "/", "x")->status, 503);
@@ -99,10 +103,12 @@ TEST(ServerFaultTest, WhatIsThrownIsAnAnswerAndAStopEnds) {
 
 TEST(ServerFaultTest, WhatTheHandlerThrowsEndsItsConnectionOnly) {
   server::MemoryBudget budget(size_t{64} << 20);
-  auto server = Server::Start({.port = 0, .errors = kErrors}, budget, [&](const RequestHead& head) -> Beginning {
-                  if (head.target == "/throw") throw std::bad_alloc();
-                  return Response();
-                }).value();
+  auto server = Server::Start({.port = 0, .errors = kErrors}, budget,
+                              [&](const RequestHead& head) -> Beginning {
+                                if (head.target == "/throw") throw std::bad_alloc();
+                                return Response();
+                              })
+                    .value();
   EXPECT_FALSE(Fetch(server->port(), "GET", "/throw"));
   EXPECT_EQ(Fetch(server->port(), "GET", "/")->status, 204);
   server->Stop(std::chrono::seconds(1));
@@ -126,22 +132,21 @@ TEST(ServerTest, AnswersComeFromAnyThreadAndAtAnyTime) {
   server::MemoryBudget budget(size_t{64} << 20);
   std::vector<std::thread> threads;
   std::mutex mutex;
-  auto server =
-      Server::Start({.port = 0, .errors = kErrors}, budget, [&](const RequestHead& head) {
-        const bool later = head.target == "/later";
-        return Deferred{[&, later](std::string_view body, Respond respond) {
-          Response response;
-          response.status = 200;
-          response.body = std::string(body);
-          if (!later) return respond(std::move(response));
-          std::lock_guard lock(mutex);
-          threads.emplace_back([respond = std::move(respond),
-                                response = std::move(response)]() mutable {
-            std::this_thread::sleep_for(std::chrono::milliseconds(100));
-            respond(std::move(response));
-          });
-        }};
-      }).value();
+  auto server = Server::Start({.port = 0, .errors = kErrors}, budget, [&](const RequestHead& head) {
+                  const bool later = head.target == "/later";
+                  return Deferred{[&, later](std::string_view body, Respond respond) {
+                    Response response;
+                    response.status = 200;
+                    response.body = std::string(body);
+                    if (!later) return respond(std::move(response));
+                    std::lock_guard lock(mutex);
+                    threads.emplace_back(
+                        [respond = std::move(respond), response = std::move(response)]() mutable {
+                          std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                          respond(std::move(response));
+                        });
+                  }};
+                }).value();
   EXPECT_EQ(Fetch(server->port(), "POST", "/", "now")->body, "now");
   EXPECT_EQ(Fetch(server->port(), "POST", "/later", "soon")->body, "soon");
   {
