@@ -391,12 +391,21 @@ absl::Status RocksDbStore::Checkpoint(const std::string& dir) {
   if (std::filesystem::exists(dir, error)) {
     return absl::AlreadyExistsError(fmt::format("{} is there already", dir));
   }
-  if (!std::filesystem::create_directory(dir, error)) {
-    return absl::NotFoundError(fmt::format("cannot make {}: {}", dir, error.message()));
+  // One that is not complete has another name, and is no store that would open as empty.
+  const std::string part = dir + ".incomplete";
+  std::filesystem::remove_all(part, error);
+  if (!std::filesystem::create_directory(part, error)) {
+    return absl::NotFoundError(fmt::format("cannot make {}: {}", part, error.message()));
   }
-  absl::Status made = engine_->Checkpoint(dir + "/rocksdb");
-  if (made.ok()) made = CheckFormat(dir);
-  if (!made.ok()) std::filesystem::remove_all(dir, error);
+  absl::Status made = CheckFormat(part);
+  if (made.ok()) made = engine_->Checkpoint(part + "/rocksdb");
+  if (made.ok()) {
+    std::filesystem::rename(part, dir, error);
+    if (error) {
+      made = absl::UnavailableError(fmt::format("cannot rename {}: {}", part, error.message()));
+    }
+  }
+  if (!made.ok()) std::filesystem::remove_all(part, error);
   return made;
 }
 

@@ -13,8 +13,10 @@
 #include <thread>
 
 #include "storage/block/block.h"
+#include "tests/fixture/fault_file_system.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
+#include "tests/storage/store_conformance.h"
 
 namespace sluice::storage {
 namespace {
@@ -66,194 +68,43 @@ std::vector<int64_t> Times(const Database& database, int64_t min = INT64_MIN,
   return times;
 }
 
-class RocksDbStoreTest : public testing::Test {
- protected:
-  RocksDbStoreTest() { Open(); }
-
-  void Open() { store_ = OpenRocksDbStore(dir_.path()).value(); }
-  void Reopen() {
-    store_.reset();
-    Open();
+// On the system's files; and on some that know what was synced.
+class PlainWorld : public StoreWorld {
+ public:
+  std::unique_ptr<Store> Open(const std::string& directory) override {
+    return OpenRocksDbStore(directory, {.min_free_disk_bytes = 0,
+                                        .compaction = {.quiet = std::chrono::milliseconds(20)}})
+        .value();
   }
-  std::shared_ptr<Database> Create(const std::string& name) {
-    store_->CreateDatabase(Name(name), {}).value();
-    return Find(name);
-  }
-  std::shared_ptr<Database> Find(const std::string& name) {
-    return store_->FindDatabase(Name(name)).value();
-  }
-
-  fixture::TempDir dir_;
-  std::unique_ptr<Store> store_;
+  bool LosePower(const std::string&, const std::string&) override { return false; }
 };
 
-TEST_F(RocksDbStoreTest, DatabasesOutliveTheProcess) {
-  DatabaseRecord made =
-      store_->CreateDatabase(Name("a"), {.retention_ns = 5 * kDay, .max_tables = 7}).value();
-  store_->CreateDatabase(Name("b"), {}).value();
-  Reopen();
-  EXPECT_EQ(fixture::RecordOf(*Find("a")), made);
-  EXPECT_EQ(store_->ListDatabases()->size(), 2u);
-}
-
-TEST_F(RocksDbStoreTest, ADatabaseIsCreatedOnce) {
-  Create("a");
-  EXPECT_EQ(store_->CreateDatabase(Name("a"), {}).status().code(),
-            absl::StatusCode::kAlreadyExists);
-}
-
-TEST_F(RocksDbStoreTest, WhatWasCommittedIsReadBeforeAndAfterReopening) {
-  auto database = Create("a");
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, {3, 1, 2}), Durability::kSynced).ok());
-  ASSERT_TRUE(fixture::Commit(*database, WriteOf({4}), Durability::kUnsynced).ok());
-  EXPECT_EQ(Times(*database), (std::vector<int64_t>{1, 2, 3, 4}));
-  database.reset();
-  Reopen();
-  EXPECT_EQ(Times(*Find("a")), (std::vector<int64_t>{1, 2, 3, 4}));
-}
-
-TEST_F(RocksDbStoreTest, LaterCommitsWinAlsoAfterReopening) {
-  auto database = Create("a");
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
-  database.reset();
-  Reopen();
-  database = Find("a");
-  WriteSet later;
-  later.judged_by = fixture::SchemaOf(*database);
-  later.batches.emplace_back(later.judged_by->Find("home"));
-  later.batches.back().AddRow(later.batches.back().AddSet(), 1);
-  later.batches.back().AddNumber(0, 99);
-  ASSERT_TRUE(fixture::Commit(*database, later, Durability::kSynced).ok());
-  auto snapshot = database->TakeSnapshot().value();
-  ScanSpec spec;
-  spec.table = snapshot->schema().Find("home");
-  spec.columns = {0};
-  ScanRows rows;
-  auto scan = snapshot->Read(spec).value();
-  ASSERT_TRUE(scan->Next(rows).ok());
-  EXPECT_EQ(rows.columns[0], std::vector<Value>{int64_t{99}});
-}
-
-TEST_F(RocksDbStoreTest, ReadsOnlyTheTimeRangeAcrossPartitions) {
-  auto database = Create("a");
-  std::vector<int64_t> times;
-  for (int64_t day = -3; day <= 3; ++day) times.push_back(day * kDay + 5);
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
-  EXPECT_EQ(Times(*database), times);
-  EXPECT_EQ(Times(*database, -kDay, kDay), (std::vector<int64_t>{-kDay + 5, 5}));
-  EXPECT_EQ(Times(*database, 6, kDay + 4), std::vector<int64_t>());
-}
-
-TEST_F(RocksDbStoreTest, ManyDaysAndManyColumnsInOneRequestAreSplitSoon) {
-  auto database = Create("a");
-  WriteSet write;
-  write.judged_by = fixture::SchemaOf(*database);
-  auto table = std::make_shared<TableSchema>(*Home(240));
-  size_t tag = table->Add("tag", ColumnType::kTag);
-  write.batches.emplace_back(table);
-  std::vector<int64_t> times;
-  for (int64_t day = 0; day < 20000; ++day) {
-    times.push_back(day * kDay);
-    write.batches[0].AddRow(write.batches[0].AddSet(), day * kDay);
-    write.batches[0].AddNumber(static_cast<size_t>(day % 240), day);
-    write.batches[0].AddTag(tag, "constant");
+class FaultyWorld : public StoreWorld {
+ public:
+  std::unique_ptr<Store> Open(const std::string& directory) override {
+    return OpenRocksDbStore(directory, {.min_free_disk_bytes = 0,
+                                        .compaction = {.quiet = std::chrono::milliseconds(20)},
+                                        .file_system = files_})
+        .value();
   }
-  // A large partition among the small ones.
-  for (int64_t i = 1; i <= 30000; ++i) {
-    times.push_back(i);
-    write.batches[0].AddRow(write.batches[0].AddSet(), i);
-    write.batches[0].AddTag(tag, fmt::format("value {}", i));
+  bool LosePower(const std::string& directory, const std::string& to) override {
+    files_->CopyAsAfterPowerLoss(directory, to);
+    return true;
   }
-  std::sort(times.begin(), times.end());
-  ASSERT_TRUE(fixture::Commit(*database, write, Durability::kSynced).ok());
-  EXPECT_EQ(Times(*database), times);
+
+ private:
+  const std::shared_ptr<fixture::FaultFileSystem> files_ =
+      std::make_shared<fixture::FaultFileSystem>();
+};
+
+template <typename World>
+std::unique_ptr<StoreWorld> Make() {
+  return std::make_unique<World>();
 }
 
-TEST_F(RocksDbStoreTest, MoreRowsThanABlockHoldsAreSplit) {
-  auto database = Create("a");
-  std::vector<int64_t> times;
-  for (size_t i = 0; i < kMaxBlockRows * 2 + 10; ++i) times.push_back(static_cast<int64_t>(i));
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, times), Durability::kSynced).ok());
-  EXPECT_EQ(Times(*database), times);
-}
-
-TEST_F(RocksDbStoreTest, ASnapshotDoesNotSeeWhatComesLater) {
-  auto database = Create("a");
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, {1}), Durability::kSynced).ok());
-  auto before = database->TakeSnapshot().value();
-  ASSERT_TRUE(fixture::Commit(*database, WriteOf({2}), Durability::kSynced).ok());
-  ScanSpec spec;
-  spec.table = before->schema().Find("home");
-  ScanRows rows;
-  auto scan = before->Read(spec).value();
-  ASSERT_TRUE(scan->Next(rows).ok());
-  EXPECT_EQ(rows.timestamps, std::vector<int64_t>{1});
-}
-
-TEST_F(RocksDbStoreTest, ASchemaChangeJudgedByAnOldVersionIsAbortedAndLeavesNothing) {
-  auto database = Create("a");
-  WriteSet first = CreatingWriteOf(*database, {1});
-  WriteSet second = CreatingWriteOf(*database, {2});
-  ASSERT_TRUE(fixture::Commit(*database, first, Durability::kSynced).ok());
-  EXPECT_EQ(fixture::Commit(*database, second, Durability::kSynced).code(),
-            absl::StatusCode::kAborted);
-  EXPECT_EQ(Times(*database), std::vector<int64_t>{1});
-  second.judged_by = fixture::SchemaOf(*database);
-  EXPECT_TRUE(fixture::Commit(*database, second, Durability::kSynced).ok());
-}
-
-TEST_F(RocksDbStoreTest, ADropFreesTheNameAndLeavesNothing) {
-  auto old = Create("a");
-  ASSERT_TRUE(fixture::Commit(*old, CreatingWriteOf(*old, {1}), Durability::kSynced).ok());
-  auto snapshot = old->TakeSnapshot().value();
-  ASSERT_TRUE(store_->DropDatabase(Name("a")).ok());
-  EXPECT_EQ(store_->FindDatabase(Name("a")).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(fixture::Commit(*old, WriteOf({2}), Durability::kSynced).code(),
-            absl::StatusCode::kNotFound);
-  EXPECT_EQ(old->TakeSnapshot().status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(store_->DropDatabase(Name("a")).code(), absl::StatusCode::kNotFound);
-  auto fresh = Create("a");
-  EXPECT_NE(fixture::RecordOf(*fresh).id, fixture::RecordOf(*old).id);
-  EXPECT_EQ(Times(*fresh), std::vector<int64_t>());
-  snapshot.reset();
-  old.reset();
-  fresh.reset();
-  Reopen();
-  EXPECT_EQ(Times(*Find("a")), std::vector<int64_t>());
-}
-
-TEST_F(RocksDbStoreTest, SettingsCanBeChangedEachOnItsOwn) {
-  Create("a");
-  auto set_retention = [](DatabaseSettings& settings) { settings.retention_ns = kDay; };
-  auto set_limit = [](DatabaseSettings& settings) { settings.max_columns = 9; };
-  DatabaseSettings both = {.retention_ns = kDay, .max_columns = 9};
-  ASSERT_TRUE(store_->UpdateDatabase(Name("a"), set_retention).ok());
-  EXPECT_EQ(store_->UpdateDatabase(Name("a"), set_limit)->settings, both);
-  EXPECT_EQ(fixture::RecordOf(*Find("a")).settings, both);
-  Reopen();
-  EXPECT_EQ(fixture::RecordOf(*Find("a")).settings, both);
-  EXPECT_EQ(store_->UpdateDatabase(Name("b"), set_limit).status().code(),
-            absl::StatusCode::kNotFound);
-}
-
-TEST_F(RocksDbStoreTest, TokensOutliveTheProcessUntilTheyAreDeleted) {
-  TokenRecord a = {.name = "a", .expiry_ns = 5, .grants = {{"db", true, false}}};
-  TokenRecord b = {.name = "b", .admin = true};
-  ASSERT_TRUE(store_->PutToken(b).ok());
-  ASSERT_TRUE(store_->PutToken(a).ok());
-  Reopen();
-  EXPECT_EQ(store_->ListTokens().value(), (std::vector<TokenRecord>{a, b}));
-  ASSERT_TRUE(store_->DeleteToken("b").ok());
-  a.expiry_ns = std::nullopt;
-  ASSERT_TRUE(store_->PutToken(a).ok());
-  Reopen();
-  EXPECT_EQ(store_->ListTokens().value(), (std::vector<TokenRecord>{a}));
-}
+INSTANTIATE_TEST_SUITE_P(RocksDb, StoreConformance, testing::Values(Make<PlainWorld>));
+INSTANTIATE_TEST_SUITE_P(RocksDbOnFaultyFiles, StoreConformance,
+                         testing::Values(Make<FaultyWorld>));
 
 TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
   fixture::TempDir dir;
@@ -494,24 +345,10 @@ TEST(DamageTest, AStoreWithoutItsCurrentFileIsNotTakenForANewOne) {
   EXPECT_NE(store.status().message().find("no file CURRENT"), std::string::npos);
 }
 
-TEST_F(RocksDbStoreTest, ConcurrentCommitsAreAllThere) {
-  auto database = Create("a");
-  ASSERT_TRUE(
-      fixture::Commit(*database, CreatingWriteOf(*database, {-1}), Durability::kSynced).ok());
-  std::vector<std::thread> threads;
-  for (int64_t t = 0; t < 8; ++t) {
-    threads.emplace_back([&, t] {
-      for (int64_t i = 0; i < 50; ++i) {
-        EXPECT_TRUE(fixture::Commit(*database, WriteOf({t * 50 + i}), Durability::kSynced).ok());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(Times(*database).size(), 401u);
-}
-
-TEST_F(RocksDbStoreTest, ASecondProcessIsRefused) {
-  EXPECT_FALSE(OpenRocksDbStore(dir_.path()).ok());
+TEST(OpenRocksDbStoreTest, ASecondProcessIsRefused) {
+  fixture::TempDir dir;
+  auto store = OpenRocksDbStore(dir.path()).value();
+  EXPECT_FALSE(OpenRocksDbStore(dir.path()).ok());
 }
 
 TEST(OpenRocksDbStoreTest, ANewerFormatIsRefusedBeforeAnythingIsOpened) {
