@@ -265,7 +265,6 @@ TEST_P(StoreConformance, ConcurrentCommitsAreAllThere) {
   EXPECT_EQ(Times(*database).size(), 401u);
 }
 
-
 namespace {
 
 // The newest value of each point of a table "t" with one tag and two fields, as it must be read.
