@@ -81,16 +81,20 @@ Authority::~Authority() { store_.WatchTokens(nullptr); }
 // is still so.
 void Authority::Reload() {
   auto tokens = store_.ListTokens();
+  decltype(by_hash_) by_hash;
+  decltype(by_name_) by_name;
+  if (tokens.ok()) {
+    for (storage::TokenRecord& record : *tokens) {
+      auto token = std::make_shared<const storage::TokenRecord>(std::move(record));
+      by_hash[token->hash] = token;
+      by_name[token->name] = token;
+    }
+  }
   std::lock_guard lock(mutex_);
   reloaded_ = tokens.status();
   if (!tokens.ok()) return;
-  by_hash_.clear();
-  by_name_.clear();
-  for (storage::TokenRecord& record : *tokens) {
-    auto token = std::make_shared<const storage::TokenRecord>(std::move(record));
-    by_hash_[token->hash] = token;
-    by_name_[token->name] = token;
-  }
+  by_hash_.swap(by_hash);
+  by_name_.swap(by_name);
 }
 
 // What came of telling the store, which has told this of it.
@@ -155,7 +159,15 @@ absl::Status Authority::Delete(const std::string& name) {
   if (!Knows(name)) {
     return absl::NotFoundError(fmt::format("token \"{}\" not found", name));
   }
-  return Changed(store_.DeleteToken(name));
+  const absl::Status deleted = store_.DeleteToken(name);
+  if (!deleted.ok()) return deleted;
+  // It is valid no more, even where what is left could not be listed.
+  std::lock_guard lock(mutex_);
+  auto found = by_name_.find(name);
+  if (found == by_name_.end()) return absl::OkStatus();
+  by_hash_.erase(found->second->hash);
+  by_name_.erase(found);
+  return absl::OkStatus();
 }
 
 absl::Status Authority::SetFirstAdmin(std::string_view text, int64_t now_ns) {

@@ -45,6 +45,15 @@ absl::Status CheckAwaited(const grpc::CallbackServerContext& context) {
   return absl::OkStatus();
 }
 
+Ending::~Ending() {
+  if (reactor_ != nullptr) (*this)(ToGrpc(absl::UnavailableError("the call came to no end")));
+}
+
+void Ending::operator()(const grpc::Status& status) {
+  AddPushback(status, *context_);
+  std::exchange(reactor_, nullptr)->Finish(status);
+}
+
 void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context) {
   if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return;
   context.AddTrailingMetadata("grpc-retry-pushback-ms", std::to_string(kRetryDelayMs));

@@ -2,10 +2,12 @@
 #define SLUICE_SERVER_GRPC_CALL_H_
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "server/gate/gate.h"
@@ -31,6 +33,22 @@ absl::Status CheckAwaited(const grpc::CallbackServerContext& context);
 
 // Adds the trailer `grpc-retry-pushback-ms` where `status` is UNAVAILABLE (contract W-9).
 void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context);
+
+// Sees to it that a call ends: with what it is told, or where it goes without, with UNAVAILABLE.
+class Ending {
+ public:
+  Ending(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor)
+      : context_(context), reactor_(reactor) {}
+  Ending(Ending&& other) noexcept
+      : context_(other.context_), reactor_(std::exchange(other.reactor_, nullptr)) {}
+  Ending& operator=(Ending&&) = delete;
+  ~Ending();
+  void operator()(const grpc::Status& status);
+
+ private:
+  grpc::CallbackServerContext* const context_;
+  grpc::ServerUnaryReactor* reactor_;
+};
 
 // Ends the call.
 template <typename Reactor>

@@ -67,10 +67,12 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                              .options = options,
                              .check_awaited = [context] { return CheckAwaited(*context); }};
   gate_.Write(*std::move(pass), std::move(write),
-              [context, reactor, end, show](const absl::StatusOr<ingest::Outcome>& outcome) {
-                if (outcome.ok()) return Finish(context, reactor, show(*outcome));
-                end(outcome.status(),
-                    absl::IsNotFound(outcome.status()) ? "database" : "line_protocol");
+              [&request, show, end = Ending(context, reactor)](
+                  const absl::StatusOr<ingest::Outcome>& outcome) mutable {
+                if (outcome.ok()) return end(show(*outcome));
+                const bool no_database = absl::IsNotFound(outcome.status());
+                end(ToGrpc(outcome.status(), no_database ? "database" : "line_protocol",
+                           request.database()));
               });
   return reactor;
 }

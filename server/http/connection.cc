@@ -480,6 +480,7 @@ Awaitable<bool> Connection::SendStream(const Parser& parser, Response response,
     piece->clear();
   }
   if (!ec && chunked) {
+    stream_.ExpireAfter(silence_);
     co_await asio::async_write(stream_, beast::http::make_chunk_last(), Await(ec));
   }
   co_return !ec && keep_alive && chunked;

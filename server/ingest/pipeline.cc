@@ -135,7 +135,10 @@ struct Pipeline::Writing {
   absl::Status CheckAwaited() const {
     return request.check_awaited ? request.check_awaited() : absl::OkStatus();
   }
+  // The first result counts: what throws while it is told brings another.
   void Finish(absl::StatusOr<Outcome> result) {
+    if (!done) return;
+    request.points.reset();
     memory.reset();
     std::exchange(done, nullptr)(std::move(result));
   }
@@ -230,7 +233,10 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
   writing->database->Commit(
       judge.Finish(),
       request.options.no_sync ? storage::Durability::kUnsynced : storage::Durability::kSynced,
-      [this, writing](const absl::Status& committed) { Conclude(writing, committed); });
+      [this, writing](const absl::Status& committed) {
+        const absl::Status told = storage::Caught([&] { Conclude(writing, committed); });
+        if (!told.ok()) writing->Finish(told);
+      });
   return absl::OkStatus();
 }
 

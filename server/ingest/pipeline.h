@@ -61,8 +61,8 @@ struct PipelineOptions {
 // Database::Commit.
 //
 // Nobody waits in it. A write that takes a moment is judged by the thread that brings it, any other
-// by a worker; the store tells when it is done. Writes of one thread that are judged at once are
-// committed in the order of their calls.
+// by a worker; the store tells when it is done. Who needs writes in an order waits for one before
+// the next: one that has to be judged again is committed later than others that came after it.
 //
 // Safe for use by many threads.
 class Pipeline {

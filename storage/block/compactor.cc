@@ -50,7 +50,7 @@ void Compactor::Watch(const std::shared_ptr<BlockLog>& log) {
 }
 
 void Compactor::Added(const std::shared_ptr<BlockLog>& log, std::vector<StoredBlock> blocks) {
-  if (blocks.empty()) return;
+  if (blocks.empty() || options_.threads == 0 || has_gap_) return;
   bool enough = false;
   const absl::Status taken = Caught([&] {
     std::lock_guard lock(news_mutex_);
@@ -74,7 +74,8 @@ void Compactor::Found(const std::shared_ptr<BlockLog>& log, uint32_t table, int6
   MakeReady(id, known);
 }
 
-// Takes in what Added has told since, in its order.
+// Takes in what Added has told since, in its order. Where that fails in the middle nothing is
+// merged any more: what is known has a gap.
 void Compactor::TakeNews() {
   std::vector<News> news;
   {
@@ -82,7 +83,13 @@ void Compactor::TakeNews() {
     news.swap(news_);
     news_blocks_ = 0;
   }
-  if (news.empty()) return;
+  if (news.empty() || has_gap_) return;
+  if (Caught([&] { Learn(news); }).ok()) return;
+  has_gap_ = true;
+  ++stats_.failures;
+}
+
+void Compactor::Learn(const std::vector<News>& news) {
   const Clock::time_point now = Clock::now();
   last_added_ = now;
   at_rest_ = false;
@@ -131,7 +138,7 @@ void Compactor::Loop(std::stop_token stop) {
       const bool can_write = engine_.CheckMergeable().ok();
       wake_.wait_for(lock, stop, kPeriod, [&] {
         TakeNews();
-        return can_write && !ready_.empty();
+        return can_write && !has_gap_ && !ready_.empty();
       });
       continue;
     }
@@ -218,6 +225,7 @@ absl::StatusOr<Compactor::Progress> Compactor::MergeOnce(const PartitionId& id,
   // In this order: what is not told yet is still in flight now.
   const uint64_t before_sequence = engine_.FirstInFlight();
   TakeNews();
+  if (has_gap_) return Progress::kNothing;
   const std::span<const StoredBlock> chosen = partition.runs.Choose(before_sequence, eagerness);
   if (chosen.empty()) {
     partition.new_blocks = 0;
@@ -296,7 +304,11 @@ absl::Status Compactor::Complete(const PartitionId& id, Partition& partition, Bl
                                             });
   lock.lock();
   if (!listed.ok()) return listed;
-  for (const StoredBlock& block : older) partition.runs.Prepend(block);
+  for (const StoredBlock& block : older) {
+    // Meanwhile the newest of them may have been told of as well.
+    const Runs& runs = partition.runs;
+    if (runs.empty() || block.key.sequence < runs.oldest_sequence()) partition.runs.Prepend(block);
+  }
   partition.complete = true;
   return absl::OkStatus();
 }

@@ -125,6 +125,7 @@ class Compactor {
   void Loop(std::stop_token stop);
   bool Step(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void TakeNews();
+  void Learn(const std::vector<News>& news);
   Partition& Know(const PartitionId& id, const std::weak_ptr<BlockLog>& log, Clock::time_point now);
   void MakeReady(const PartitionId& id, Partition& partition);
   bool WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
@@ -150,7 +151,8 @@ class Compactor {
   std::mutex news_mutex_;
   std::vector<News> news_;
   size_t news_blocks_ = 0;
-  // Memory could not be had for some of it: from then on nothing is known without a gap.
+  // Memory could not be had for some of it: from then on nothing is known without a gap, and so
+  // nothing is merged until the store is opened again.
   std::atomic<bool> has_gap_ = false;
 
   // Guards all below.

@@ -50,8 +50,8 @@ class Runs {
 
   // A block that was committed later than all before. One that is known already is passed over.
   void Append(const StoredBlock& block);
-  // One that was committed before all others. False where it, and what is older still, need not be
-  // known: more than one merge can take has come after it.
+  // One that was committed before all that are known. False where it, and what is older still, need
+  // not be known: more than one merge can take has come after it.
   bool Prepend(const StoredBlock& block);
 
   // Blocks that are to be merged, all below `before_sequence`; none if there are none. Between this

@@ -57,6 +57,7 @@ class Committer::Group {
  private:
   // What the group does to one database.
   struct Target {
+    std::shared_ptr<RocksDbDatabase> database;
     std::shared_lock<std::shared_mutex> not_dropped;
     std::shared_ptr<const DatabaseSchema> schema;
     std::vector<TablePtr> changed;
@@ -77,7 +78,7 @@ class Committer::Group {
 
   RocksDbEngine& engine_;
   const std::span<Pending> members_;
-  std::map<std::shared_ptr<RocksDbDatabase>, Target> targets_;
+  std::map<RocksDbDatabase*, Target> targets_;
   std::vector<NewBlock> blocks_;
   // The block that further rows of a table and partition go into.
   std::map<std::tuple<RocksDbDatabase*, uint32_t, int64_t>, size_t> open_;
@@ -88,6 +89,14 @@ class Committer::Group {
 void Committer::Group::Admit() {
   const absl::Status writable = engine_.CheckWritable();
   for (Pending& member : members_) {
+    targets_[member.database.get()].database = member.database;
+  }
+  // In one order, whatever the group.
+  for (auto& [database, target] : targets_) {
+    target.not_dropped = database->HoldOffDrop();
+    target.schema = database->LastView().schema;
+  }
+  for (Pending& member : members_) {
     member.outcome = writable.ok() ? AdmitOne(member) : writable;
     if (member.outcome.ok() && member.durability == Durability::kSynced) {
       durability_ = Durability::kSynced;
@@ -96,12 +105,7 @@ void Committer::Group::Admit() {
 }
 
 absl::Status Committer::Group::AdmitOne(Pending& member) {
-  auto [found, is_new] = targets_.try_emplace(member.database);
-  Target& target = found->second;
-  if (is_new) {
-    target.not_dropped = member.database->HoldOffDrop();
-    target.schema = member.database->LastView().schema;
-  }
+  Target& target = targets_.find(member.database.get())->second;
   if (member.database->dropped()) {
     return NoSuchDatabase(member.database->LastView().record->name);
   }
@@ -182,23 +186,19 @@ absl::Status Committer::Group::Store(const Listener& listener, uint64_t first_se
       batch.Put(database->family(), SchemaKey(table->id()), table->Encode());
     }
   }
-  std::vector<StoredBlock> stored;
-  stored.reserve(blocks_.size());
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const NewBlock& block = blocks_[i];
     const BlockKey key{block.table, block.partition, first_sequence + i, 0};
-    stored.push_back(PutBlock(key, *block.encoded, block.database->family(), batch));
+    const StoredBlock stored = PutBlock(key, *block.encoded, block.database->family(), batch);
+    targets_.find(block.database)->second.stored.push_back(stored);
   }
   absl::Status written = engine_.Write(batch, durability_);
   if (!written.ok()) return written;
-  for (size_t i = 0; i < blocks_.size(); ++i) blocks_[i].database->Count(stored[i], 1);
+  // From here on nothing can fail: it is there.
   for (auto& [database, target] : targets_) {
     if (!target.changed.empty()) database->PublishNextSchema();
-    std::vector<StoredBlock> of_database;
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-      if (blocks_[i].database == database.get()) of_database.push_back(stored[i]);
-    }
-    listener(database, std::move(of_database));
+    for (const StoredBlock& block : target.stored) database->Count(block, 1);
+    listener(target.database, std::move(target.stored));
   }
   return absl::OkStatus();
 }
@@ -293,8 +293,12 @@ void Committer::AddPieces(size_t table, TableBatch rows, int64_t partition_ns, P
 
 void Committer::Loop() {
   std::vector<Pending> group;
+  // So that to take commits over cannot fail.
+  group.reserve(kMaxGroupCommits);
   while (WriteNext(group)) {
     for (Pending& member : group) {
+      // Who is told that it is over may count on its memory.
+      member.pieces.clear();
       Caught([&] { member.done(std::move(member.outcome)); }).IgnoreError();
     }
     group.clear();

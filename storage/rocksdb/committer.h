@@ -64,7 +64,7 @@ class Committer {
     size_t bytes = 0;
     Durability durability;
     CommitDone done = nullptr;
-    absl::Status outcome = absl::InternalError("the commit was not written");
+    absl::Status outcome = absl::OkStatus();
   };
   class Group;
 

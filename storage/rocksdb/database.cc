@@ -252,6 +252,7 @@ absl::StatusOr<int64_t> RocksDbDatabase::DropExpiredPartitions() {
   const int64_t first_kept = PartitionOf(MinTimeNs(), partition_ns_);
   int64_t dropped = 0;
   for (const TablePtr& table : LastView().schema->Tables()) {
+    // At a partition that never has blocks, see RocksDbEngine's memtable hints.
     const BlockKey begin{table->id(), std::numeric_limits<int64_t>::min(), 0, 0};
     const BlockKey end{table->id(), first_kept, 0, 0};
     absl::StatusOr<int64_t> blocks = DropRange(begin, end);

@@ -117,7 +117,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const EngineOptions& engine) {
   options.arena_block_size = 64 << 10;
   options.compression = rocksdb::kLZ4Compression;
   // Blocks of a partition come in ascending order: each is mostly put right behind the one before,
-  // which need not be searched for.
+  // which need not be searched for. RocksDB remembers that place by prefix for all kinds of keys,
+  // so no deletion of a range may begin at a key with the prefix of a partition that has blocks.
   options.memtable_insert_with_hint_prefix_extractor.reset(
       rocksdb::NewFixedPrefixTransform(kPartitionPrefixBytes));
   rocksdb::BlockBasedTableOptions table;
@@ -295,8 +296,8 @@ absl::StatusOr<uint64_t> RocksDbEngine::ReserveSequences(uint64_t count) {
 void RocksDbEngine::NoteSequence(uint64_t sequence) {
   std::lock_guard lock(sequence_mutex_);
   // The next reservation writes a new ceiling.
-  if (sequence >= sequence_ceiling_) next_sequence_ = sequence_ceiling_ = sequence + 1;
-  first_in_flight_ = next_sequence_;
+  if (sequence < sequence_ceiling_) return;
+  first_in_flight_ = next_sequence_ = sequence_ceiling_ = sequence + 1;
 }
 
 // What became of a write. Where the log failed RocksDB was not told, see GuardedFileSystem.

@@ -69,8 +69,10 @@ TEST_F(GateTest, WhileItDrainsOnlyWhatChangesNothingIsLetIn) {
 
 // Contract W-89: who keeps a claim asks again.
 TEST_F(GateTest, AClaimThatIsKeptIsJudgedByHowThingsAreNow) {
-  const Claim claim{
-      .act = Act::kWrite, .token = writer_, .parameters = absl::OkStatus(), .database = Name("demo")};
+  const Claim claim{.act = Act::kWrite,
+                    .token = writer_,
+                    .parameters = absl::OkStatus(),
+                    .database = Name("demo")};
   const Gate& gate = server_.parts().gate;
   EXPECT_TRUE(gate.Admit(claim).ok());
   ASSERT_TRUE(server_.store().DropDatabase(Name("demo")).ok());
@@ -83,8 +85,10 @@ TEST_F(GateTest, AClaimThatIsKeptIsJudgedByHowThingsAreNow) {
 
 TEST_F(GateTest, ABodyIsTakenUpToItsLimitAndWhileThereIsMemory) {
   WriteGate gate(server_.parts(), "test");
-  const Claim claim{
-      .act = Act::kWrite, .token = writer_, .parameters = absl::OkStatus(), .database = Name("demo")};
+  const Claim claim{.act = Act::kWrite,
+                    .token = writer_,
+                    .parameters = absl::OkStatus(),
+                    .database = Name("demo")};
   absl::StatusOr<Pass> pass = gate.Admit(claim, "10.0.0.1:5");
   ASSERT_TRUE(pass.ok());
   EXPECT_EQ(pass->origin, (ingest::Origin{"test", "w", "10.0.0.1:5"}));

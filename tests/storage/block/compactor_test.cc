@@ -1,6 +1,8 @@
 // Merging, expiry and drops in the background, seen through the store; and a process that is killed
 // in the middle of them.
 
+#include "storage/block/compactor.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,9 +12,11 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <random>
 #include <thread>
 
+#include "storage/block/block_encoder.h"
 #include "storage/rocksdb/engine.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/store.h"
@@ -431,6 +435,103 @@ INSTANTIATE_TEST_SUITE_P(
                                      CompactionStep::kMerged, CompactionStep::kReplaced,
                                      CompactionStep::kExpiring, CompactionStep::kExpired),
                      testing::Values(1, 2)));
+
+// A log in memory, of one partition, in which a test has a say when what happens.
+class ScriptedLog : public BlockLog, public std::enable_shared_from_this<ScriptedLog> {
+ public:
+  uint32_t id() const override { return 1; }
+  int64_t MinTimeNs() const override { return INT64_MIN; }
+  TablePtr Table(uint32_t) const override { return table_; }
+  absl::Status ListNewestFirst(
+      uint32_t, int64_t, uint64_t before_sequence,
+      const std::function<bool(const StoredBlock&)>& visit) const override {
+    if (while_listing) while_listing();
+    std::lock_guard lock(mutex_);
+    for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
+      if (block->first < before_sequence && !visit(block->second.first)) break;
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> ReadForMerge(const BlockKey& key) const override {
+    std::lock_guard lock(mutex_);
+    auto block = blocks_.find(key.sequence);
+    if (block == blocks_.end()) return absl::NotFoundError("no such block");
+    return block->second.second.directory + block->second.second.body;
+  }
+  absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,
+                                                   std::span<const EncodedBlock> after) override {
+    std::lock_guard lock(mutex_);
+    for (const StoredBlock& block : before) {
+      EXPECT_EQ(blocks_.erase(block.key.sequence), 1u) << block.key.sequence;
+    }
+    std::vector<StoredBlock> stored;
+    for (size_t i = 0; i < after.size(); ++i) {
+      BlockKey key = before[before.size() - after.size() + i].key;
+      key.run = ++run_;
+      stored.push_back({.key = key, .rows = after[i].row_count});
+      blocks_.emplace(key.sequence, std::pair(stored.back(), after[i]));
+    }
+    ++replaced;
+    return stored;
+  }
+  absl::StatusOr<int64_t> DropExpiredPartitions() override { return 0; }
+
+  // A block of one point, whose time is its sequence.
+  StoredBlock Add(uint64_t sequence) {
+    TableBatch batch(table_);
+    batch.AddRow(batch.AddSet(), static_cast<int64_t>(sequence));
+    batch.AddNumber(1, 1);
+    std::lock_guard lock(mutex_);
+    const StoredBlock block{.key = {1, 0, sequence, 0}, .rows = 1};
+    blocks_.emplace(sequence, std::pair(block, EncodeBlock(batch)));
+    return block;
+  }
+  size_t Rows() const {
+    std::lock_guard lock(mutex_);
+    size_t rows = 0;
+    for (const auto& [sequence, block] : blocks_) rows += block.second.row_count;
+    return rows;
+  }
+
+  std::function<void()> while_listing;
+  std::atomic<int> replaced = 0;
+
+ private:
+  const TablePtr table_ = Cpu();
+  mutable std::mutex mutex_;
+  std::map<uint64_t, std::pair<StoredBlock, EncodedBlock>> blocks_;
+  uint64_t run_ = 0;
+};
+
+class ScriptedEngine : public BlockEngine {
+ public:
+  uint64_t FirstInFlight() const override { return UINT64_MAX; }
+  absl::Status CheckMergeable() const override { return absl::OkStatus(); }
+  bool Tend() override { return false; }
+  void Rest() override {}
+};
+
+// A commit that is written before the listing and told of in the middle of it is known once.
+TEST(CompactorOfALogTest, WhatIsListedAndToldOfAtOnceIsMergedOnce) {
+  ScriptedEngine engine;
+  Compactor compactor(engine, {.threads = 2, .quiet = milliseconds(10)});
+  auto log = std::make_shared<ScriptedLog>();
+  for (uint64_t sequence = 1; sequence <= 10; ++sequence) log->Add(sequence);
+  std::atomic<bool> told = false;
+  log->while_listing = [&] {
+    if (told.exchange(true)) return;
+    compactor.Added(log, {log->Add(11)});
+    // Until the other thread has looked.
+    std::this_thread::sleep_for(milliseconds(500));
+  };
+  compactor.Watch(log);
+  compactor.Found(log, 1, 0, 10);
+  EXPECT_TRUE(Within(milliseconds(20000), [&] { return log->replaced > 0; }));
+  compactor.Stop();
+  EXPECT_TRUE(told);
+  EXPECT_EQ(log->Rows(), 11u);
+  EXPECT_EQ(compactor.stats().failures, 0u);
+}
 
 }  // namespace
 }  // namespace sluice::storage
