@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 #include "server/auth/authority.h"
 #include "server/auth/principal.h"
+#include "server/gate/readiness.h"
 #include "server/ingest/pipeline.h"
-#include "server/readiness.h"
 #include "storage/names.h"
 
 namespace sluice::server {

@@ -8,10 +8,10 @@
 
 #include "absl/status/statusor.h"
 #include "server/gate/gate.h"
+#include "server/gate/parts.h"
 #include "server/ingest/pipeline.h"
-#include "server/memory_budget.h"
 #include "server/observability/metrics.h"
-#include "server/parts.h"
+#include "server/resources/memory_budget.h"
 
 namespace sluice::server {
 

@@ -1,7 +1,7 @@
 #ifndef SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 #define SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 
-#include "server/parts.h"
+#include "server/gate/parts.h"
 #include "sluice/v1/admin.grpc.pb.h"
 
 namespace sluice::grpc_door {

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "server/readiness.h"
+#include "server/gate/readiness.h"
 
 namespace sluice::grpc_door {
 

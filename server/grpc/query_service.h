@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "server/parts.h"
+#include "server/gate/parts.h"
 #include "sluice/v1/query.grpc.pb.h"
 
 namespace sluice::grpc_door {

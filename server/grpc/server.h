@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "server/parts.h"
+#include "server/gate/parts.h"
 
 namespace sluice::grpc_door {
 

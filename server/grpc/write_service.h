@@ -3,8 +3,8 @@
 
 #include <cstddef>
 
+#include "server/gate/parts.h"
 #include "server/gate/write_gate.h"
-#include "server/parts.h"
 #include "sluice/v1/write.grpc.pb.h"
 
 namespace sluice::grpc_door {

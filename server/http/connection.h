@@ -16,7 +16,7 @@
 #include "server/http/message.h"
 #include "server/http/server.h"
 #include "server/http/stream.h"
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 namespace sluice::http {
 

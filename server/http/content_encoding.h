@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 namespace sluice::http {
 

@@ -14,7 +14,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "server/workers.h"
+#include "server/resources/workers.h"
 
 namespace sluice::http {
 

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/http/message.h"
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 namespace boost::asio::ssl {
 class context;

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "server/gate/parts.h"
 #include "server/http/message.h"
 #include "server/http/router.h"
-#include "server/parts.h"
 
 namespace sluice::influx {
 

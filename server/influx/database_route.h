@@ -1,8 +1,8 @@
 #ifndef SLUICE_SERVER_INFLUX_DATABASE_ROUTE_H_
 #define SLUICE_SERVER_INFLUX_DATABASE_ROUTE_H_
 
+#include "server/gate/parts.h"
 #include "server/http/router.h"
-#include "server/parts.h"
 
 namespace sluice::influx {
 

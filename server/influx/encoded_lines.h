@@ -9,7 +9,7 @@
 #include "server/http/content_encoding.h"
 #include "server/ingest/point.h"
 #include "server/lineprotocol/line_source.h"
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 namespace sluice::influx {
 

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
+#include "server/gate/parts.h"
 #include "server/http/router.h"
-#include "server/parts.h"
 
 namespace sluice::influx {
 

@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
-#include "server/allocation_meter.h"
 #include "server/ingest/judge.h"
 #include "server/ingest/utf8.h"
+#include "server/resources/allocation_meter.h"
 #include "storage/caught.h"
 
 namespace sluice::ingest {

@@ -12,8 +12,8 @@
 #include "server/ingest/point.h"
 #include "server/ingest/precision.h"
 #include "server/ingest/rejection_log.h"
-#include "server/memory_budget.h"
-#include "server/workers.h"
+#include "server/resources/memory_budget.h"
+#include "server/resources/workers.h"
 #include "storage/store.h"
 
 namespace sluice::ingest {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 namespace sluice::query {
 

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/workers.h"
+#include "server/resources/workers.h"
 #include "tests/fixture/http_client.h"
 
 namespace sluice::http {

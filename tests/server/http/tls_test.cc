@@ -7,8 +7,6 @@
 #include <memory>
 #include <string>
 // First, for Asio's sake.
-#include <utility>
-
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -16,6 +14,7 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
+#include <utility>
 
 #include "server/http/server.h"
 #include "tests/fixture/http_client.h"
@@ -55,21 +54,20 @@ class TlsTest : public testing::Test {
  protected:
   TlsTest() {
     // Says what it is told.
-    server_ = Server::Start({.port = 0,
-                             .silence = std::chrono::milliseconds(500),
-                             .errors = {.failed = Failed,
-                                        .no_such_route = nullptr,
-                                        .wrong_method = nullptr},
-                             .tls = MakeContext()},
-                            budget_,
-                            [](const RequestHead&) {
-                              return Deferred{[](std::string_view body, Respond respond) {
-                                Response response;
-                                response.status = 200;
-                                response.body = std::string(body);
-                                respond(std::move(response));
-                              }};
-                            })
+    server_ = Server::Start(
+                  {.port = 0,
+                   .silence = std::chrono::milliseconds(500),
+                   .errors = {.failed = Failed, .no_such_route = nullptr, .wrong_method = nullptr},
+                   .tls = MakeContext()},
+                  budget_,
+                  [](const RequestHead&) {
+                    return Deferred{[](std::string_view body, Respond respond) {
+                      Response response;
+                      response.status = 200;
+                      response.body = std::string(body);
+                      respond(std::move(response));
+                    }};
+                  })
                   .value();
   }
 

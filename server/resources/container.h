@@ -1,5 +1,5 @@
-#ifndef SLUICE_SERVER_CONTAINER_H_
-#define SLUICE_SERVER_CONTAINER_H_
+#ifndef SLUICE_SERVER_RESOURCES_CONTAINER_H_
+#define SLUICE_SERVER_RESOURCES_CONTAINER_H_
 
 #include <cstdint>
 #include <optional>
@@ -26,4 +26,4 @@ unsigned AvailableCpus(const ContainerLimits& limits);
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_CONTAINER_H_
+#endif  // SLUICE_SERVER_RESOURCES_CONTAINER_H_

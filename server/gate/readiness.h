@@ -1,5 +1,5 @@
-#ifndef SLUICE_SERVER_READINESS_H_
-#define SLUICE_SERVER_READINESS_H_
+#ifndef SLUICE_SERVER_GATE_READINESS_H_
+#define SLUICE_SERVER_GATE_READINESS_H_
 
 #include <atomic>
 
@@ -39,4 +39,4 @@ class Readiness {
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_READINESS_H_
+#endif  // SLUICE_SERVER_GATE_READINESS_H_

@@ -1,15 +1,15 @@
-#ifndef SLUICE_SERVER_PARTS_H_
-#define SLUICE_SERVER_PARTS_H_
+#ifndef SLUICE_SERVER_GATE_PARTS_H_
+#define SLUICE_SERVER_GATE_PARTS_H_
 
 #include "server/auth/authority.h"
 #include "server/gate/gate.h"
+#include "server/gate/readiness.h"
 #include "server/ingest/pipeline.h"
 #include "server/ingest/rejection_log.h"
-#include "server/memory_budget.h"
 #include "server/observability/metrics.h"
 #include "server/query/governor.h"
-#include "server/readiness.h"
-#include "server/workers.h"
+#include "server/resources/memory_budget.h"
+#include "server/resources/workers.h"
 #include "storage/store.h"
 
 namespace sluice::server {
@@ -34,4 +34,4 @@ struct Parts {
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_PARTS_H_
+#endif  // SLUICE_SERVER_GATE_PARTS_H_

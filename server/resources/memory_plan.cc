@@ -1,4 +1,4 @@
-#include "server/memory_plan.h"
+#include "server/resources/memory_plan.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-#ifndef SLUICE_SERVER_MEMORY_BUDGET_H_
-#define SLUICE_SERVER_MEMORY_BUDGET_H_
+#ifndef SLUICE_SERVER_RESOURCES_MEMORY_BUDGET_H_
+#define SLUICE_SERVER_RESOURCES_MEMORY_BUDGET_H_
 
 #include <atomic>
 #include <cstddef>
@@ -55,4 +55,4 @@ class MemoryBudget {
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_MEMORY_BUDGET_H_
+#endif  // SLUICE_SERVER_RESOURCES_MEMORY_BUDGET_H_

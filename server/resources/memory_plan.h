@@ -1,5 +1,5 @@
-#ifndef SLUICE_SERVER_MEMORY_PLAN_H_
-#define SLUICE_SERVER_MEMORY_PLAN_H_
+#ifndef SLUICE_SERVER_RESOURCES_MEMORY_PLAN_H_
+#define SLUICE_SERVER_RESOURCES_MEMORY_PLAN_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -33,4 +33,4 @@ std::string ToString(const MemoryPlan& plan);
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_MEMORY_PLAN_H_
+#endif  // SLUICE_SERVER_RESOURCES_MEMORY_PLAN_H_

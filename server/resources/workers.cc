@@ -1,4 +1,4 @@
-#include "server/workers.h"
+#include "server/resources/workers.h"
 
 #include <cstdio>
 #include <exception>

@@ -1,5 +1,5 @@
-#ifndef SLUICE_SERVER_WORKERS_H_
-#define SLUICE_SERVER_WORKERS_H_
+#ifndef SLUICE_SERVER_RESOURCES_WORKERS_H_
+#define SLUICE_SERVER_RESOURCES_WORKERS_H_
 
 #include <cstddef>
 #include <memory>
@@ -27,4 +27,4 @@ class Workers {
 
 }  // namespace sluice::server
 
-#endif  // SLUICE_SERVER_WORKERS_H_
+#endif  // SLUICE_SERVER_RESOURCES_WORKERS_H_

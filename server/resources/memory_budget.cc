@@ -1,4 +1,4 @@
-#include "server/memory_budget.h"
+#include "server/resources/memory_budget.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "server/container.h"
+#include "server/resources/container.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/allocation_meter.h"
+#include "server/resources/allocation_meter.h"
 
 #include <sys/types.h>
 
