@@ -45,8 +45,9 @@
 namespace sluice::server {
 namespace {
 
-// Enough that concurrent commits share a sync of the write-ahead log.
-constexpr size_t kWriteWorkers = 32;
+// For each processor: they judge, and now and then wait for the disk where something is managed.
+constexpr size_t kWriteWorkersACpu = 2;
+constexpr size_t kMinWriteWorkers = 4;
 // With less memory than this, what the allocator keeps for later would be too much of it.
 constexpr uint64_t kScarceBytes = uint64_t{4} << 30;
 constexpr size_t kQueryWorkers = 4;
@@ -146,11 +147,12 @@ class Core {
  public:
   Core(std::unique_ptr<storage::Store> store, std::unique_ptr<auth::Authority> authority,
        std::unique_ptr<query::Governor> governor, MemoryBudget& bodies, const MemoryPlan& plan,
-       const Config& config)
+       unsigned cpus, const Config& config)
       : store_(std::move(store)),
         authority_(std::move(authority)),
         governor_(std::move(governor)),
         judging_(plan.judging_bytes),
+        write_workers_(std::max(kMinWriteWorkers, kWriteWorkersACpu * cpus)),
         pipeline_(*store_, rejections_, write_workers_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
@@ -204,7 +206,7 @@ class Core {
   Readiness readiness_{*store_};
   ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
   observability::Metrics metrics_;
-  Workers write_workers_{kWriteWorkers};
+  Workers write_workers_;
   Workers query_workers_{kQueryWorkers};
   ingest::Pipeline pipeline_;
   const Gate gate_;
@@ -259,7 +261,7 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                                            .min_free_disk_bytes = config.min_free_disk_bytes});
   if (!governor.ok()) return governor.status();
   return std::make_unique<Core>(*std::move(store), *std::move(authority), *std::move(governor),
-                                bodies, plan, config);
+                                bodies, plan, cpus, config);
 }
 
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {

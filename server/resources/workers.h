@@ -8,8 +8,8 @@
 
 namespace sluice::server {
 
-// Threads for work that computes or waits for the disk, so that the threads of the doors never do.
-// Safe for use by many threads.
+// Threads for work that takes its time or waits for the disk, so that those of the doors do
+// neither. Safe for use by many threads.
 class Workers {
  public:
   explicit Workers(size_t threads);

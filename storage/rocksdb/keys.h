@@ -12,7 +12,7 @@
 //
 // Default column family, the catalog:
 //
-//   'd' name           a database: its record, see rocksdb_store.cc
+//   'd' name           a database: its record, see store.cc
 //   't' name           a token: its record, see token_record.cc
 //   'i'                the id of the next new database: be32
 //   'q'                sequences below this may be in use: be64
