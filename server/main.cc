@@ -51,6 +51,8 @@ constexpr size_t kMinWriteWorkers = 4;
 // With less memory than this, what the allocator keeps for later would be too much of it.
 constexpr uint64_t kScarceBytes = uint64_t{4} << 30;
 constexpr size_t kQueryWorkers = 4;
+// What the merging keeps of one.
+constexpr size_t kBytesAPartition = 1024;
 // One thread merges what three or four others write.
 constexpr unsigned kCoresAMerge = 4;
 constexpr std::chrono::seconds kGrace(10);
@@ -230,13 +232,14 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                                                MemoryBudget& bodies) {
   const size_t merge_threads = std::max(1u, cpus / kCoresAMerge);
   auto store = storage::OpenRocksDbStore(
-      config.data_dir,
-      {.min_free_disk_bytes = config.min_free_disk_bytes,
-       .block_cache_bytes = plan.block_cache_bytes,
-       .write_buffer_bytes = plan.write_buffer_bytes,
-       .max_open_files = max_open_files,
-       .compaction = {.threads = merge_threads, .max_merge_bytes = plan.merge_bytes},
-       .log = [](const std::string& line) { spdlog::error("{}", line); }});
+      config.data_dir, {.min_free_disk_bytes = config.min_free_disk_bytes,
+                        .block_cache_bytes = plan.block_cache_bytes,
+                        .write_buffer_bytes = plan.write_buffer_bytes,
+                        .max_open_files = max_open_files,
+                        .compaction = {.threads = merge_threads,
+                                       .max_merge_bytes = plan.merge_bytes,
+                                       .max_partitions = plan.merge_bytes / kBytesAPartition},
+                        .log = [](const std::string& line) { spdlog::error("{}", line); }});
   if (!store.ok()) return store.status();
   for (const storage::Damage& damage : (*store)->Damages()) {
     spdlog::error("database '{}' is damaged, and served as far as it can be read: {}",

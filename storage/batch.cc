@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <numeric>
+#include <random>
 
 #include "absl/container/flat_hash_map.h"
 
@@ -16,8 +17,11 @@ namespace {
 constexpr size_t kMaxCompared = 8;
 constexpr size_t kFirstSlots = 4 * kMaxCompared;
 
+// That nobody knows: else someone could send strings that all have one hash.
+const uint64_t kSeed = std::random_device()() | uint64_t{std::random_device()()} << 32;
+
 uint32_t HashOf(std::string_view text) {
-  return static_cast<uint32_t>(XXH3_64bits(text.data(), text.size()));
+  return static_cast<uint32_t>(XXH3_64bits_withSeed(text.data(), text.size(), kSeed));
 }
 
 }  // namespace

@@ -57,6 +57,8 @@ enum class Durability { kSynced, kUnsynced };
 struct WriteSet {
   // What the request was judged by, as View gave it.
   std::shared_ptr<const DatabaseSchema> judged_by;
+  // How many tables the database may have with those that this brings.
+  size_t max_tables = std::numeric_limits<size_t>::max();
   // The points, at most one batch for each table. The batch of a table that the schema does not
   // have, or that has more columns than there, brings that table with it; the store gives a new one
   // its id.
@@ -139,8 +141,8 @@ class Database {
   // at once. Commits of one thread take effect in the order of their calls, and all commits of a
   // database in one order, in which the later write of a point wins (contract W-65).
   //
-  // Aborted, with nothing written, where `write` brings tables and the schema is no longer the one
-  // it was judged by: judge again and come back.
+  // Aborted, with nothing written, where a table that `write` brings is no longer as it was when
+  // that was judged, or there would be too many: judge again and come back.
   virtual void Commit(WriteSet write, Durability durability, CommitDone done) = 0;
 
   virtual absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const = 0;

@@ -36,6 +36,8 @@ constexpr size_t kFirstBodyBytes = 16 << 10;
 // (contract W-14), and how long that may take.
 constexpr size_t kMaxDrainBytes = size_t{64} << 20;
 constexpr seconds kDrainTime(10);
+// Who takes longer to send a request gives way where there are too many connections.
+constexpr seconds kSlowTime(5);
 // How long a client may be silent between requests.
 constexpr seconds kIdleTime(300);
 // Who sends a byte now and then only holds on to a connection and memory.
@@ -221,6 +223,11 @@ void Connection::CutUnlessWorking() {
   if (phase_ != Phase::kWorking) Cut();
 }
 
+void Connection::MakeWay() {
+  const bool slow = phase_ == Phase::kTransfer && Clock::now() > begun_ + kSlowTime;
+  if (phase_ == Phase::kIdle || slow) Cut();
+}
+
 void Connection::CloseIfIdle() {
   if (phase_ == Phase::kIdle) Cut();
 }
@@ -255,6 +262,7 @@ Awaitable<bool> Connection::ServeOne() {
   phase_ = Phase::kIdle;
   if (!co_await ReadHead(parser)) co_return false;
   phase_ = Phase::kTransfer;
+  begun_ = Clock::now();
   Beginning beginning = Handle(parser);
   if (auto* response = std::get_if<Response>(&beginning)) {
     co_return co_await Answer(parser, std::move(*response), false);

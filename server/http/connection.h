@@ -69,6 +69,8 @@ class Connection {
   void CutUnlessWorking();
   // Ends the connection if no request is under way.
   void CloseIfIdle();
+  // Makes room for others: ends it if it is idle, or has been sending its request for long.
+  void MakeWay();
   void Cut() { stream_.Close(); }
   // Cuts it where the client has taken too long.
   void CutIfExpired(Clock::time_point now) { stream_.CloseIfExpired(now); }
@@ -116,6 +118,8 @@ class Connection {
   const std::string peer_;
   enum class Phase { kIdle, kTransfer, kWorking, kStreaming };
   Phase phase_ = Phase::kIdle;
+  // The request under way, if any.
+  Clock::time_point begun_;
   bool closing_ = false;
   // See Deferred; of the request under way.
   std::shared_ptr<std::atomic<bool>> abandoned_;

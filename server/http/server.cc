@@ -69,7 +69,7 @@ class AsioServer : public Server {
   // On the first `count` connections, which have been there longest. With mutex_ held.
   void OnOldest(size_t count, Act act);
   void OnAll(Act act);
-  void MakeRoom();
+  bool MakeRoom();
 
   const ServerOptions options_;
   server::MemoryBudget& budget_;
@@ -129,7 +129,7 @@ Awaitable<void> AsioServer::AcceptOne(Shard& shard) {
     co_await pause.async_wait(Await(ec));
     co_return;
   }
-  MakeRoom();
+  if (!MakeRoom()) co_return;
   auto connection =
       std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, shard.context);
   asio::co_spawn(shard.context->get_executor(), Serve(shard, std::move(connection)),
@@ -179,12 +179,15 @@ void AsioServer::OnAll(Act act) {
   OnOldest(entries_.size(), act);
 }
 
-// Where there are too many connections, closes the oldest that are idle, a tenth of all at once.
-void AsioServer::MakeRoom() {
+// Where there are too many connections, closes the oldest that are idle or slow, a tenth of all at
+// once. False where there is no room even so: the descriptors that are left are for others.
+bool AsioServer::MakeRoom() {
   std::lock_guard lock(mutex_);
-  if (entries_.size() < options_.max_connections) return;
-  size_t excess = entries_.size() - options_.max_connections;
-  OnOldest(excess + options_.max_connections / 10 + 1, &Connection::CloseIfIdle);
+  if (entries_.size() < options_.max_connections) return true;
+  const size_t tenth = options_.max_connections / 10 + 1;
+  const size_t excess = entries_.size() - options_.max_connections;
+  OnOldest(std::max(excess + tenth, entries_.size() / 2), &Connection::MakeWay);
+  return excess < tenth;
 }
 
 void AsioServer::Stop(std::chrono::milliseconds grace) {

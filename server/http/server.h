@@ -22,8 +22,8 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8181;
   size_t threads = 2;
-  // At most so many connections; beyond, those that have been there longest and are idle are
-  // closed.
+  // At most so many connections, and a tenth more for a moment; beyond, those that have been there
+  // longest and are idle or slow are closed, and new ones too where there is none.
   size_t max_connections = 10000;
   // Of a body as sent; a longer one gets 413 (contract W-38).
   size_t max_body_bytes = size_t{10} << 20;

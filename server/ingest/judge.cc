@@ -122,6 +122,7 @@ std::optional<Objection> Judge::AddToNewTable(const Point& point, int64_t time_n
 storage::WriteSet Judge::Finish() {
   storage::WriteSet write;
   write.judged_by = schema_;
+  write.max_tables = options_.limits.max_tables;
   for (auto& [name, table] : tables_) {
     if (!table->empty()) write.batches.push_back(table->TakeBatch());
   }

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <random>
 
 #include "server/lineprotocol/same_bytes.h"
 #include "server/lineprotocol/scan.h"
@@ -16,6 +17,8 @@ constexpr size_t kMaxSeries = 65536;
 constexpr size_t kMaxTags = 1 << 20;
 constexpr size_t kMaxTextBytes = 64 << 10;
 constexpr size_t kFirstSlots = 64;
+// That nobody knows: else someone could send series that all have one hash.
+const uint64_t kSeed = std::random_device()() | uint64_t{std::random_device()()} << 32;
 // Measurements whose last series is remembered.
 constexpr size_t kLasts = 64;
 
@@ -41,7 +44,8 @@ uint32_t SeriesIndex::Recognize(std::string_view text) {
 
 uint32_t SeriesIndex::Find(std::string_view text) {
   if (slots_.size() < 2 * (series_.size() + 1)) Grow();
-  const uint32_t hash = static_cast<uint32_t>(XXH3_64bits(text.data(), text.size()));
+  const uint32_t hash =
+      static_cast<uint32_t>(XXH3_64bits_withSeed(text.data(), text.size(), kSeed));
   const size_t mask = slots_.size() - 1;
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
     Slot& slot = slots_[i];

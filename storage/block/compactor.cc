@@ -69,9 +69,10 @@ void Compactor::Found(const std::shared_ptr<BlockLog>& log, uint32_t table, int6
   const PartitionId id(log->id(), table, partition);
   std::lock_guard lock(mutex_);
   at_rest_ = false;
-  Partition& known = Know(id, log, Clock::now());
-  known.new_blocks += unmerged_blocks;
-  MakeReady(id, known);
+  Partition* known = Know(id, log, Clock::now());
+  if (known == nullptr) return;
+  known->new_blocks += unmerged_blocks;
+  MakeReady(id, *known);
 }
 
 // Takes in what Added has told since, in its order. Where that fails in the middle nothing is
@@ -96,23 +97,27 @@ void Compactor::Learn(const std::vector<News>& news) {
   for (const News& told : news) {
     for (const StoredBlock& block : told.blocks) {
       const PartitionId id(told.log_id, block.key.table, block.key.partition);
-      Partition& partition = Know(id, told.log, now);
-      partition.runs.Append(block);
-      ++partition.new_blocks;
-      MakeReady(id, partition);
+      Partition* partition = Know(id, told.log, now);
+      if (partition == nullptr) continue;
+      partition->runs.Append(block);
+      ++partition->new_blocks;
+      MakeReady(id, *partition);
     }
   }
 }
 
-Compactor::Partition& Compactor::Know(const PartitionId& id, const std::weak_ptr<BlockLog>& log,
+Compactor::Partition* Compactor::Know(const PartitionId& id, const std::weak_ptr<BlockLog>& log,
                                       Clock::time_point now) {
-  auto [found, is_new] = partitions_.try_emplace(id, options_.max_merge_bytes);
-  if (is_new) {
+  auto found = partitions_.find(id);
+  if (found == partitions_.end()) {
+    // What a block of it was passed over is listed when it is known.
+    if (partitions_.size() >= options_.max_partitions) return nullptr;
+    found = partitions_.try_emplace(id, options_.max_merge_bytes).first;
     found->second.log = log;
     watched_.emplace(now + options_.quiet, id);
   }
   found->second.last_added = now;
-  return found->second;
+  return &found->second;
 }
 
 void Compactor::MakeReady(const PartitionId& id, Partition& partition) {

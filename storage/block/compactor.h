@@ -30,6 +30,9 @@ struct CompactionOptions {
   size_t threads = 1;
   // What one merge may take, decoded.
   size_t max_merge_bytes = size_t{256} << 20;
+  // Of how many partitions it keeps what is to be merged. Others are not merged until points come
+  // to them when there is room again.
+  size_t max_partitions = 100'000;
   // How long a partition has to be left alone before what is left of it is merged.
   std::chrono::milliseconds quiet = std::chrono::seconds(2);
   // How often expired points are looked for.
@@ -126,7 +129,8 @@ class Compactor {
   bool Step(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void TakeNews();
   void Learn(const std::vector<News>& news);
-  Partition& Know(const PartitionId& id, const std::weak_ptr<BlockLog>& log, Clock::time_point now);
+  // Null where there are too many.
+  Partition* Know(const PartitionId& id, const std::weak_ptr<BlockLog>& log, Clock::time_point now);
   void MakeReady(const PartitionId& id, Partition& partition);
   bool WorkOnOne(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   void Work(const PartitionId& id, Eagerness eagerness, std::unique_lock<std::mutex>& lock,

@@ -47,7 +47,7 @@ class Committer::Group {
  public:
   Group(RocksDbEngine& engine, std::span<Pending> members) : engine_(engine), members_(members) {}
 
-  // Decides who is in: whoever brings tables has to have been judged by the newest schema.
+  // Decides who is in: the tables that a commit brings have to be as they were when it was judged.
   void Admit();
   // Makes the blocks and the schemas of those who are.
   void Make();
@@ -73,6 +73,7 @@ class Committer::Group {
   };
 
   absl::Status AdmitOne(Pending& member);
+  static bool IsStillSo(const Pending& member, const DatabaseSchema& schema);
   void Add(const Pending& member, Piece& piece);
   absl::Status Store(const Listener& listener, uint64_t first_sequence);
 
@@ -110,9 +111,7 @@ absl::Status Committer::Group::AdmitOne(Pending& member) {
     return NoSuchDatabase(member.database->LastView().record->name);
   }
   if (member.changed.empty()) return absl::OkStatus();
-  if (target.schema->mark() != member.judged_by->mark()) {
-    return absl::AbortedError("the schema has changed");
-  }
+  if (!IsStillSo(member, *target.schema)) return absl::AbortedError("the schema has changed");
   std::vector<TablePtr> changed;
   uint32_t next_id = target.schema->next_table_id();
   for (size_t i : member.changed) {
@@ -125,6 +124,20 @@ absl::Status Committer::Group::AdmitOne(Pending& member) {
   }
   target.schema = std::make_shared<const DatabaseSchema>(target.schema->With(changed));
   return absl::OkStatus();
+}
+
+// Whether what a commit brings can be put in: the tables are as they were judged. What others did
+// to other tables does not matter, or a large request would never get its turn among many small
+// ones.
+bool Committer::Group::IsStillSo(const Pending& member, const DatabaseSchema& schema) {
+  if (schema.mark() == member.judged_by->mark()) return true;
+  size_t new_tables = 0;
+  for (size_t i : member.changed) {
+    const std::string& name = member.tables[i]->name();
+    if (schema.Find(name) != member.judged_by->Find(name)) return false;
+    new_tables += member.tables[i]->id() == TableSchema::kNoId ? 1 : 0;
+  }
+  return new_tables == 0 || schema.table_count() + new_tables <= member.max_tables;
 }
 
 void Committer::Group::Make() {
@@ -239,6 +252,7 @@ void Committer::Commit(std::shared_ptr<RocksDbDatabase> database, WriteSet write
 
 void Committer::Prepare(WriteSet write, int64_t partition_ns, Pending& pending) {
   pending.judged_by = std::move(write.judged_by);
+  pending.max_tables = write.max_tables;
   for (TableBatch& rows : write.batches) {
     const TablePtr& table = rows.table();
     const TablePtr known =

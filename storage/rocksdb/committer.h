@@ -57,6 +57,7 @@ class Committer {
   struct Pending {
     std::shared_ptr<RocksDbDatabase> database;
     std::shared_ptr<const DatabaseSchema> judged_by = nullptr;
+    size_t max_tables = 0;
     // Pieces name them by position. Some are new or wider than in `judged_by`.
     std::vector<TablePtr> tables = {};
     std::vector<size_t> changed = {};

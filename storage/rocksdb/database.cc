@@ -72,7 +72,7 @@ RocksDbDatabase::RocksDbDatabase(std::shared_ptr<RocksDbEngine> engine,
 
 RocksDbDatabase::~RocksDbDatabase() { engine_->db().DestroyColumnFamilyHandle(family_); }
 
-absl::Status RocksDbDatabase::Load(Unmerged& unmerged) {
+absl::Status RocksDbDatabase::Load(std::vector<Unmerged>& unmerged) {
   damage_ = LoadSchema();
   readable_ = damage_.ok();
   if (readable_) damage_ = LoadBlocks(unmerged);
@@ -148,14 +148,24 @@ void RocksDbDatabase::Count(const StoredBlock& block, int64_t sign) {
   bytes_ += sign * static_cast<int64_t>(block.stored_bytes);
 }
 
-absl::Status RocksDbDatabase::LoadBlocks(Unmerged& unmerged) {
+absl::Status RocksDbDatabase::LoadBlocks(std::vector<Unmerged>& unmerged) {
   uint64_t last_sequence = 0;
+  Unmerged current{};
+  // There may be very many partitions of one block, which need nothing.
+  const auto end_partition = [&] {
+    if (current.blocks > 1) unmerged.push_back(current);
+  };
   absl::Status read = EachBlock(*engine_, family_, Encode(BlockKey{}), [&](StoredBlock block) {
     Count(block, 1);
     last_sequence = std::max({last_sequence, block.key.sequence, block.key.run});
-    if (block.key.run == 0) ++unmerged[{block.key.table, block.key.partition}];
+    if (block.key.table != current.table || block.key.partition != current.partition) {
+      end_partition();
+      current = {block.key.table, block.key.partition, 0};
+    }
+    current.blocks += block.key.run == 0 ? 1 : 0;
     return true;
   });
+  end_partition();
   engine_->NoteSequence(last_sequence);
   return read;
 }

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -46,11 +45,15 @@ class RocksDbDatabase : public Database,
                   rocksdb::ColumnFamilyHandle* family, DatabaseRecord record, int64_t partition_ns);
   ~RocksDbDatabase() override;
 
-  // How many blocks of a partition are not merged.
-  using Unmerged = std::map<std::pair<uint32_t, int64_t>, size_t>;
+  // A partition with several blocks that are not merged.
+  struct Unmerged {
+    uint32_t table;
+    int64_t partition;
+    size_t blocks;
+  };
   // Reads the schema, and what blocks there are; once, before the first use. Tells which partitions
   // are not merged. DataLoss where some of it cannot be read; see `readable`.
-  absl::Status Load(Unmerged& unmerged);
+  absl::Status Load(std::vector<Unmerged>& unmerged);
   // Whether the schema could be read; without it nothing can be done but Drop.
   bool readable() const { return readable_; }
   // What Load said.
@@ -108,7 +111,7 @@ class RocksDbDatabase : public Database,
 
  private:
   absl::Status LoadSchema();
-  absl::Status LoadBlocks(Unmerged& unmerged);
+  absl::Status LoadBlocks(std::vector<Unmerged>& unmerged);
   absl::Status WriteUnlessDropped(rocksdb::WriteBatch& batch);
   absl::StatusOr<int64_t> DropRange(const BlockKey& begin, const BlockKey& end);
   void FreeRange(const std::string& begin, const std::string& end);

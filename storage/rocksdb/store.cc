@@ -221,12 +221,12 @@ absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
   auto database = std::make_shared<RocksDbDatabase>(engine_, committer_, family, entry.record,
                                                     entry.partition_ns);
   // What is damaged in one database is no reason to serve none.
-  RocksDbDatabase::Unmerged unmerged;
+  std::vector<RocksDbDatabase::Unmerged> unmerged;
   absl::Status loaded = database->Load(unmerged);
   if (!loaded.ok() && !absl::IsDataLoss(loaded)) return loaded;
   compactor_.Watch(database);
-  for (const auto& [partition, blocks] : unmerged) {
-    compactor_.Found(database, partition.first, partition.second, blocks);
+  for (const RocksDbDatabase::Unmerged& partition : unmerged) {
+    compactor_.Found(database, partition.table, partition.partition, partition.blocks);
   }
   std::lock_guard lock(mutex_);
   databases_[entry.record.name] = std::move(database);

@@ -415,6 +415,35 @@ TEST_P(StoreConformance, EachNewTableGetsAnIdOfItsOwnWhoeverBringsIt) {
   check(*fixture::SchemaOf(*Find("a")));
 }
 
+// What others did to other tables does not matter, up to how many there may be.
+TEST_P(StoreConformance, AChangeOfOtherTablesIsNoReasonToJudgeAgain) {
+  auto database = Create("a");
+  const auto bringing = [&](const std::string& name) {
+    WriteSet write;
+    write.judged_by = fixture::SchemaOf(*database);
+    auto table = std::make_shared<TableSchema>(TableSchema::kNoId, name);
+    table->Add("f", ColumnType::kInteger);
+    write.batches.emplace_back(std::move(table));
+    write.batches[0].AddRow(write.batches[0].AddSet(), 1);
+    write.batches[0].AddNumber(0, 1);
+    write.max_tables = 3;
+    return write;
+  };
+  const WriteSet again = bringing("first");
+  WriteSet second = bringing("second");
+  WriteSet third = bringing("third");
+  WriteSet fourth = bringing("fourth");
+  ASSERT_TRUE(fixture::Commit(*database, bringing("first")).ok());
+  EXPECT_TRUE(fixture::Commit(*database, std::move(second)).ok());
+  EXPECT_TRUE(fixture::Commit(*database, std::move(third)).ok());
+  EXPECT_TRUE(absl::IsAborted(fixture::Commit(*database, std::move(fourth))));
+  EXPECT_TRUE(absl::IsAborted(fixture::Commit(*database, again)));
+  const auto schema = fixture::SchemaOf(*database);
+  EXPECT_EQ(schema->table_count(), 3u);
+  EXPECT_NE(schema->Find("first")->id(), schema->Find("second")->id());
+  EXPECT_NE(schema->Find("second")->id(), schema->Find("third")->id());
+}
+
 TEST_P(StoreConformance, ADropEndsCommitsUnderWayWithOneAnswerEach) {
   for (int round = 0; round < 20; ++round) {
     auto database = Create("a");

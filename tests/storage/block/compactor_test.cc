@@ -511,6 +511,38 @@ class ScriptedEngine : public BlockEngine {
   void Rest() override {}
 };
 
+// Of more partitions than it may keep it keeps none, and merges them when there is room.
+TEST(CompactorOfALogTest, PartitionsBeyondTheLimitAreMergedWhenPointsComeAgain) {
+  ScriptedEngine engine;
+  Compactor compactor(engine, {.threads = 1, .max_partitions = 1, .quiet = milliseconds(10)});
+  auto log = std::make_shared<ScriptedLog>();
+  auto passed_over = std::make_shared<ScriptedLog>();
+  for (uint64_t sequence = 1; sequence <= 3; ++sequence) passed_over->Add(sequence);
+  // It stays known as long as its listing lasts.
+  std::atomic<bool> go_on = false;
+  log->while_listing = [&] {
+    while (!go_on) std::this_thread::sleep_for(milliseconds(1));
+  };
+  compactor.Added(log, {log->Add(1), log->Add(2)});
+  std::this_thread::sleep_for(milliseconds(300));
+  // Another table of the same log, of which this one knows nothing.
+  StoredBlock other = passed_over->Add(4);
+  other.key.table = 2;
+  compactor.Added(passed_over, {other});
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_EQ(passed_over->replaced, 0);
+  go_on = true;
+  EXPECT_TRUE(Within(milliseconds(20000), [&] { return log->replaced > 0; }));
+  std::this_thread::sleep_for(milliseconds(500));
+  EXPECT_EQ(passed_over->replaced, 0);
+  other = passed_over->Add(5);
+  other.key.table = 2;
+  compactor.Added(passed_over, {other});
+  EXPECT_TRUE(Within(milliseconds(20000), [&] { return passed_over->replaced > 0; }));
+  compactor.Stop();
+  EXPECT_EQ(passed_over->Rows(), 5u);
+}
+
 // A commit that is written before the listing and told of in the middle of it is known once.
 TEST(CompactorOfALogTest, WhatIsListedAndToldOfAtOnceIsMergedOnce) {
   ScriptedEngine engine;
