@@ -326,7 +326,7 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
     std::unique_lock lock(mutex_);
     waiting_changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     // Those who have just been told come back one after the other: the first should not be written
-    // alone. A client that is alone never waits for others.
+    // alone, so as many as the last time are waited for. Who is alone waits for others once at most.
     waiting_changed_.wait_for(lock, kGatheringTime,
                               [this] { return stopping_ || waiting_.size() >= worth_writing_; });
     if (waiting_.empty()) return false;
@@ -336,7 +336,7 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
       group.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }
-    worth_writing_ = std::max<size_t>(1, group.size() * 3 / 4);
+    worth_writing_ = std::max<size_t>(1, group.size());
   }
   Write(group);
   return true;
