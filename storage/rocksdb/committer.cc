@@ -326,7 +326,8 @@ bool Committer::WriteNext(std::vector<Pending>& group) {
     std::unique_lock lock(mutex_);
     waiting_changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     // Those who have just been told come back one after the other: the first should not be written
-    // alone, so as many as the last time are waited for. Who is alone waits for others once at most.
+    // alone, so as many as the last time are waited for. Who is alone waits for others once at
+    // most.
     waiting_changed_.wait_for(lock, kGatheringTime,
                               [this] { return stopping_ || waiting_.size() >= worth_writing_; });
     if (waiting_.empty()) return false;

@@ -51,10 +51,11 @@ class SizesTest : public testing::Test {
     ASSERT_EQ(outcome->rejected, 0) << outcome->rejections[0].message;
   }
 
-  // All merges that there is something for have been made when none is for a while.
+  // All merges that there is something for have been made when none is for a while: longer than a
+  // thread of the compactor may sleep.
   void LetItMerge() {
     int64_t merges = 0;
-    for (int still = 0; still < 8;) {
+    for (int still = 0; still < 24;) {
       std::this_thread::sleep_for(milliseconds(25));
       const int64_t now = fixture::FigureOf(*store_, "merges_total");
       still = now == merges ? still + 1 : 0;
