@@ -535,12 +535,17 @@ TEST(CompactorOfALogTest, PartitionsBeyondTheLimitAreMergedWhenPointsComeAgain) 
   EXPECT_TRUE(Within(milliseconds(20000), [&] { return log->replaced > 0; }));
   std::this_thread::sleep_for(milliseconds(500));
   EXPECT_EQ(passed_over->replaced, 0);
-  other = passed_over->Add(5);
-  other.key.table = 2;
-  compactor.Added(passed_over, {other});
-  EXPECT_TRUE(Within(milliseconds(20000), [&] { return passed_over->replaced > 0; }));
+  // Until the first is forgotten.
+  uint64_t sequence = 4;
+  EXPECT_TRUE(Within(milliseconds(20000), [&] {
+    other = passed_over->Add(++sequence);
+    other.key.table = 2;
+    compactor.Added(passed_over, {other});
+    std::this_thread::sleep_for(milliseconds(250));
+    return passed_over->replaced > 0;
+  }));
   compactor.Stop();
-  EXPECT_EQ(passed_over->Rows(), 5u);
+  EXPECT_EQ(passed_over->Rows(), sequence);
 }
 
 // A commit that is written before the listing and told of in the middle of it is known once.
