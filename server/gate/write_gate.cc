@@ -1,7 +1,5 @@
 #include "server/gate/write_gate.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <utility>
 
@@ -28,9 +26,7 @@ absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {
 absl::Status WriteGate::TakeBody(size_t bytes, size_t max_bytes, Pass& pass) const {
   pass.body_bytes = bytes;
   pass.memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
-  absl::Status taken = bytes > max_bytes ? absl::ResourceExhaustedError(fmt::format(
-                                               "max request size ({} bytes) exceeded", max_bytes))
-                                         : pass.memory->GrowBody(bytes);
+  absl::Status taken = bytes > max_bytes ? BodyTooLarge(max_bytes) : pass.memory->GrowBody(bytes);
   if (!taken.ok()) Refuse(taken);
   return taken;
 }

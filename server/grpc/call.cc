@@ -1,6 +1,7 @@
 #include "server/grpc/call.h"
 
 #include <chrono>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
@@ -9,11 +10,16 @@
 
 namespace sluice::grpc_door {
 
+namespace {
+
+// Nothing where there is none.
 std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context) {
   auto found = context.client_metadata().find("authorization");
   if (found == context.client_metadata().end()) return std::nullopt;
   return auth::TokenIn({found->second.data(), found->second.size()});
 }
+
+}  // namespace
 
 server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
                       const std::string& database, const absl::Status& parameters) {
@@ -50,8 +56,8 @@ Ending::~Ending() {
 }
 
 void Ending::operator()(const grpc::Status& status) {
-  AddPushback(status, *context_);
-  std::exchange(reactor_, nullptr)->Finish(status);
+  Finish(context_, reactor_, status);
+  reactor_ = nullptr;
 }
 
 void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context) {

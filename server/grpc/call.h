@@ -5,7 +5,6 @@
 #include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,11 +15,9 @@
 
 namespace sluice::grpc_door {
 
-// The token of the metadata `authorization`; nothing where there is none.
-std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context);
-
-// What a call claims that names a database, or with kAdminister none. `parameters` says what is
-// wrong with it besides, told after what is wrong with the name.
+// What a call claims, by the token of its metadata `authorization`, that names a database, or with
+// kAdminister none. `parameters` says what is wrong with it besides, told after what is wrong with
+// the name.
 server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
                       const std::string& database = "",
                       const absl::Status& parameters = absl::OkStatus());
@@ -33,6 +30,13 @@ absl::Status CheckAwaited(const grpc::CallbackServerContext& context);
 
 // Adds the trailer `grpc-retry-pushback-ms` where `status` is UNAVAILABLE (contract W-9).
 void AddPushback(const grpc::Status& status, grpc::CallbackServerContext& context);
+
+// Ends the call.
+template <typename Reactor>
+void Finish(grpc::CallbackServerContext* context, Reactor* reactor, const grpc::Status& status) {
+  AddPushback(status, *context);
+  reactor->Finish(status);
+}
 
 // Sees to it that a call ends: with what it is told, or where it goes without, with UNAVAILABLE.
 class Ending {
@@ -49,13 +53,6 @@ class Ending {
   grpc::CallbackServerContext* const context_;
   grpc::ServerUnaryReactor* reactor_;
 };
-
-// Ends the call.
-template <typename Reactor>
-void Finish(grpc::CallbackServerContext* context, Reactor* reactor, const grpc::Status& status) {
-  AddPushback(status, *context);
-  reactor->Finish(status);
-}
 
 }  // namespace sluice::grpc_door
 

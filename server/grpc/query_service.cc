@@ -77,9 +77,9 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
         deadline_(std::chrono::steady_clock::now() + timeout),
         context_(context),
         request_(request),
+        claim_(ClaimOf(*context_, server::Act::kRead, request_.database())),
         watch_(context, 2 * timeout) {
-    const absl::Status admitted =
-        parts_.gate.Admit(ClaimOf(*context_, server::Act::kRead, request_.database())).status();
+    const absl::Status admitted = parts_.gate.Admit(claim_).status();
     if (admitted.ok()) {
       Work([this] { Begin(); });
     } else {
@@ -105,10 +105,8 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   }
 
   void Begin() {
-    auto name = storage::DatabaseName::Parse(request_.database());
-    if (!name.ok()) return End(ToGrpc(name.status(), "database"));
     auto query = query::Query::Open(parts_.store, parts_.rejections, parts_.governor,
-                                    {.database = *std::move(name),
+                                    {.database = *claim_.database,
                                      .sql = request_.sql(),
                                      .arrival_ns = arrival_ns_,
                                      .deadline = deadline_,
@@ -152,6 +150,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   const std::chrono::steady_clock::time_point deadline_;
   grpc::CallbackServerContext* const context_;
   const v1::QueryRequest& request_;
+  const server::Claim claim_;
   const int64_t arrival_ns_ = storage::NowNs();
   const Watch watch_;
   v1::QueryResponse message_;

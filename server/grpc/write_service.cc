@@ -45,20 +45,21 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                                                server::Act act, const Request& request,
                                                const ingest::WriteOptions& options, Show show) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Ending end(context, reactor);
   const std::string& body = request.line_protocol();
-  const auto end = [context, reactor, &request](const absl::Status& status, const char* field) {
-    Finish(context, reactor, ToGrpc(status, field, request.database()));
+  const auto failed = [&request](const absl::Status& status, const char* field) {
+    return ToGrpc(status, field, request.database());
   };
   const absl::StatusOr<Precision> precision = FromProto(request.precision());
   server::Claim claim = ClaimOf(*context, act, request.database(), precision.status());
   absl::StatusOr<server::Pass> pass = gate_.Admit(std::move(claim), PeerOf(*context));
   if (!pass.ok()) {
-    end(pass.status(), pass.status() == precision.status() ? "precision" : "database");
+    end(failed(pass.status(), pass.status() == precision.status() ? "precision" : "database"));
     return reactor;
   }
   absl::Status taken = gate_.TakeBody(body.size(), max_body_bytes_, *pass);
   if (!taken.ok()) {
-    end(taken, "line_protocol");
+    end(failed(taken, "line_protocol"));
     return reactor;
   }
   ingest::WriteRequest write{.database = *pass->claim.database,
@@ -66,14 +67,13 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                              .precision = *precision,
                              .options = options,
                              .check_awaited = [context] { return CheckAwaited(*context); }};
-  gate_.Write(*std::move(pass), std::move(write),
-              [&request, show, end = Ending(context, reactor)](
-                  const absl::StatusOr<ingest::Outcome>& outcome) mutable {
-                if (outcome.ok()) return end(show(*outcome));
-                const bool no_database = absl::IsNotFound(outcome.status());
-                end(ToGrpc(outcome.status(), no_database ? "database" : "line_protocol",
-                           request.database()));
-              });
+  gate_.Write(
+      *std::move(pass), std::move(write),
+      [show, failed, end = std::move(end)](const absl::StatusOr<ingest::Outcome>& outcome) mutable {
+        if (outcome.ok()) return end(show(*outcome));
+        const bool no_database = absl::IsNotFound(outcome.status());
+        end(failed(outcome.status(), no_database ? "database" : "line_protocol"));
+      });
   return reactor;
 }
 

@@ -287,8 +287,7 @@ Awaitable<bool> Connection::ServeOne() {
 absl::Status Connection::StatusOf(BodyEnd end) const {
   switch (end) {
     case BodyEnd::kTooLarge:
-      return absl::ResourceExhaustedError(
-          fmt::format("max request size ({} bytes) exceeded", max_body_bytes_));
+      return server::BodyTooLarge(max_body_bytes_);
     case BodyEnd::kMalformed:
       return absl::InvalidArgumentError("the body is not encoded as its headers say");
     case BodyEnd::kNoMemory:

@@ -51,10 +51,7 @@ absl::StatusOr<std::string_view> ContentDecoder::DecodeAll(const char* name, std
         return absl::InvalidArgumentError(fmt::format(
             "invalid {} body: truncated, corrupt, or followed by something else", name));
       case End::kNoRoom:
-        if (capacity_ == max_bytes_) {
-          return absl::ResourceExhaustedError(
-              fmt::format("max request size ({} bytes) exceeded", max_bytes_));
-        }
+        if (capacity_ == max_bytes_) return server::BodyTooLarge(max_bytes_);
         room = Reserve(2 * capacity_);
     }
   }

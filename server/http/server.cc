@@ -84,6 +84,8 @@ class AsioServer : public Server {
   };
   std::mutex mutex_;
   std::condition_variable left_;
+  // When MakeRoom may look again where it has found none.
+  Clock::time_point next_way_;
   std::list<Entry> entries_;
 };
 
@@ -179,14 +181,19 @@ void AsioServer::OnAll(Act act) {
   OnOldest(entries_.size(), act);
 }
 
-// Where there are too many connections, closes the oldest that are idle or slow, a tenth of all at
-// once. False where there is no room even so: the descriptors that are left are for others.
+// Where there are too many connections, closes those that are idle or slow among the older half.
+// False where there is no room even so: the descriptors that are left are for others.
 bool AsioServer::MakeRoom() {
   std::lock_guard lock(mutex_);
   if (entries_.size() < options_.max_connections) return true;
   const size_t tenth = options_.max_connections / 10 + 1;
   const size_t excess = entries_.size() - options_.max_connections;
-  OnOldest(std::max(excess + tenth, entries_.size() / 2), &Connection::MakeWay);
+  const Clock::time_point now = Clock::now();
+  // Where that has brought nothing it is not tried again for each that comes.
+  if (excess < tenth || now >= next_way_) {
+    OnOldest(std::max(excess + tenth, entries_.size() / 2), &Connection::MakeWay);
+    next_way_ = now + kWatchPeriod;
+  }
   return excess < tenth;
 }
 

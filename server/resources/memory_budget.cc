@@ -49,4 +49,9 @@ void MemoryBudget::Share::Shrink(size_t bytes) {
 
 void MemoryBudget::Share::Clear() { Shrink(bytes_); }
 
+absl::Status BodyTooLarge(size_t max_bytes) {
+  return absl::ResourceExhaustedError(
+      fmt::format("max request size ({} bytes) exceeded", max_bytes));
+}
+
 }  // namespace sluice::server

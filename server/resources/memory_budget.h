@@ -53,6 +53,9 @@ class MemoryBudget {
   std::atomic<size_t> used_bytes_ = 0;
 };
 
+// ResourceExhausted, for a body over the limit, wherever that is found (contract W-7).
+absl::Status BodyTooLarge(size_t max_bytes);
+
 }  // namespace sluice::server
 
 #endif  // SLUICE_SERVER_RESOURCES_MEMORY_BUDGET_H_

@@ -22,21 +22,16 @@ constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{4} << 20;
 // A database with larger files is not rewritten as a whole.
 constexpr uint64_t kMaxSettleBytes = uint64_t{4} << 30;
 
-StoredBlock Describe(const BlockKey& key, const Block& block, size_t directory_bytes) {
-  return {.key = key,
-          .rows = block.row_count(),
-          .decoded_bytes = block.decoded_bytes(),
-          .stored_bytes = directory_bytes + block.body_size()};
-}
-
 // What is stored under a key; damaged where its directory cannot be read.
 StoredBlock Describe(const BlockKey& key, std::string_view value) {
   absl::StatusOr<Block> block = Block::Open(value);
   if (!block.ok()) return {.key = key, .stored_bytes = value.size(), .damaged = true};
-  const size_t directory = value.size() - (block->has_body() ? block->body_size() : 0);
-  StoredBlock stored = Describe(key, *block, directory);
-  stored.has_own_body = !block->has_body();
-  return stored;
+  const bool has_own_body = !block->has_body();
+  return {.key = key,
+          .rows = block->row_count(),
+          .decoded_bytes = block->decoded_bytes(),
+          .stored_bytes = value.size() + (has_own_body ? block->body_size() : 0),
+          .has_own_body = has_own_body};
 }
 
 // Calls `visit` with each block from `key` on, until it returns false. One that is damaged is no

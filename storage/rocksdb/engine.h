@@ -71,8 +71,8 @@ class RocksDbEngine {
   // Of what was written without.
   absl::Status Sync();
 
-  // The default column family's tables and the log, as they are now, in a directory that is not
-  // there yet: files are linked where they can be. AlreadyExists where it is.
+  // All tables and the log, as they are now, in a directory that is not there yet: files are linked
+  // where they can be.
   absl::Status Checkpoint(const std::string& dir);
 
   // Neither synced nor, while RocksDB has stopped writes, at all: Unavailable then.
