@@ -1,19 +1,26 @@
 // A closed-loop load of writes: several connections with keep-alive, each sending its next request
 // when the last is answered. See README.md in this folder.
 
+#include <absl/types/span.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -37,81 +44,6 @@ struct Options {
   WorkloadOptions workload;
 };
 
-// One connection to a server. For one thread.
-class Writer {
- public:
-  virtual ~Writer() = default;
-  // Empty if the server took all of `body`, else what it said.
-  virtual std::string Write(const std::string& body) = 0;
-};
-
-class HttpWriter : public Writer {
- public:
-  explicit HttpWriter(const Options& options) : path_(options.path) {
-    fd_ = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  }
-  ~HttpWriter() override { close(fd_); }
-
-  std::string Write(const std::string& body) override {
-    std::string head = fmt::format(
-        "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", path_, body.size());
-    bool small = body.size() < 4096;
-    if (small) head += body;
-    if (!connected_ || !SendAll(head) || (!small && !SendAll(body))) return "cannot send";
-    std::string answer;
-    char buffer[4096];
-    while (answer.find("\r\n\r\n") == std::string::npos) {
-      ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
-      if (got <= 0) return "no answer";
-      answer.append(buffer, static_cast<size_t>(got));
-    }
-    return answer.starts_with("HTTP/1.1 204") ? "" : answer;
-  }
-
- private:
-  bool SendAll(std::string_view data) {
-    while (!data.empty()) {
-      ssize_t sent = send(fd_, data.data(), data.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return false;
-      data.remove_prefix(static_cast<size_t>(sent));
-    }
-    return true;
-  }
-
-  const std::string path_;
-  int fd_;
-  bool connected_ = false;
-};
-
-class GrpcWriter : public Writer {
- public:
-  explicit GrpcWriter(const Options& options)
-      : client_(client::Client::Connect(fmt::format("127.0.0.1:{}", options.port))),
-        database_(options.grpc_database) {}
-
-  std::string Write(const std::string& body) override {
-    absl::StatusOr<client::WriteResult> result = client_->Write(database_, body);
-    if (!result.ok()) return result.status().ToString();
-    return result->rejected_lines == 0 ? "" : "lines rejected";
-  }
-
- private:
-  const std::unique_ptr<client::Client> client_;
-  const std::string database_;
-};
-
-std::unique_ptr<Writer> Connect(const Options& options) {
-  if (options.grpc_database.empty()) return std::make_unique<HttpWriter>(options);
-  return std::make_unique<GrpcWriter>(options);
-}
-
 struct Result {
   double seconds = 0;
   size_t bytes = 0;
@@ -120,31 +52,204 @@ struct Result {
   std::string failure;
 };
 
-// Sends all bodies, over all connections at once.
-void Send(const std::vector<std::string>& bodies, std::vector<std::unique_ptr<Writer>>& writers,
-          Result& result) {
-  std::atomic<size_t> next = 0;
-  std::vector<std::vector<double>> latencies(writers.size());
-  std::vector<std::string> failures(writers.size());
-  Clock::time_point start = Clock::now();
-  std::vector<std::thread> threads;
-  for (size_t w = 0; w < writers.size(); ++w) {
-    threads.emplace_back([&, w] {
-      for (size_t i = next++; i < bodies.size() && failures[w].empty(); i = next++) {
-        Clock::time_point sent = Clock::now();
-        failures[w] = writers[w]->Write(bodies[i]);
-        latencies[w].push_back(
-            std::chrono::duration<double, std::milli>(Clock::now() - sent).count());
-      }
-    });
+// What the threads of a load share, and what each hands in when it is done.
+class Load {
+ public:
+  Load(const std::vector<std::string>& bodies, Result& result) : bodies_(bodies), result_(result) {}
+
+  // The next body to send; null if there is none.
+  const std::string* Next() {
+    size_t i = next_++;
+    return i < bodies_.size() ? &bodies_[i] : nullptr;
   }
-  for (std::thread& thread : threads) thread.join();
-  result.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  for (size_t w = 0; w < writers.size(); ++w) {
-    result.latencies_ms.insert(result.latencies_ms.end(), latencies[w].begin(), latencies[w].end());
-    if (!failures[w].empty()) result.failure = failures[w];
+  void HandIn(const std::vector<double>& latencies_ms, const std::string& failure) {
+    std::lock_guard lock(mutex_);
+    result_.latencies_ms.insert(result_.latencies_ms.end(), latencies_ms.begin(),
+                                latencies_ms.end());
+    if (!failure.empty()) result_.failure = failure;
   }
+
+ private:
+  const std::vector<std::string>& bodies_;
+  Result& result_;
+  std::atomic<size_t> next_ = 0;
+  std::mutex mutex_;
+};
+
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
+
+// A connection over HTTP, with one request at a time under way. Never waits: `GoOn` does what can
+// be done now.
+class HttpConnection {
+ public:
+  explicit HttpConnection(const Options& options) : path_(options.path) {
+    fd_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(options.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int on = 1;
+    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+      failure_ = "cannot connect";
+    }
+    fcntl(fd_, F_SETFL, fcntl(fd_, F_GETFL) | O_NONBLOCK);
+  }
+  ~HttpConnection() { close(fd_); }
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  // `body` must stay until the answer is there.
+  void Begin(const std::string& body) {
+    head_ = fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", path_,
+                        body.size());
+    body_ = body;
+    // One packet for what is small.
+    if (body_.size() < 4096) {
+      head_ += body_;
+      body_ = {};
+    }
+    head_rest_ = head_;
+    answer_.clear();
+    begun_ = Clock::now();
+    SendWhatGoes();
+  }
+  // Whether the request under way has been answered. Otherwise it goes on when epoll says that
+  // more can be sent or read.
+  bool GoOn() {
+    SendWhatGoes();
+    char buffer[4096];
+    ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) failure_ = "no answer";
+    if (got <= 0) return false;
+    answer_.append(buffer, static_cast<size_t>(got));
+    if (answer_.find("\r\n\r\n") == std::string::npos) return false;
+    if (!answer_.starts_with("HTTP/1.1 204")) failure_ = answer_;
+    return true;
+  }
+
+  int fd() const { return fd_; }
+  Clock::time_point begun() const { return begun_; }
+  // Empty while all is well.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  void SendWhatGoes() {
+    for (std::string_view* rest : {&head_rest_, &body_}) {
+      while (!rest->empty()) {
+        ssize_t sent = send(fd_, rest->data(), rest->size(), MSG_NOSIGNAL);
+        if (sent < 0) {
+          if (errno != EAGAIN) failure_ = "cannot send";
+          return;
+        }
+        rest->remove_prefix(static_cast<size_t>(sent));
+      }
+    }
+  }
+
+  const std::string path_;
+  int fd_;
+  std::string head_;
+  std::string_view head_rest_;
+  std::string_view body_;
+  std::string answer_;
+  std::string failure_;
+  Clock::time_point begun_;
+};
+
+// Sends over some of the connections, on one thread: a thread for each would measure how fast a
+// server can wake threads.
+void SendOverHttp(absl::Span<const std::unique_ptr<HttpConnection>> connections, Load& load) {
+  std::vector<double> latencies_ms;
+  std::string failure;
+  int epoll = epoll_create1(0);
+  size_t under_way = 0;
+  for (const std::unique_ptr<HttpConnection>& connection : connections) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLET;
+    event.data.ptr = connection.get();
+    epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd(), &event);
+    if (const std::string* body = load.Next()) {
+      connection->Begin(*body);
+      ++under_way;
+    }
+  }
+  epoll_event events[64];
+  while (under_way > 0 && failure.empty()) {
+    int ready = epoll_wait(epoll, events, std::size(events), -1);
+    for (int i = 0; i < ready; ++i) {
+      auto* connection = static_cast<HttpConnection*>(events[i].data.ptr);
+      if (connection->GoOn()) {
+        latencies_ms.push_back(MillisecondsSince(connection->begun()));
+        --under_way;
+        if (const std::string* body = load.Next()) {
+          connection->Begin(*body);
+          ++under_way;
+        }
+      }
+      if (!connection->failure().empty()) failure = connection->failure();
+    }
+  }
+  close(epoll);
+  load.HandIn(latencies_ms, failure);
+}
+
+// Sends over one connection of gRPC.
+void SendOverGrpc(client::Client& client, const std::string& database, Load& load) {
+  std::vector<double> latencies_ms;
+  std::string failure;
+  while (const std::string* body = failure.empty() ? load.Next() : nullptr) {
+    Clock::time_point begun = Clock::now();
+    absl::StatusOr<client::WriteResult> result = client.Write(database, *body);
+    latencies_ms.push_back(MillisecondsSince(begun));
+    if (!result.ok()) {
+      failure = result.status().ToString();
+    } else if (result->rejected_lines != 0) {
+      failure = "lines rejected";
+    }
+  }
+  load.HandIn(latencies_ms, failure);
+}
+
+// All connections of a load.
+class Connections {
+ public:
+  explicit Connections(const Options& options) : database_(options.grpc_database) {
+    for (int i = 0; i < options.connections; ++i) {
+      if (database_.empty()) {
+        http_.push_back(std::make_unique<HttpConnection>(options));
+      } else {
+        grpc_.push_back(client::Client::Connect(fmt::format("127.0.0.1:{}", options.port)));
+      }
+    }
+  }
+
+  // Sends all bodies, over all connections at once.
+  void Send(const std::vector<std::string>& bodies, Result& result) {
+    Load load(bodies, result);
+    Clock::time_point start = Clock::now();
+    std::vector<std::thread> threads;
+    size_t each = (http_.size() + kHttpThreads - 1) / kHttpThreads;
+    for (size_t first = 0; first < http_.size(); first += each) {
+      threads.emplace_back(
+          [&, first] { SendOverHttp(absl::MakeConstSpan(http_).subspan(first, each), load); });
+    }
+    for (const std::unique_ptr<client::Client>& client : grpc_) {
+      threads.emplace_back([&] { SendOverGrpc(*client, database_, load); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    result.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+  }
+
+ private:
+  static constexpr size_t kHttpThreads = 2;
+
+  const std::string database_;
+  std::vector<std::unique_ptr<HttpConnection>> http_;
+  std::vector<std::unique_ptr<client::Client>> grpc_;
+};
 
 int Run(const Options& options) {
   std::unique_ptr<Workload> workload = MakeWorkload(options.workload);
@@ -152,8 +257,7 @@ int Run(const Options& options) {
     fmt::print(stderr, "there is no shape '{}'\n", options.workload.shape);
     return 2;
   }
-  std::vector<std::unique_ptr<Writer>> writers;
-  for (int i = 0; i < options.connections; ++i) writers.push_back(Connect(options));
+  Connections connections(options);
   Result result;
   std::vector<std::string> bodies;
   while (result.points < options.points && result.failure.empty()) {
@@ -167,7 +271,7 @@ int Run(const Options& options) {
     }
     bodies.resize(count);
     result.bytes += bytes;
-    Send(bodies, writers, result);
+    connections.Send(bodies, result);
   }
   if (!result.failure.empty()) {
     fmt::print(stderr, "a write failed: {}\n", result.failure);
