@@ -9,6 +9,7 @@
 #include <random>
 
 #include "absl/container/flat_hash_map.h"
+#include "storage/same_bytes.h"
 
 namespace sluice::storage {
 namespace {
@@ -16,6 +17,8 @@ namespace {
 // So many strings are compared one by one; a batch of one point has a dictionary for each tag.
 constexpr size_t kMaxCompared = 8;
 constexpr size_t kFirstSlots = 4 * kMaxCompared;
+// Slots that are fetched into the cache at once.
+constexpr size_t kFetched = 16;
 
 // That nobody knows: else someone could send strings that all have one hash.
 const uint64_t kSeed = std::random_device()() | uint64_t{std::random_device()()} << 32;
@@ -29,15 +32,35 @@ uint32_t HashOf(std::string_view text) {
 uint32_t Dictionary::Intern(std::string_view text) {
   if (slots_.empty()) {
     for (uint32_t i = 0; i < strings_.size(); ++i) {
-      if (strings_[i] == text) return i;
+      if (SameText(strings_[i], text)) return i;
     }
     if (strings_.size() < kMaxCompared) {
       strings_.Add(text);
       return static_cast<uint32_t>(strings_.size() - 1);
     }
   }
+  return Intern(text, HashOf(text));
+}
+
+void Dictionary::Intern(std::span<const std::string_view> texts, std::vector<uint32_t>& positions) {
+  while (!texts.empty()) {
+    const size_t count = slots_.empty() ? 1 : std::min(texts.size(), kFetched);
+    if (slots_.empty()) {
+      positions.push_back(Intern(texts[0]));
+    } else {
+      uint32_t hashes[kFetched];
+      for (size_t i = 0; i < count; ++i) {
+        hashes[i] = HashOf(texts[i]);
+        __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
+      }
+      for (size_t i = 0; i < count; ++i) positions.push_back(Intern(texts[i], hashes[i]));
+    }
+    texts = texts.subspan(count);
+  }
+}
+
+uint32_t Dictionary::Intern(std::string_view text, uint32_t hash) {
   if (slots_.size() < 2 * (strings_.size() + 1)) Grow();
-  uint32_t hash = HashOf(text);
   size_t mask = slots_.size() - 1;
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
     Slot& slot = slots_[i];
@@ -46,7 +69,7 @@ uint32_t Dictionary::Intern(std::string_view text) {
       slot = {hash, static_cast<uint32_t>(strings_.size())};
       return slot.position - 1;
     }
-    if (slot.hash == hash && strings_[slot.position - 1] == text) return slot.position - 1;
+    if (slot.hash == hash && SameText(strings_[slot.position - 1], text)) return slot.position - 1;
   }
 }
 
@@ -81,10 +104,7 @@ Bitmap BatchColumn::Present() const {
 }
 
 void BatchColumn::AddTag(size_t set, std::string_view value) {
-  // Points that arrive together often share most of their tags.
-  bool same =
-      !numbers_.empty() && dictionary_.strings()[static_cast<size_t>(numbers_.back())] == value;
-  AddNumber(set, same ? numbers_.back() : dictionary_.Intern(value));
+  AddNumber(set, dictionary_.Intern(value));
 }
 
 void BatchColumn::Append(const BatchColumn& other, size_t first) {

@@ -9,8 +9,8 @@
 #include "server/lineprotocol/digits.h"
 #include "server/lineprotocol/line_parser.h"
 #include "server/lineprotocol/number.h"
-#include "server/lineprotocol/same_bytes.h"
 #include "server/lineprotocol/scan.h"
+#include "storage/same_bytes.h"
 
 namespace sluice::lineprotocol {
 namespace {
@@ -85,7 +85,7 @@ bool LineReader::ReadPredictedFields(size_t& at, Shape& shape) {
     // Room for the key, '=' and the digits of a number.
     if (body_.size() - at < key_size + 2 + 2 * kDigitsRoom) return false;
     const char* text = body_.data() + at;
-    if (!SameBytes(text, field.key.data(), key_size) || text[key_size] != '=') return false;
+    if (!storage::SameBytes(text, field.key.data(), key_size) || text[key_size] != '=') return false;
     at += key_size + 1;
     if (!ReadPredictedValue(at, field)) return false;
     const bool last = &field == &shape.fields.back();

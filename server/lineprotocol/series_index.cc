@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <random>
 
-#include "server/lineprotocol/same_bytes.h"
 #include "server/lineprotocol/scan.h"
+#include "storage/same_bytes.h"
 
 namespace sluice::lineprotocol {
 namespace {
@@ -29,7 +29,7 @@ uint32_t SeriesIndex::Recognize(std::string_view text) {
   if (guess != kNoNumber) {
     std::string_view known = series_[guess].text;
     if (text.size() > known.size() && text[known.size()] == ' ' &&
-        SameBytes(text.data(), known.data(), known.size())) {
+        storage::SameBytes(text.data(), known.data(), known.size())) {
       return last_ = guess;
     }
   }
@@ -93,8 +93,7 @@ uint32_t SeriesIndex::Add(std::string_view text) {
 bool SeriesIndex::HasKeysOf(uint32_t series, std::span<const Tag> tags) const {
   return std::equal(tags.begin(), tags.end(), this->tags(series).begin(), this->tags(series).end(),
                     [](const Tag& a, const Tag& b) {
-                      return a.key.size() == b.key.size() &&
-                             SameBytes(a.key.data(), b.key.data(), a.key.size());
+                      return storage::SameText(a.key, b.key);
                     });
 }
 

@@ -112,12 +112,10 @@ class Compaction {
 
   absl::Status ReadSetsOf(const Block& block);
   absl::StatusOr<BlockColumn> Decode(const Block& block, size_t column) const;
-  std::span<const Code> CodesOf(size_t set) const {
-    return std::span(codes_).subspan(set * tags_.size(), tags_.size());
-  }
+  const Code* CodesOf(size_t set) const { return codes_.data() + set * tags_.size(); }
   void SortByTime(size_t begin, size_t end);
   void Divide();
-  void WriteTag(size_t tag, Part& part) const;
+  void WriteTag(size_t tag, Part& part);
   absl::Status WriteNumbers(size_t column);
   absl::Status WriteStrings(size_t column);
   // The last write of the point that has a value, where `has` tells of a row whether it does.
@@ -141,11 +139,11 @@ class Compaction {
   std::vector<Dictionary> tags_;
   // Sets of all blocks are numbered one after the other; block b's begin at set_begins_[b].
   std::vector<size_t> set_begins_;
-  // Each set's codes, one for each tag.
-  std::vector<Code> codes_;
-  // The place of each set, and a set of each place.
+  // The place of each set in their order, and how many places there are.
   std::vector<uint32_t> places_;
-  std::vector<uint32_t> set_at_;
+  size_t place_count_ = 0;
+  // The codes of a set, one for each tag: of each set as they were read, then of each place.
+  std::vector<Code> codes_;
 
   // Rows of all blocks are numbered one after the other; block b's begin at row_begins_[b].
   std::vector<size_t> row_begins_;
@@ -156,6 +154,9 @@ class Compaction {
   // Where each point begins among these.
   std::vector<size_t> points_;
   std::vector<Part> parts_;
+  // Of each code of a tag: the position, plus one, in the dictionary of the part that is being
+  // written. All are zero in between.
+  std::vector<uint32_t> positions_;
   // A column of all rows; kept from one to the next, for memory that is new costs too.
   std::vector<int64_t> numbers_;
 };
@@ -187,16 +188,14 @@ absl::Status Compaction::ReadSetsOf(const Block& block) {
     absl::StatusOr<BlockColumn> column = Decode(block, tag_columns_[tag]);
     if (!column.ok()) return column.status();
     translated.clear();
-    for (std::string_view text : column->dictionary()) {
-      translated.push_back(tags_[tag].Intern(text) + 1);
-    }
+    tags_[tag].Intern(column->dictionary(), translated);
     if (translated.empty()) continue;
     const std::vector<int64_t>& present = column->numbers();
     const bool everywhere = present.size() == block.set_count();
     for (size_t set = 0; set < block.set_count(); ++set) {
       const std::optional<size_t> position = everywhere ? set : column->Position(set);
       if (!position) continue;
-      codes_[begin + set * tags + tag] = translated[static_cast<size_t>(present[*position])];
+      codes_[begin + set * tags + tag] = translated[static_cast<size_t>(present[*position])] + 1;
     }
   }
   return absl::OkStatus();
@@ -215,27 +214,37 @@ void Compaction::OrderSets() {
   places_.resize(sets.size());
   // A set's key is its ranks written one behind the other. Where so many tags have so many values
   // that 64 bits do not hold them, the place by those that went in stands for these.
+  // A set of each place.
+  std::vector<uint32_t> set_at;
   size_t tag = 0;
   do {
     const size_t first = tag;
-    uint64_t keys = set_at_.empty() ? 1 : set_at_.size();
+    uint64_t keys = set_at.empty() ? 1 : set_at.size();
     while (tag < ranks.size() && keys <= UINT64_MAX / ranks[tag].size()) {
       keys *= ranks[tag++].size();
     }
     for (Item& set : sets) {
-      const std::span<const Code> codes = CodesOf(set.position);
+      const Code* codes = CodesOf(set.position);
       set.key = places_[set.position];
       for (size_t t = first; t < tag; ++t) set.key = set.key * ranks[t].size() + ranks[t][codes[t]];
     }
     SortByKey(sets.begin(), sets.end());
-    set_at_.clear();
-    ForEachKey(sets.begin(), sets.end(), [this](auto begin, auto end) {
+    set_at.clear();
+    ForEachKey(sets.begin(), sets.end(), [this, &set_at](auto begin, auto end) {
       for (auto set = begin; set != end; ++set) {
-        places_[set->position] = static_cast<uint32_t>(set_at_.size());
+        places_[set->position] = static_cast<uint32_t>(set_at.size());
       }
-      set_at_.push_back(begin->position);
+      set_at.push_back(begin->position);
     });
   } while (tag < ranks.size());
+  // Looked at tag by tag from here on: neighbours should be neighbours in memory.
+  std::vector<Code> ordered;
+  ordered.reserve(set_at.size() * tags_.size());
+  for (uint32_t set : set_at) {
+    ordered.insert(ordered.end(), CodesOf(set), CodesOf(set) + tags_.size());
+  }
+  codes_ = std::move(ordered);
+  place_count_ = set_at.size();
 }
 
 absl::Status Compaction::OrderRows() {
@@ -244,7 +253,7 @@ absl::Status Compaction::OrderRows() {
     std::vector<uint32_t> sets;
   };
   std::vector<Rows> blocks;
-  std::vector<size_t> ends(set_at_.size() + 1);
+  std::vector<size_t> ends(place_count_ + 1);
   row_begins_.push_back(0);
   for (size_t b = 0; b < blocks_.size(); ++b) {
     absl::StatusOr<std::vector<int64_t>> times = blocks_[b].DecodeTimestamps();
@@ -272,7 +281,7 @@ absl::Status Compaction::OrderRows() {
     }
   }
   points_.reserve(rows_.size());
-  for (size_t place = 0; place < set_at_.size(); ++place) {
+  for (size_t place = 0; place < place_count_; ++place) {
     const size_t begin = place_begins_[place];
     const size_t end = place_begins_[place + 1];
     SortByTime(begin, end);
@@ -321,19 +330,28 @@ void Compaction::Divide() {
   }
 }
 
-void Compaction::WriteTag(size_t tag, Part& part) const {
-  Dictionary dictionary;
+void Compaction::WriteTag(size_t tag, Part& part) {
+  const StringList& texts = tags_[tag].strings();
+  positions_.resize(texts.size() + 1);
+  StringList dictionary;
+  std::vector<Code> used;
   Bitmap present;
-  std::vector<int64_t> codes;
+  std::vector<int64_t> numbers;
   for (size_t set = 0; set < part.places.size(); ++set) {
-    const Code code = CodesOf(set_at_[part.places[set]])[tag];
+    const Code code = CodesOf(part.places[set])[tag];
     if (code == 0) continue;
+    if (positions_[code] == 0) {
+      dictionary.Add(texts[code - 1]);
+      used.push_back(code);
+      positions_[code] = static_cast<uint32_t>(used.size());
+    }
     present.Set(set);
-    codes.push_back(dictionary.Intern(tags_[tag].strings()[code - 1]));
+    numbers.push_back(positions_[code] - 1);
   }
-  if (codes.empty()) return;
-  part.encoder.AddTag(tag_columns_[tag], codes.size() < part.places.size() ? &present : nullptr,
-                      dictionary.strings(), codes);
+  for (Code code : used) positions_[code] = 0;
+  if (numbers.empty()) return;
+  part.encoder.AddTag(tag_columns_[tag], numbers.size() < part.places.size() ? &present : nullptr,
+                      dictionary, numbers);
 }
 
 absl::Status Compaction::WriteNumbers(size_t column) {

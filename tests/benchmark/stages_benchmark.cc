@@ -88,6 +88,7 @@ void BM_Merge(::benchmark::State& state, const char* shape) {
 }
 BENCHMARK_CAPTURE(BM_Merge, cpu, "cpu");
 BENCHMARK_CAPTURE(BM_Merge, new_tags, "new-tags");
+BENCHMARK_CAPTURE(BM_Merge, many_series, "many-series");
 BENCHMARK_CAPTURE(BM_Merge, strings, "strings");
 
 }  // namespace

@@ -1,11 +1,12 @@
-#ifndef SLUICE_SERVER_LINEPROTOCOL_SAME_BYTES_H_
-#define SLUICE_SERVER_LINEPROTOCOL_SAME_BYTES_H_
+#ifndef SLUICE_STORAGE_SAME_BYTES_H_
+#define SLUICE_STORAGE_SAME_BYTES_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
-namespace sluice::lineprotocol {
+namespace sluice::storage {
 
 // As memcmp(a, b, size) == 0, without the call: names are short, and mostly the same.
 inline bool SameBytes(const char* a, const char* b, size_t size) {
@@ -30,6 +31,10 @@ inline bool SameBytes(const char* a, const char* b, size_t size) {
   return true;
 }
 
-}  // namespace sluice::lineprotocol
+inline bool SameText(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && SameBytes(a.data(), b.data(), a.size());
+}
 
-#endif  // SLUICE_SERVER_LINEPROTOCOL_SAME_BYTES_H_
+}  // namespace sluice::storage
+
+#endif  // SLUICE_STORAGE_SAME_BYTES_H_
