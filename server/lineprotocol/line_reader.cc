@@ -85,7 +85,8 @@ bool LineReader::ReadPredictedFields(size_t& at, Shape& shape) {
     // Room for the key, '=' and the digits of a number.
     if (body_.size() - at < key_size + 2 + 2 * kDigitsRoom) return false;
     const char* text = body_.data() + at;
-    if (!storage::SameBytes(text, field.key.data(), key_size) || text[key_size] != '=') return false;
+    if (!storage::SameBytes(text, field.key.data(), key_size) || text[key_size] != '=')
+      return false;
     at += key_size + 1;
     if (!ReadPredictedValue(at, field)) return false;
     const bool last = &field == &shape.fields.back();

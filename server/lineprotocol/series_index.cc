@@ -92,9 +92,7 @@ uint32_t SeriesIndex::Add(std::string_view text) {
 
 bool SeriesIndex::HasKeysOf(uint32_t series, std::span<const Tag> tags) const {
   return std::equal(tags.begin(), tags.end(), this->tags(series).begin(), this->tags(series).end(),
-                    [](const Tag& a, const Tag& b) {
-                      return storage::SameText(a.key, b.key);
-                    });
+                    [](const Tag& a, const Tag& b) { return storage::SameText(a.key, b.key); });
 }
 
 void SeriesIndex::Grow() {

@@ -25,6 +25,25 @@ TEST(DictionaryTest, GivesEveryTextOnePositionInOrderOfAppearance) {
   EXPECT_EQ(dictionary.Intern("v9"), 0u);
 }
 
+TEST(DictionaryTest, FindsManyTextsAtOnceAsOneByOne) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 3000; ++i) texts.push_back(std::to_string(i * i % 1777));
+  Dictionary one;
+  Dictionary many;
+  std::vector<uint32_t> expected;
+  std::vector<uint32_t> positions;
+  size_t begin = 0;
+  for (size_t count : {0, 1, 7, 2, 16, 17, 1000, 1957}) {
+    std::vector<std::string_view> views(texts.begin() + begin, texts.begin() + begin + count);
+    for (std::string_view view : views) expected.push_back(one.Intern(view));
+    many.Intern(views, positions);
+    begin += count;
+  }
+  EXPECT_EQ(begin, texts.size());
+  EXPECT_EQ(positions, expected);
+  EXPECT_EQ(many.strings().bytes(), one.strings().bytes());
+}
+
 TEST(TableBatchTest, KeepsOnlyPresentValues) {
   TableBatch batch(Home());
   batch.AddRow(batch.AddSet(), 10);

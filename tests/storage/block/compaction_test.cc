@@ -6,7 +6,9 @@
 #include <bit>
 #include <limits>
 #include <map>
+#include <optional>
 #include <random>
+#include <set>
 
 #include "storage/block/sweep.h"
 
@@ -165,6 +167,73 @@ TEST(CompactTest, SortsBySeriesAndTime) {
   EXPECT_TRUE(block.sorted());
   EXPECT_EQ(block.DecodeTimestamps().value(), (std::vector<int64_t>{9, 2, 1, 1, 3}));
   EXPECT_EQ(block.DecodeSets().value(), (std::vector<uint32_t>{0, 1, 2, 3, 3}));
+}
+
+// More than 64 bits could number, and texts that differ late, in length or in their sign.
+TEST(CompactTest, SortsSetsOfManyTagsWithManyValues) {
+  constexpr size_t kTags = 14;
+  using Set = std::vector<std::optional<std::string>>;
+  std::vector<std::string> texts = {"",
+                                    std::string("\0", 1),
+                                    "-aaaaaaaaaaaaaaaa1",
+                                    "-a",
+                                    "-aaaaaaaa",
+                                    "-aaaaaaaaaaaaaaaa2",
+                                    "\x7f",
+                                    "\xc3\xa9"};
+  for (int i = 0; i < 300; ++i) texts.push_back(std::to_string(i));
+  auto table = std::make_shared<TableSchema>(1, "m");
+  for (size_t tag = 0; tag < kTags; ++tag) table->Add(fmt::format("t{}", tag), ColumnType::kTag);
+  table->Add("f", ColumnType::kInteger);
+
+  std::mt19937 random(17);
+  std::set<Set> expected;
+  std::vector<Set> used;
+  std::vector<std::string> bytes;
+  for (int b = 0; b < 20; ++b) {
+    TableBatch batch(table);
+    for (int i = 0; i < 200; ++i) {
+      Set set(kTags);
+      // Like another one, or like another one but for the last tags.
+      const bool like = !used.empty() && random() % 2 == 0;
+      if (like) set = used[random() % used.size()];
+      for (size_t tag = like ? kTags - random() % 3 : 0; tag < kTags; ++tag) {
+        set[tag].reset();
+        if (random() % 8 != 0) set[tag] = "same" + texts[random() % texts.size()];
+      }
+      const uint32_t number = batch.AddSet();
+      for (size_t tag = 0; tag < kTags; ++tag) {
+        if (set[tag]) batch.AddTag(tag, *set[tag]);
+      }
+      batch.AddRow(number, b);
+      batch.AddNumber(kTags, i);
+      used.push_back(set);
+      expected.insert(set);
+    }
+    const EncodedBlock block = EncodeBlock(batch);
+    bytes.push_back(block.directory + block.body);
+  }
+  std::vector<Block> blocks;
+  for (const std::string& block : bytes) blocks.push_back(Block::Open(block).value());
+
+  const auto merged = Compact(*table, blocks, kAlways);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  std::vector<Set> sets;
+  for (const EncodedBlock& encoded : *merged) {
+    const std::string whole = encoded.directory + encoded.body;
+    const Block block = Block::Open(whole).value();
+    std::vector<Set> read(block.set_count(), Set(kTags));
+    for (size_t tag = 0; tag < kTags; ++tag) {
+      const BlockColumn column = block.DecodeColumn(tag).value();
+      for (size_t set = 0; set < read.size(); ++set) {
+        if (const auto code = column.CodeAt(set)) read[set][tag] = column.dictionary()[*code];
+      }
+    }
+    // A series that goes on in the next block is in both.
+    if (!sets.empty() && sets.back() == read.front()) sets.pop_back();
+    sets.insert(sets.end(), read.begin(), read.end());
+  }
+  EXPECT_EQ(sets, std::vector<Set>(expected.begin(), expected.end()));
 }
 
 TEST(CompactTest, DropsWhatHasExpired) {
