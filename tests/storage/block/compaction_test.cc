@@ -180,7 +180,9 @@ TEST(CompactTest, SortsSetsOfManyTagsWithManyValues) {
                                     "-aaaaaaaa",
                                     "-aaaaaaaaaaaaaaaa2",
                                     "\x7f",
-                                    "\xc3\xa9"};
+                                    "\xc3\xa9",
+                                    "a\xc3\xa9",
+                                    "b"};
   for (int i = 0; i < 300; ++i) texts.push_back(std::to_string(i));
   auto table = std::make_shared<TableSchema>(1, "m");
   for (size_t tag = 0; tag < kTags; ++tag) table->Add(fmt::format("t{}", tag), ColumnType::kTag);
