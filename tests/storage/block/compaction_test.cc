@@ -173,16 +173,9 @@ TEST(CompactTest, SortsBySeriesAndTime) {
 TEST(CompactTest, SortsSetsOfManyTagsWithManyValues) {
   constexpr size_t kTags = 14;
   using Set = std::vector<std::optional<std::string>>;
-  std::vector<std::string> texts = {"",
-                                    std::string("\0", 1),
-                                    "-aaaaaaaaaaaaaaaa1",
-                                    "-a",
-                                    "-aaaaaaaa",
-                                    "-aaaaaaaaaaaaaaaa2",
-                                    "\x7f",
-                                    "\xc3\xa9",
-                                    "a\xc3\xa9",
-                                    "b"};
+  std::vector<std::string> texts = {
+      "",     std::string("\0", 1), "-aaaaaaaaaaaaaaaa1", "-a", "-aaaaaaaa", "-aaaaaaaaaaaaaaaa2",
+      "\x7f", "\xc3\xa9",           "a\xc3\xa9",          "b"};
   for (int i = 0; i < 300; ++i) texts.push_back(std::to_string(i));
   auto table = std::make_shared<TableSchema>(1, "m");
   for (size_t tag = 0; tag < kTags; ++tag) table->Add(fmt::format("t{}", tag), ColumnType::kTag);
