@@ -16,6 +16,8 @@ namespace {
 
 // Enough to compress well and to need few directories, few enough to be decoded for one series.
 constexpr size_t kMergedBlockRows = 8192;
+// Decoded; fewer rows where they are long, for a query has to hold a block as a whole.
+constexpr size_t kMergedBlockBytes = size_t{16} << 20;
 
 // A set's tags, by position in the dictionaries of all tags plus one; 0 is no tag.
 using Code = uint32_t;
@@ -90,7 +92,8 @@ class Compaction {
         blocks_(blocks),
         min_time_ns_(min_time_ns),
         tag_columns_(TagColumns(table)),
-        tags_(tag_columns_.size()) {}
+        tags_(tag_columns_.size()),
+        codes_(tag_columns_.size()) {}
 
   // Gives the tag sets of all blocks codes.
   absl::Status ReadSets();
@@ -111,11 +114,17 @@ class Compaction {
   };
 
   absl::Status ReadSetsOf(const Block& block);
+  // Of one tag, by place in the order of sets.
+  std::vector<Code> CodesByPlace(size_t tag) const;
+  struct BlockCodes {
+    size_t first_set;
+    std::vector<Code> codes;
+  };
+
   absl::StatusOr<BlockColumn> Decode(const Block& block, size_t column) const;
-  const Code* CodesOf(size_t set) const { return codes_.data() + set * tags_.size(); }
   void SortByTime(size_t begin, size_t end);
   void Divide();
-  void WriteTag(size_t tag, Part& part);
+  void WriteTag(size_t tag, std::span<const Code> codes, Part& part);
   absl::Status WriteNumbers(size_t column);
   absl::Status WriteStrings(size_t column);
   // The last write of the point that has a value, where `has` tells of a row whether it does.
@@ -142,8 +151,9 @@ class Compaction {
   // The place of each set in their order, and how many places there are.
   std::vector<uint32_t> places_;
   size_t place_count_ = 0;
-  // The codes of a set, one for each tag: of each set as they were read, then of each place.
-  std::vector<Code> codes_;
+  // For each tag the codes of the sets of those blocks that have it. What a block does not have
+  // takes no memory, as it takes none in the block: a table may have hundreds of tags.
+  std::vector<std::vector<BlockCodes>> codes_;
 
   // Rows of all blocks are numbered one after the other; block b's begin at row_begins_[b].
   std::vector<size_t> row_begins_;
@@ -180,11 +190,8 @@ absl::Status Compaction::ReadSets() {
 }
 
 absl::Status Compaction::ReadSetsOf(const Block& block) {
-  const size_t tags = tags_.size();
-  const size_t begin = codes_.size();
-  codes_.resize(begin + block.set_count() * tags);
   std::vector<Code> translated;
-  for (size_t tag = 0; tag < tags; ++tag) {
+  for (size_t tag = 0; tag < tags_.size(); ++tag) {
     absl::StatusOr<BlockColumn> column = Decode(block, tag_columns_[tag]);
     if (!column.ok()) return column.status();
     translated.clear();
@@ -192,59 +199,59 @@ absl::Status Compaction::ReadSetsOf(const Block& block) {
     if (translated.empty()) continue;
     const std::vector<int64_t>& present = column->numbers();
     const bool everywhere = present.size() == block.set_count();
-    for (size_t set = 0; set < block.set_count(); ++set) {
+    std::vector<Code> codes(block.set_count());
+    for (size_t set = 0; set < codes.size(); ++set) {
       const std::optional<size_t> position = everywhere ? set : column->Position(set);
-      if (!position) continue;
-      codes_[begin + set * tags + tag] = translated[static_cast<size_t>(present[*position])] + 1;
+      if (position) codes[set] = translated[static_cast<size_t>(present[*position])] + 1;
     }
+    codes_[tag].push_back({set_begins_.back(), std::move(codes)});
   }
   return absl::OkStatus();
 }
 
 void Compaction::OrderSets() {
-  // For each tag the ranks of its codes, no tag first, so that texts are compared once.
-  std::vector<std::vector<uint32_t>> ranks;
-  for (const Dictionary& tag : tags_) {
-    std::vector<uint32_t>& ranks_of = ranks.emplace_back();
-    ranks_of.push_back(0);
-    for (uint32_t rank : RanksOf(tag.strings())) ranks_of.push_back(rank + 1);
-  }
-  std::vector<Item> sets(set_begins_.back());
-  for (uint32_t set = 0; set < sets.size(); ++set) sets[set] = {0, set};
-  places_.resize(sets.size());
-  // A set's key is its ranks written one behind the other. Where so many tags have so many values
-  // that 64 bits do not hold them, the place by those that went in stands for these.
-  // A set of each place.
-  std::vector<uint32_t> set_at;
+  places_.resize(set_begins_.back());
+  std::vector<Item> sets(places_.size());
+  // A set's key is its ranks written one behind the other, tag by tag. Where so many tags have so
+  // many values that 64 bits do not hold them, the place by those that went in stands for these.
   size_t tag = 0;
   do {
-    const size_t first = tag;
-    uint64_t keys = set_at.empty() ? 1 : set_at.size();
-    while (tag < ranks.size() && keys <= UINT64_MAX / ranks[tag].size()) {
-      keys *= ranks[tag++].size();
-    }
-    for (Item& set : sets) {
-      const Code* codes = CodesOf(set.position);
-      set.key = places_[set.position];
-      for (size_t t = first; t < tag; ++t) set.key = set.key * ranks[t].size() + ranks[t][codes[t]];
+    for (uint32_t set = 0; set < sets.size(); ++set) sets[set] = {places_[set], set};
+    uint64_t keys = std::max<size_t>(1, place_count_);
+    for (; tag < tags_.size(); ++tag) {
+      // Of the codes, 0 for no tag, so that texts are compared once.
+      std::vector<uint32_t> ranks = {0};
+      if (keys > UINT64_MAX / (tags_[tag].strings().size() + 1)) break;
+      if (codes_[tag].empty()) continue;
+      for (uint32_t rank : RanksOf(tags_[tag].strings())) ranks.push_back(rank + 1);
+      keys *= ranks.size();
+      for (Item& set : sets) set.key *= ranks.size();
+      for (const BlockCodes& block : codes_[tag]) {
+        for (size_t i = 0; i < block.codes.size(); ++i) {
+          sets[block.first_set + i].key += ranks[block.codes[i]];
+        }
+      }
     }
     SortByKey(sets.begin(), sets.end());
-    set_at.clear();
-    ForEachKey(sets.begin(), sets.end(), [this, &set_at](auto begin, auto end) {
-      for (auto set = begin; set != end; ++set) {
-        places_[set->position] = static_cast<uint32_t>(set_at.size());
+    place_count_ = 0;
+    ForEachKey(sets.begin(), sets.end(), [this](auto first, auto last) {
+      for (auto set = first; set != last; ++set) {
+        places_[set->position] = static_cast<uint32_t>(place_count_);
       }
-      set_at.push_back(begin->position);
+      ++place_count_;
     });
-  } while (tag < ranks.size());
-  // Looked at tag by tag from here on: neighbours should be neighbours in memory.
-  std::vector<Code> ordered;
-  ordered.reserve(set_at.size() * tags_.size());
-  for (uint32_t set : set_at) {
-    ordered.insert(ordered.end(), CodesOf(set), CodesOf(set) + tags_.size());
+  } while (tag < tags_.size());
+}
+
+// Sets of one place have the same code. Where a block does not have the tag, they have none.
+std::vector<Code> Compaction::CodesByPlace(size_t tag) const {
+  std::vector<Code> codes(place_count_);
+  for (const BlockCodes& block : codes_[tag]) {
+    for (size_t i = 0; i < block.codes.size(); ++i) {
+      codes[places_[block.first_set + i]] = block.codes[i];
+    }
   }
-  codes_ = std::move(ordered);
-  place_count_ = set_at.size();
+  return codes;
 }
 
 absl::Status Compaction::OrderRows() {
@@ -307,10 +314,13 @@ void Compaction::SortByTime(size_t begin, size_t end) {
 // Lays down which points go into which block.
 void Compaction::Divide() {
   size_t place = 0;
+  size_t bytes = 0;
+  for (const Block& block : blocks_) bytes += block.decoded_bytes();
+  const size_t row_bytes = bytes / std::max<size_t>(1, row_begins_.back()) + 1;
   // As many points to a block as it takes for there to be no more blocks than there were. That is
   // never more than a block may have: what went in was within the limit too, and this rounds up.
-  const size_t rows =
-      std::max(kMergedBlockRows, (points_.size() + blocks_.size() - 1) / blocks_.size());
+  const size_t rows = std::max(std::min(kMergedBlockRows, kMergedBlockBytes / row_bytes),
+                               (points_.size() + blocks_.size() - 1) / blocks_.size());
   for (size_t first = 0; first < points_.size(); first += rows) {
     const size_t last = std::min(first + rows, points_.size());
     Part part{first, last, {}};
@@ -330,7 +340,7 @@ void Compaction::Divide() {
   }
 }
 
-void Compaction::WriteTag(size_t tag, Part& part) {
+void Compaction::WriteTag(size_t tag, std::span<const Code> codes, Part& part) {
   const StringList& texts = tags_[tag].strings();
   positions_.resize(texts.size() + 1);
   StringList dictionary;
@@ -338,7 +348,7 @@ void Compaction::WriteTag(size_t tag, Part& part) {
   Bitmap present;
   std::vector<int64_t> numbers;
   for (size_t set = 0; set < part.places.size(); ++set) {
-    const Code code = CodesOf(part.places[set])[tag];
+    const Code code = codes[part.places[set]];
     if (code == 0) continue;
     if (positions_[code] == 0) {
       dictionary.Add(texts[code - 1]);
@@ -446,7 +456,10 @@ absl::StatusOr<std::vector<EncodedBlock>> Compaction::Write() {
   for (size_t column = 0; column < table_.columns().size(); ++column) {
     const ColumnType type = table_.columns()[column].type;
     if (type == ColumnType::kTag) {
-      for (Part& part : parts_) WriteTag(tag, part);
+      if (!codes_[tag].empty()) {
+        const std::vector<Code> codes = CodesByPlace(tag);
+        for (Part& part : parts_) WriteTag(tag, codes, part);
+      }
       ++tag;
       continue;
     }

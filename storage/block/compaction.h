@@ -18,7 +18,9 @@ namespace sluice::storage {
 // later one wins, field by field (contract W-65). Points before `min_time_ns` are dropped, and
 // there may be no block left. DataLoss where a block is damaged.
 //
-// It goes column by column, so that of all rows it holds one column decoded at a time.
+// It goes column by column, so that of all rows it holds one column decoded at a time, and of the
+// tags no more than the blocks have. A block that it makes decodes to about 16 MiB at most, unless
+// there would be more blocks than there were.
 absl::StatusOr<std::vector<EncodedBlock>> Compact(const TableSchema& table,
                                                   std::span<const Block> blocks,
                                                   int64_t min_time_ns);

@@ -16,6 +16,8 @@ namespace {
 // How many rows a slice has, roughly, and how many values at most.
 constexpr size_t kSliceRows = 16384;
 constexpr size_t kSliceValues = 32 * kSliceRows;
+// Of the blocks that a slice keeps in memory until it has been read: texts can be long.
+constexpr size_t kSliceBytes = size_t{8} << 20;
 constexpr int64_t kStartOfTime = std::numeric_limits<int64_t>::min();
 constexpr int64_t kEndOfTime = std::numeric_limits<int64_t>::max();
 
@@ -65,6 +67,7 @@ class Sweep::OpenBlock {
   }
 
   // Whether this is the first time that it is asked in that call of Next.
+  size_t MemoryBytes() const;
   bool IsNewTo(uint64_t call) { return std::exchange(last_call_, call) != call; }
 
   // Every scan of a snapshot that meets a point meets all its writes, so the latest one names it.
@@ -103,7 +106,6 @@ class Sweep::OpenBlock {
     return a == b || std::ranges::equal(RanksOf(a), RanksOf(b));
   }
   void MakeKey();
-  size_t MemoryBytes() const;
   bool Charge(int64_t bytes);
 
   const uint64_t sequence_;
@@ -302,8 +304,10 @@ absl::Status Sweep::Next(ScanRows& rows) {
   rows.Clear();
   rows.columns.resize(spec_.columns.size());
   ++calls_;
+  size_t owned_bytes = 0;
   std::vector<RowRef> slice;
-  while (rows.timestamps.size() < slice_rows_) {
+  while (rows.timestamps.empty() ||
+         (rows.timestamps.size() < slice_rows_ && owned_bytes < kSliceBytes)) {
     if (spec_.should_stop && spec_.should_stop()) {
       return absl::CancelledError("the scan was stopped");
     }
@@ -311,7 +315,7 @@ absl::Status Sweep::Next(ScanRows& rows) {
     if (!status.ok()) return status;
     if (open_.empty()) return absl::OkStatus();
     slice.clear();
-    TakeSlice(slice, rows.owners);
+    owned_bytes += TakeSlice(slice, rows.owners);
     EmitPoints(slice, rows);
   }
   return absl::OkStatus();
@@ -339,9 +343,9 @@ absl::Status Sweep::OpenBlocks() {
 }
 
 // Takes rows of the first series, from the next one on: all that come before those of a block that
-// is not open, but not many more than slice_rows_.
-void Sweep::TakeSlice(std::vector<RowRef>& slice,
-                      std::vector<std::shared_ptr<const void>>& owners) {
+// is not open, but not many more than slice_rows_. Returns the bytes of the owners that it adds.
+size_t Sweep::TakeSlice(std::vector<RowRef>& slice,
+                        std::vector<std::shared_ptr<const void>>& owners) {
   const std::string key = open_.front()->key();
   int64_t last_time_ns = kEndOfTime;
   if (!waiting_.empty() && waiting_.back().first_key == key) {
@@ -360,13 +364,17 @@ void Sweep::TakeSlice(std::vector<RowRef>& slice,
     last_time_ns = std::min(last_time_ns, block->TimeAhead(ahead));
   }
   last_time_ns = std::max(last_time_ns, first_time_ns);
+  size_t owned_bytes = 0;
   for (const auto& block : with_series) {
     while (!block->done() && block->key() == key && block->time() <= last_time_ns) {
       int64_t time_ns = block->time();
       uint32_t set = block->set();
       slice.push_back({time_ns, block.get(), block->TakeRow(), set});
     }
-    if (block->IsNewTo(calls_)) owners.push_back(block);
+    if (block->IsNewTo(calls_)) {
+      owners.push_back(block);
+      owned_bytes += block->MemoryBytes();
+    }
     if (block->done()) continue;
     open_.push_back(block);
     std::push_heap(open_.begin(), open_.end(), Later);
@@ -377,6 +385,7 @@ void Sweep::TakeSlice(std::vector<RowRef>& slice,
                                     : a.block->sequence() < b.block->sequence();
     });
   }
+  return owned_bytes;
 }
 
 void Sweep::EmitPoints(const std::vector<RowRef>& slice, ScanRows& rows) const {

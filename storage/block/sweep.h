@@ -18,7 +18,7 @@ namespace sluice::storage {
 struct BlockRef {
   // Its place in the order of commits.
   uint64_t sequence;
-  // See keys.h.
+  // See block_key.h.
   uint64_t run;
   // Told from its directory: no row comes before (key, time_ns). See series_key.h.
   std::string first_key;
@@ -50,7 +50,7 @@ class Sweep {
   struct RowRef;
 
   absl::Status OpenBlocks();
-  void TakeSlice(std::vector<RowRef>& slice, std::vector<std::shared_ptr<const void>>& owners);
+  size_t TakeSlice(std::vector<RowRef>& slice, std::vector<std::shared_ptr<const void>>& owners);
   void EmitPoints(const std::vector<RowRef>& slice, ScanRows& rows) const;
   void EmitPoint(const RowRef* writes, size_t count, ScanRows& rows) const;
   static bool Later(const std::shared_ptr<OpenBlock>& a, const std::shared_ptr<OpenBlock>& b);

@@ -121,11 +121,12 @@ class HttpConnection {
   bool GoOn() {
     SendWhatGoes();
     char buffer[4096];
-    ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
-    if (got == 0 || (got < 0 && errno != EAGAIN)) failure_ = "no answer";
-    if (got <= 0) return false;
-    answer_.append(buffer, static_cast<size_t>(got));
-    if (answer_.find("\r\n\r\n") == std::string::npos) return false;
+    while (answer_.find("\r\n\r\n") == std::string::npos) {
+      ssize_t got = recv(fd_, buffer, sizeof(buffer), 0);
+      if (got == 0 || (got < 0 && errno != EAGAIN)) failure_ = "no answer";
+      if (got <= 0) return false;
+      answer_.append(buffer, static_cast<size_t>(got));
+    }
     if (!answer_.starts_with("HTTP/1.1 204")) failure_ = answer_;
     return true;
   }
@@ -175,7 +176,9 @@ void SendOverHttp(absl::Span<const std::unique_ptr<HttpConnection>> connections,
       connection->Begin(*body);
       ++under_way;
     }
+    if (!connection->failure().empty()) failure = connection->failure();
   }
+  if (epoll < 0) failure = "no descriptor for epoll";
   epoll_event events[64];
   while (under_way > 0 && failure.empty()) {
     int ready = epoll_wait(epoll, events, std::size(events), -1);

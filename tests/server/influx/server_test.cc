@@ -155,6 +155,8 @@ TEST_F(HttpServerTest, DryRunsTellEverythingAndStoreNothing) {
   EXPECT_EQ(body["data"].size(), 150u);
   EXPECT_THAT(Query("SELECT * FROM m"), HasSubstr("no such table"));
   EXPECT_EQ(Query("SELECT * FROM sluice_rejections"), "[]");
+  EXPECT_THAT(Fetch(port(), "GET", "/metrics")->body,
+              HasSubstr(R"(sluice_points_ingested_total{door="/api/v3/write_lp"} 0)"));
 }
 
 TEST_F(HttpServerTest, UnknownRoutesAndMethods) {

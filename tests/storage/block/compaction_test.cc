@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <bit>
 #include <limits>
@@ -254,6 +255,50 @@ TEST(CompactTest, MakesSeveralBlocksOfManyRows) {
   blocks.Merge();
   EXPECT_EQ(blocks.size(), 4u);
   EXPECT_EQ(blocks.Read(), before);
+}
+
+TEST(CompactTest, BlocksOfLongRowsAreSmall) {
+  Blocks blocks;
+  std::vector<std::pair<int64_t, Row>> rows;
+  for (int64_t b = 0; b < 100; ++b) {
+    rows.clear();
+    for (int64_t i = 0; i < 60; ++i) rows.push_back({b * 60 + i, {{4, std::string(8000, 'x')}}});
+    blocks.Add(rows);
+  }
+  blocks.Merge();
+  EXPECT_LE(blocks.size(), 4u);
+  for (const Block& block : blocks.Open()) EXPECT_LE(block.decoded_bytes(), size_t{16} << 20);
+}
+
+// What a merge takes is bounded by what its blocks decode to: tags that they do not have are not in
+// it.
+TEST(CompactTest, TagsThatNoBlockHasTakeNoMemory) {
+  auto table = std::make_shared<TableSchema>(1, "wide");
+  for (int tag = 0; tag < 249; ++tag) table->Add(fmt::format("t{}", tag), ColumnType::kTag);
+  table->Add("f", ColumnType::kInteger);
+  std::vector<std::string> bytes;
+  for (int b = 0; b < 300; ++b) {
+    TableBatch batch(table);
+    for (int series = 0; series < 2000; ++series) {
+      const uint32_t set = batch.AddSet();
+      batch.AddTag(7, std::to_string(series));
+      batch.AddRow(set, b);
+      batch.AddNumber(249, series);
+    }
+    const EncodedBlock block = EncodeBlock(batch);
+    bytes.push_back(block.directory + block.body);
+  }
+  std::vector<Block> blocks;
+  for (const std::string& block : bytes) blocks.push_back(Block::Open(block).value());
+  const auto peak_kib = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before_kib = peak_kib();
+  auto merged = Compact(*table, blocks, kAlways);
+  ASSERT_TRUE(merged.ok()) << merged.status();
+  EXPECT_LT(peak_kib() - before_kib, 400 << 10);
 }
 
 TEST(CompactTest, ADamagedBlockIsDataLoss) {

@@ -145,6 +145,50 @@ TEST(SweepTest, SlicesLargeInputsWithoutLosingRows) {
   EXPECT_EQ(blocks.Read().size(), 60000u);
 }
 
+// What is charged is what is in memory: blocks of a slice, and the one that is opened next.
+TEST(SweepTest, LongTextsAreInMemoryAFewBlocksAtATime) {
+  auto table = std::make_shared<TableSchema>(1, "log");
+  table->Add("text", ColumnType::kString);
+  constexpr int kBlocks = 40;
+  std::vector<std::string> bytes;
+  std::vector<BlockRef> refs;
+  for (int b = 0; b < kBlocks; ++b) {
+    TableBatch batch(table);
+    const uint32_t set = batch.AddSet();
+    for (int row = 0; row < 8; ++row) {
+      batch.AddRow(set, b * 8 + row);
+      batch.AddString(0, std::string(size_t{256} << 10, static_cast<char>('a' + row)));
+    }
+    const EncodedBlock block = EncodeBlock(batch);
+    bytes.push_back(block.directory + block.body);
+    refs.push_back(
+        BlockRef::Of(static_cast<uint64_t>(b), 0, Block::Open(bytes.back()).value(), *table));
+  }
+  int64_t charged = 0;
+  int64_t most = 0;
+  ScanSpec spec;
+  spec.table = table;
+  spec.columns = {0};
+  spec.charge = [&](int64_t more) {
+    charged += more;
+    most = std::max(most, charged);
+    return true;
+  };
+  Sweep sweep(spec, refs, [&](const BlockRef& ref) -> absl::StatusOr<std::string> {
+    return bytes[ref.sequence];
+  });
+  ScanRows rows;
+  int64_t next = 0;
+  while (sweep.Next(rows).ok() && !rows.timestamps.empty()) {
+    for (int64_t time : rows.timestamps) EXPECT_EQ(time, next++);
+  }
+  EXPECT_EQ(next, kBlocks * 8);
+  rows.Clear();
+  EXPECT_EQ(charged, 0);
+  // A block is 2 MiB of text.
+  EXPECT_LT(most, int64_t{20} << 20);
+}
+
 TEST(SweepTest, ADamagedBlockIsAnError) {
   ScanSpec spec;
   spec.table = Home();
