@@ -113,12 +113,14 @@ class HttpConnection {
     }
     head_rest_ = head_;
     answer_.clear();
+    under_way_ = true;
     begun_ = Clock::now();
     SendWhatGoes();
   }
-  // Whether the request under way has been answered. Otherwise it goes on when epoll says that
-  // more can be sent or read.
+  // Whether the request under way has been answered just now. Otherwise it goes on when epoll says
+  // that more can be sent or read, which it also says where nothing is under way.
   bool GoOn() {
+    if (!under_way_) return false;
     SendWhatGoes();
     char buffer[4096];
     while (answer_.find("\r\n\r\n") == std::string::npos) {
@@ -127,6 +129,7 @@ class HttpConnection {
       if (got <= 0) return false;
       answer_.append(buffer, static_cast<size_t>(got));
     }
+    under_way_ = false;
     if (!answer_.starts_with("HTTP/1.1 204")) failure_ = answer_;
     return true;
   }
@@ -156,6 +159,7 @@ class HttpConnection {
   std::string_view head_rest_;
   std::string_view body_;
   std::string answer_;
+  bool under_way_ = false;
   std::string failure_;
   Clock::time_point begun_;
 };
