@@ -218,7 +218,13 @@ absl::Status Committer::Group::Store(const Listener& listener, uint64_t first_se
 
 Committer::Committer(std::shared_ptr<RocksDbEngine> engine, Listener listener)
     : engine_(std::move(engine)), listener_(std::move(listener)) {
-  for (int i = 0; i < 2; ++i) threads_.emplace_back([this] { Loop(); });
+  try {
+    for (int i = 0; i < 2; ++i) threads_.emplace_back([this] { Loop(); });
+  } catch (...) {
+    // There is no second thread to be had: the first would be waited for for ever.
+    Stop();
+    throw;
+  }
 }
 
 void Committer::Stop() {
