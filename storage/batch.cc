@@ -43,19 +43,17 @@ uint32_t Dictionary::Intern(std::string_view text) {
 }
 
 void Dictionary::Intern(std::span<const std::string_view> texts, std::vector<uint32_t>& positions) {
-  while (!texts.empty()) {
-    const size_t count = slots_.empty() ? 1 : std::min(texts.size(), kFetched);
-    if (slots_.empty()) {
-      positions.push_back(Intern(texts[0]));
-    } else {
-      uint32_t hashes[kFetched];
-      for (size_t i = 0; i < count; ++i) {
-        hashes[i] = HashOf(texts[i]);
-        __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
-      }
-      for (size_t i = 0; i < count; ++i) positions.push_back(Intern(texts[i], hashes[i]));
+  size_t done = 0;
+  for (; done < texts.size() && slots_.empty(); ++done) positions.push_back(Intern(texts[done]));
+  while (done < texts.size()) {
+    const auto fetched = texts.subspan(done, std::min(texts.size() - done, kFetched));
+    uint32_t hashes[kFetched];
+    for (size_t i = 0; i < fetched.size(); ++i) {
+      hashes[i] = HashOf(fetched[i]);
+      __builtin_prefetch(&slots_[hashes[i] & (slots_.size() - 1)]);
     }
-    texts = texts.subspan(count);
+    for (size_t i = 0; i < fetched.size(); ++i) positions.push_back(Intern(fetched[i], hashes[i]));
+    done += fetched.size();
   }
 }
 

@@ -32,23 +32,21 @@ absl::Status WriteGate::TakeBody(size_t bytes, size_t max_bytes, Pass& pass) con
 }
 
 void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone done) const {
-  request.dry_run = pass.claim.act == Act::kValidate;
+  const bool dry_run = pass.claim.act == Act::kValidate;
+  request.dry_run = dry_run;
   request.arrival_ns = pass.arrival_ns;
   request.origin = std::move(pass.origin);
   request.memory = &parts_.judging;
-  parts_.pipeline.Write(std::move(request),
-                        [this, dry_run = request.dry_run, since = std::chrono::steady_clock::now(),
-                         bytes = pass.body_bytes, memory = std::move(pass.memory),
-                         done = std::move(done)](absl::StatusOr<ingest::Outcome> outcome) mutable {
-                          memory.reset();
-                          // What is only validated is no write: points would be counted that are
-                          // nowhere.
-                          if (!dry_run) {
-                            metrics_.Observe(outcome, bytes,
-                                             std::chrono::steady_clock::now() - since);
-                          }
-                          done(std::move(outcome));
-                        });
+  const auto since = std::chrono::steady_clock::now();
+  parts_.pipeline.Write(
+      std::move(request),
+      [this, dry_run, since, bytes = pass.body_bytes, memory = std::move(pass.memory),
+       done = std::move(done)](absl::StatusOr<ingest::Outcome> outcome) mutable {
+        memory.reset();
+        // What is only validated is no write: points would be counted that are nowhere.
+        if (!dry_run) metrics_.Observe(outcome, bytes, std::chrono::steady_clock::now() - since);
+        done(std::move(outcome));
+      });
 }
 
 void WriteGate::Refuse(const absl::Status& status) const {

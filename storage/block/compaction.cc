@@ -30,21 +30,21 @@ struct Item {
 
 // By key. A merge of series that are all different sorts millions; a radix sort does it in a third
 // of the time.
-template <typename Iterator>
-void SortByKey(Iterator begin, Iterator end) {
+void SortByKey(std::span<Item> items) {
   boost::sort::spreadsort::integer_sort(
-      begin, end, [](const Item& item, unsigned shift) { return item.key >> shift; },
+      items.begin(), items.end(),
+      [](const Item& item, unsigned shift) { return item.key >> shift; },
       [](const Item& a, const Item& b) { return a.key < b.key; });
 }
 
-// Calls `f` for each range of items that have one key, where they are sorted by it.
-template <typename Iterator, typename F>
-void ForEachKey(Iterator begin, Iterator end, F f) {
-  while (begin != end) {
-    const auto next =
-        std::find_if(begin, end, [key = begin->key](const Item& i) { return i.key != key; });
-    f(begin, next);
-    begin = next;
+// Calls `f` with the items of each key, where they are sorted by it.
+template <typename F>
+void ForEachKey(std::span<Item> items, F f) {
+  while (!items.empty()) {
+    size_t count = 1;
+    while (count < items.size() && items[count].key == items[0].key) ++count;
+    f(items.first(count));
+    items = items.subspan(count);
   }
 }
 
@@ -73,9 +73,9 @@ std::vector<uint32_t> RanksOf(const StringList& texts) {
     }
     items.push_back({key, i});
   }
-  SortByKey(items.begin(), items.end());
-  ForEachKey(items.begin(), items.end(), [&texts](auto first, auto last) {
-    std::sort(first, last, [&texts](const Item& a, const Item& b) {
+  SortByKey(items);
+  ForEachKey(items, [&texts](std::span<Item> alike) {
+    std::sort(alike.begin(), alike.end(), [&texts](const Item& a, const Item& b) {
       return texts[a.position] < texts[b.position];
     });
   });
@@ -219,10 +219,10 @@ void Compaction::OrderSets() {
     for (uint32_t set = 0; set < sets.size(); ++set) sets[set] = {places_[set], set};
     uint64_t keys = std::max<size_t>(1, place_count_);
     for (; tag < tags_.size(); ++tag) {
-      // Of the codes, 0 for no tag, so that texts are compared once.
-      std::vector<uint32_t> ranks = {0};
       if (keys > UINT64_MAX / (tags_[tag].strings().size() + 1)) break;
       if (codes_[tag].empty()) continue;
+      // By code, so that texts are compared once; 0 is no tag here too.
+      std::vector<uint32_t> ranks = {0};
       for (uint32_t rank : RanksOf(tags_[tag].strings())) ranks.push_back(rank + 1);
       keys *= ranks.size();
       for (Item& set : sets) set.key *= ranks.size();
@@ -232,12 +232,10 @@ void Compaction::OrderSets() {
         }
       }
     }
-    SortByKey(sets.begin(), sets.end());
+    SortByKey(sets);
     place_count_ = 0;
-    ForEachKey(sets.begin(), sets.end(), [this](auto first, auto last) {
-      for (auto set = first; set != last; ++set) {
-        places_[set->position] = static_cast<uint32_t>(place_count_);
-      }
+    ForEachKey(sets, [this](std::span<Item> equal) {
+      for (const Item& set : equal) places_[set.position] = static_cast<uint32_t>(place_count_);
       ++place_count_;
     });
   } while (tag < tags_.size());

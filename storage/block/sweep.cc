@@ -66,8 +66,8 @@ class Sweep::OpenBlock {
     return row;
   }
 
-  // Whether this is the first time that it is asked in that call of Next.
   size_t MemoryBytes() const;
+  // Whether this is the first time that it is asked in that call of Next.
   bool IsNewTo(uint64_t call) { return std::exchange(last_call_, call) != call; }
 
   // Every scan of a snapshot that meets a point meets all its writes, so the latest one names it.
