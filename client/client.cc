@@ -39,10 +39,13 @@ v1::Precision ToProto(Precision precision) {
   return v1::PRECISION_UNSPECIFIED;
 }
 
-LineError FromProto(const v1::LineError& error) {
-  return {.line_number = error.line_number(),
-          .byte_begin = error.byte_begin(),
-          .byte_end = error.byte_end(),
+PointError FromProto(const v1::PointError& error) {
+  std::optional<LinePosition> line;
+  if (error.has_line()) {
+    line = {error.line().number(), error.line().byte_begin(), error.line().byte_end()};
+  }
+  return {.index = error.index(),
+          .line = line,
           .reason = std::string(
               absl::StripPrefix(v1::RejectionReason_Name(error.reason()), "REJECTION_REASON_")),
           .message = error.message(),
@@ -102,7 +105,7 @@ Rejection FromProto(const v1::Rejection& rejection) {
           .principal = rejection.principal(),
           .peer = rejection.peer(),
           .door = rejection.door(),
-          .line_error = FromProto(rejection.line_error())};
+          .error = FromProto(rejection.error())};
 }
 
 Token FromProto(const v1::Token& token) {
@@ -194,8 +197,8 @@ absl::StatusOr<WriteResult> GrpcClient::Write(const std::string& database,
   if (!status.ok()) return status;
   WriteResult result;
   result.ingested_points = response.ingested_points();
-  result.rejected_lines = response.rejected_lines();
-  for (const auto& error : response.line_errors()) result.line_errors.push_back(FromProto(error));
+  result.rejected_points = response.rejected_points();
+  for (const auto& error : response.errors()) result.errors.push_back(FromProto(error));
   return result;
 }
 
@@ -209,9 +212,10 @@ absl::StatusOr<Verdict> GrpcClient::Validate(const std::string& database, std::s
   absl::Status status = Call(*write_, &v1::WriteService::Stub::Validate, request, response);
   if (!status.ok()) return status;
   Verdict verdict;
-  verdict.accepted_points = response.accepted_points();
-  verdict.rejected_lines = response.rejected_lines();
-  for (const auto& error : response.line_errors()) verdict.line_errors.push_back(FromProto(error));
+  const v1::WriteResponse& outcome = response.outcome();
+  verdict.accepted_points = outcome.ingested_points();
+  verdict.rejected_points = outcome.rejected_points();
+  for (const auto& error : outcome.errors()) verdict.errors.push_back(FromProto(error));
   return verdict;
 }
 

@@ -19,7 +19,7 @@
 //
 //   std::unique_ptr<Client> client = Client::Connect("127.0.0.1:8182", {.token = "sluice_…"});
 //   absl::StatusOr<WriteResult> result = client->Write("demo", "home,room=a temp=21.5");
-//   if (result.ok() && result->rejected_lines > 0) …result->line_errors…
+//   if (result.ok() && result->rejected_points > 0) …result->errors…
 
 namespace sluice::client {
 
@@ -33,11 +33,18 @@ struct WriteOptions {
   bool partial_as_error = false;
 };
 
-// One rejected line; see LineError in write.proto.
-struct LineError {
-  int64_t line_number = 0;
+// Where a point is in a body of line protocol.
+struct LinePosition {
+  int64_t number = 0;
   int64_t byte_begin = 0;
   int64_t byte_end = 0;
+};
+
+// One rejected point; see PointError in write.proto.
+struct PointError {
+  int64_t index = 0;
+  // Of line protocol.
+  std::optional<LinePosition> line = std::nullopt;
   // The name of the proto's enum value without its prefix, such as "TYPE_CONFLICT".
   std::string reason;
   std::string message;
@@ -48,9 +55,9 @@ struct LineError {
 
 struct WriteResult {
   int64_t ingested_points = 0;
-  int64_t rejected_lines = 0;
+  int64_t rejected_points = 0;
   // The first 100.
-  std::vector<LineError> line_errors;
+  std::vector<PointError> errors;
 };
 
 struct Bytes {
@@ -72,8 +79,8 @@ struct Column {
 // What would become of a body; see ValidateResponse in write.proto.
 struct Verdict {
   int64_t accepted_points = 0;
-  int64_t rejected_lines = 0;
-  std::vector<LineError> line_errors;
+  int64_t rejected_points = 0;
+  std::vector<PointError> errors;
 };
 
 // What is set of a database.
@@ -105,14 +112,14 @@ struct Database {
   absl::Time create_time;
 };
 
-// A line that was rejected, and the request that brought it; see Rejection in admin.proto.
+// A point that was rejected, and the request that brought it; see Rejection in admin.proto.
 struct Rejection {
   int64_t id = 0;
   absl::Time time;
   std::string principal;
   std::string peer;
   std::string door;
-  LineError line_error;
+  PointError error;
 };
 
 // What a token may do with a database, or with all where that is "*".

@@ -105,6 +105,48 @@ void BatchColumn::AddTag(size_t set, std::string_view value) {
   AddNumber(set, dictionary_.Intern(value));
 }
 
+// `count` rows from `first` on that have a value, as far as `present` says so.
+void BatchColumn::MarkPresent(size_t first, PackedBits present, size_t count) {
+  if (!has_gaps_ && present.empty() && first == present_count()) return;
+  if (!has_gaps_) present_.SetFirst(present_count());
+  has_gaps_ = true;
+  if (present.empty()) {
+    present_.SetRange(first, count);
+  } else {
+    present_.SetWhere(first, present);
+  }
+}
+
+void BatchColumn::AddNumbers(size_t first, PackedBits present, Packed<int64_t> bits) {
+  MarkPresent(first, present, bits.size());
+  bits.AppendTo(numbers_);
+}
+
+void BatchColumn::AddBooleans(size_t first, PackedBits present, size_t count, PackedBits values) {
+  MarkPresent(first, present, count);
+  for (size_t i = 0; i < count; ++i) numbers_.push_back(values[i] ? 1 : 0);
+}
+
+void BatchColumn::AddStrings(size_t first, PackedBits present,
+                             std::span<const std::string_view> texts, Packed<uint32_t> numbers) {
+  const size_t count = numbers.empty() ? texts.size() : numbers.size();
+  MarkPresent(first, present, count);
+  for (size_t i = 0; i < count; ++i) strings_.Add(texts[numbers.empty() ? i : numbers[i]]);
+}
+
+void BatchColumn::AddTags(size_t first, std::span<const std::string_view> texts,
+                          std::span<const uint32_t> values) {
+  constexpr uint32_t kUnknown = ~uint32_t{0};
+  // Texts that no set has leave no trace.
+  std::vector<uint32_t> positions(texts.size(), kUnknown);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i] == 0) continue;
+    uint32_t& position = positions[values[i] - 1];
+    if (position == kUnknown) position = dictionary_.Intern(texts[values[i] - 1]);
+    AddNumber(first + i, position);
+  }
+}
+
 void BatchColumn::Append(const BatchColumn& other, size_t first) {
   size_t row = 0;
   for (size_t i = 0; i < other.present_count(); ++i, ++row) {
@@ -128,6 +170,13 @@ void BatchColumn::Clear() {
   numbers_.clear();
   strings_.Clear();
   dictionary_.Clear();
+}
+
+size_t TableBatch::AddRows(std::span<const int64_t> sets, std::span<const int64_t> timestamps_ns) {
+  const size_t first = timestamps_.size();
+  row_sets_.insert(row_sets_.end(), sets.begin(), sets.end());
+  timestamps_.insert(timestamps_.end(), timestamps_ns.begin(), timestamps_ns.end());
+  return first;
 }
 
 void TableBatch::Append(const TableBatch& other) {

@@ -6,9 +6,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "storage/bitmap.h"
+#include "storage/packed.h"
 #include "storage/schema.h"
 
 namespace sluice::storage {
@@ -92,6 +94,18 @@ class BatchColumn {
     strings_.Add(text);
   }
   void AddTag(size_t set, std::string_view value);
+
+  // The same for many at once, from row or set `first` on. `present` says which rows have a value;
+  // empty, all have. Of the values there is one for each that has.
+  void AddNumbers(size_t first, PackedBits present, Packed<int64_t> bits);
+  void AddBooleans(size_t first, PackedBits present, size_t count, PackedBits values);
+  // `numbers` says which of the texts it is; empty, they are in order.
+  void AddStrings(size_t first, PackedBits present, std::span<const std::string_view> texts,
+                  Packed<uint32_t> numbers);
+  // For each set 1 + the position of its value in `texts`, or 0 where it has none.
+  void AddTags(size_t first, std::span<const std::string_view> texts,
+               std::span<const uint32_t> values);
+
   // The values of another column of the same type, for rows or sets that begin at `first`.
   void Append(const BatchColumn& other, size_t first);
 
@@ -106,6 +120,7 @@ class BatchColumn {
     }
     if (has_gaps_) present_.Set(row);
   }
+  void MarkPresent(size_t first, PackedBits present, size_t count);
 
   ColumnType type_;
   // Kept only once a row has been left out: most columns have a value in every row.
@@ -149,6 +164,12 @@ class TableBatch {
   }
   void AddString(size_t column, std::string_view text) { At(column).AddString(row(), text); }
   void AddNumber(size_t column, int64_t bits) { At(column).AddNumber(row(), bits); }
+
+  // Adds many sets or rows at once; their values are given column by column then, with the number
+  // of the first of them, which is returned.
+  uint32_t AddSets(uint32_t count) { return std::exchange(set_count_, set_count_ + count); }
+  size_t AddRows(std::span<const int64_t> sets, std::span<const int64_t> timestamps_ns);
+  BatchColumn& column(size_t column) { return At(column); }
 
   // Adds the sets and rows of another batch of the same table, whose schema has no more columns.
   void Append(const TableBatch& other);

@@ -1,20 +1,20 @@
 #ifndef SLUICE_STORAGE_BITMAP_H_
 #define SLUICE_STORAGE_BITMAP_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "storage/packed.h"
 
 namespace sluice::storage {
 
 // Which rows of a column have a value. Bits past the end are zero.
 class Bitmap {
  public:
-  void Set(size_t position) {
-    if (position / 64 >= words_.size()) words_.resize(position / 64 + 1);
-    words_[position / 64] |= uint64_t{1} << (position % 64);
-  }
+  void Set(size_t position) { Word(position / 64) |= uint64_t{1} << (position % 64); }
   bool Get(size_t position) const {
     return position / 64 < words_.size() && (words_[position / 64] >> (position % 64) & 1) != 0;
   }
@@ -23,12 +23,36 @@ class Bitmap {
     words_.assign(count / 64, ~uint64_t{0});
     if (count % 64 != 0) words_.push_back((uint64_t{1} << (count % 64)) - 1);
   }
+  // Sets `count` positions from `begin` on.
+  void SetRange(size_t begin, size_t count) {
+    for (size_t i = begin; i < begin + count;) {
+      const size_t bits = std::min(begin + count - i, 64 - i % 64);
+      const uint64_t low = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
+      Word(i / 64) |= low << (i % 64);
+      i += bits;
+    }
+  }
+  // Sets those of `bits` that are one, as if they began at `begin`.
+  void SetWhere(size_t begin, PackedBits bits) {
+    for (size_t i = 0; i < bits.bytes().size(); ++i) {
+      const uint64_t byte = static_cast<unsigned char>(bits.bytes()[i]);
+      if (byte == 0) continue;
+      const size_t at = begin + 8 * i;
+      Word(at / 64) |= byte << (at % 64);
+      if (at % 64 > 56 && byte >> (64 - at % 64) != 0) Word(at / 64 + 1) |= byte >> (64 - at % 64);
+    }
+  }
   void Clear() { words_.clear(); }
 
   const std::vector<uint64_t>& words() const { return words_; }
   std::vector<uint64_t>& words() { return words_; }
 
  private:
+  uint64_t& Word(size_t i) {
+    if (i >= words_.size()) words_.resize(i + 1);
+    return words_[i];
+  }
+
   std::vector<uint64_t> words_;
 };
 

@@ -53,6 +53,16 @@ struct DatabaseView {
 // Whether a commit is done when it is on disk, or before.
 enum class Durability { kSynced, kUnsynced };
 
+// How far a writer has come that numbers what it writes.
+struct WriterMark {
+  std::string writer;
+  // Of the last that it has written.
+  int64_t sequence = 0;
+};
+
+// Twice what a client may count on (contract W-87).
+inline constexpr int64_t kMarkLifeNs = int64_t{48} * 3600 * 1'000'000'000;
+
 // All that a request adds: either all of it becomes visible and durable or none (contract W-15).
 struct WriteSet {
   // What the request was judged by, as View gave it.
@@ -63,6 +73,8 @@ struct WriteSet {
   // have, or that has more columns than there, brings that table with it; the store gives a new one
   // its id.
   std::vector<TableBatch> batches;
+  // Takes the place of the one that its writer had.
+  std::optional<WriterMark> mark = std::nullopt;
 };
 
 // Told once what became of a commit: on any thread, maybe before Commit returns. Must not block.
@@ -146,6 +158,10 @@ class Database {
   virtual void Commit(WriteSet write, Durability durability, CommitDone done) = 0;
 
   virtual absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const = 0;
+
+  // How far that writer has come, with everything committed before. A mark that is older than
+  // kMarkLifeNs may be forgotten.
+  virtual absl::StatusOr<std::optional<int64_t>> FindMark(const std::string& writer) const = 0;
 };
 
 // A number that a store tells about itself, for those who watch it.

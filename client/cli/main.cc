@@ -134,14 +134,15 @@ std::string Show(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
 }
 
-std::string Show(const LineError& error) {
-  return fmt::format("line {}: {}: {}\n  {}", error.line_number, error.reason, error.message,
-                     error.excerpt);
+std::string Show(const PointError& error) {
+  const std::string place = error.line ? fmt::format("line {}", error.line->number)
+                                       : fmt::format("point {}", error.index);
+  return fmt::format("{}: {}: {}\n  {}", place, error.reason, error.message, error.excerpt);
 }
 
 // Exit code 2: some lines are rejected.
-int Print(const std::vector<LineError>& errors, int64_t rejected) {
-  for (const LineError& error : errors) Print(Show(error));
+int Print(const std::vector<PointError>& errors, int64_t rejected) {
+  for (const PointError& error : errors) Print(Show(error));
   int64_t more = rejected - static_cast<int64_t>(errors.size());
   if (more > 0) Print(fmt::format("and {} more", more));
   return rejected == 0 ? 0 : 2;
@@ -171,8 +172,8 @@ int Write(Client& client, const Options& options) {
     return IsRejection(result.status()) ? 2 : 1;
   }
   Print(fmt::format("{} points ingested, {} lines rejected", result->ingested_points,
-                    result->rejected_lines));
-  return Print(result->line_errors, result->rejected_lines);
+                    result->rejected_points));
+  return Print(result->errors, result->rejected_points);
 }
 
 int Validate(Client& client, const Options& options) {
@@ -182,8 +183,8 @@ int Validate(Client& client, const Options& options) {
       client.Validate(options.database, *std::move(input), PrecisionOf(options.precision));
   if (!verdict.ok()) return Fail(verdict.status());
   Print(fmt::format("nothing written: {} points would be ingested, {} lines rejected",
-                    verdict->accepted_points, verdict->rejected_lines));
-  return Print(verdict->line_errors, verdict->rejected_lines);
+                    verdict->accepted_points, verdict->rejected_points));
+  return Print(verdict->errors, verdict->rejected_points);
 }
 
 // Tab-separated, for people and for cut(1).
@@ -265,7 +266,7 @@ int DescribeTable(Client& client, const Options& options) {
 
 void Print(const Rejection& rejection) {
   Print(fmt::format("{} {} {} {} {}", Show(rejection.time), rejection.principal, rejection.peer,
-                    rejection.door, Show(rejection.line_error)));
+                    rejection.door, Show(rejection.error)));
 }
 
 // The oldest first, as tail(1) does.

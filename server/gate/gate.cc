@@ -27,6 +27,7 @@ absl::Status Gate::Check(const auth::Principal& principal, const Claim& claim) c
 absl::Status Gate::CheckDatabase(const Claim& claim) const {
   switch (claim.act) {
     case Act::kWrite:
+    case Act::kWriteOn:
     case Act::kValidate:
       return pipeline_.CheckDatabase(*claim.database);
     case Act::kRead:
@@ -41,6 +42,7 @@ absl::Status Gate::CheckDatabase(const Claim& claim) const {
 absl::Status Gate::CheckRight(const auth::Principal& principal, const Claim& claim) const {
   switch (claim.act) {
     case Act::kWrite:
+    case Act::kWriteOn:
     case Act::kValidate:
       return principal.MayWrite(claim.database->text());
     case Act::kRead:
@@ -57,6 +59,8 @@ absl::Status Gate::CheckReady(Act act) const {
   switch (act) {
     case Act::kWrite:
       return readiness_.Check();
+    case Act::kWriteOn:
+      return store_.CheckWritable();
     case Act::kDescribe:
     case Act::kAdminister:
       return readiness_.CheckServing();

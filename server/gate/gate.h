@@ -14,9 +14,9 @@
 
 namespace sluice::server {
 
-// What a request wants to do: write; be told what a write would come to; read points; read what
-// there is besides points; manage.
-enum class Act { kWrite, kValidate, kRead, kDescribe, kAdminister };
+// What a request wants to do: write; write on, in a stream that was let in before; be told what a
+// write would come to; read points; read what there is besides points; manage.
+enum class Act { kWrite, kWriteOn, kValidate, kRead, kDescribe, kAdminister };
 
 // What a request says of itself before its body, as its door has read it.
 struct Claim {

@@ -41,12 +41,31 @@ void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone
   parts_.pipeline.Write(
       std::move(request),
       [this, dry_run, since, bytes = pass.body_bytes, memory = std::move(pass.memory),
-       done = std::move(done)](absl::StatusOr<ingest::Outcome> outcome) mutable {
+       done = std::move(done)](absl::StatusOr<std::vector<ingest::Outcome>> outcomes) mutable {
         memory.reset();
         // What is only validated is no write: points would be counted that are nowhere.
-        if (!dry_run) metrics_.Observe(outcome, bytes, std::chrono::steady_clock::now() - since);
-        done(std::move(outcome));
+        if (!dry_run) Count(outcomes, bytes, std::chrono::steady_clock::now() - since);
+        done(std::move(outcomes));
       });
+}
+
+void WriteGate::WriteOne(Pass pass, std::unique_ptr<ingest::PointSource> points,
+                         ingest::WriteRequest request, WriteOneDone done) const {
+  request.batches.push_back(std::move(points));
+  Write(std::move(pass), std::move(request),
+        [done = std::move(done)](absl::StatusOr<std::vector<ingest::Outcome>> outcomes) mutable {
+          if (!outcomes.ok()) return done(outcomes.status());
+          done(std::move(outcomes->front()));
+        });
+}
+
+void WriteGate::Count(const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
+                      std::chrono::nanoseconds duration) const {
+  if (outcomes.ok()) {
+    metrics_.Observe(*outcomes, bytes, duration);
+  } else {
+    metrics_.Observe(outcomes.status(), bytes, duration);
+  }
 }
 
 void WriteGate::Refuse(const absl::Status& status) const {

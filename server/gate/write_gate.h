@@ -1,10 +1,12 @@
 #ifndef SLUICE_SERVER_GATE_WRITE_GATE_H_
 #define SLUICE_SERVER_GATE_WRITE_GATE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/gate/gate.h"
@@ -45,11 +47,18 @@ class WriteGate {
   // Hands the write to the pipeline, which see. `request` has what the format and the parameters
   // say; what the pass says is filled in.
   void Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone done) const;
+  // The same of one batch.
+  using WriteOneDone = absl::AnyInvocable<void(absl::StatusOr<ingest::Outcome>)>;
+  void WriteOne(Pass pass, std::unique_ptr<ingest::PointSource> points,
+                ingest::WriteRequest request, WriteOneDone done) const;
 
   // Counts a write that ends without.
   void Refuse(const absl::Status& status) const;
 
  private:
+  void Count(const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
+             std::chrono::nanoseconds duration) const;
+
   const Parts& parts_;
   const std::string door_;
   observability::WriteMetrics& metrics_;

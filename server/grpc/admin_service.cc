@@ -91,7 +91,7 @@ void Fill(const ingest::KeptRejection& kept, v1::Rejection& to) {
   to.set_principal(kept.origin.principal);
   to.set_peer(kept.origin.peer);
   to.set_door(kept.origin.door);
-  *to.mutable_line_error() = ToProto(kept.rejection);
+  *to.mutable_error() = ToProto(kept.rejection);
 }
 
 // The settings that a request has; what it leaves out is unset.

@@ -81,7 +81,9 @@ Calls::Kind Calls::KindOf(std::string_view method) {
   if (method == "/grpc.health.v1.Health/Watch" || method.starts_with("/grpc.reflection.")) {
     return Kind::kUncounted;
   }
-  return method == "/sluice.v1.QueryService/Query" ? Kind::kResult : Kind::kCall;
+  const bool streams =
+      method == "/sluice.v1.QueryService/Query" || method == "/sluice.v1.WriteService/WriteStream";
+  return streams ? Kind::kResult : Kind::kCall;
 }
 
 Calls::Kind Calls::Begin(std::string_view method) {

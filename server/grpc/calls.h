@@ -24,7 +24,7 @@ class Calls {
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> MakeFactory();
 
   // Waits until all calls that have begun before are over; false where that took too long. Those
-  // that begin later are not counted any more, and a result whose client does not read it is only
+  // that begin later are not counted any more, and a stream whose client does not read it is only
   // waited for a moment.
   bool WaitForThoseUnderWay(std::chrono::milliseconds time);
 

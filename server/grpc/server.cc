@@ -37,7 +37,8 @@ constexpr size_t kMinQuotaBytes = size_t{32} << 20;
 class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const server::Parts& parts)
-      : write_(parts, options.max_body_bytes),
+      : write_(parts,
+               {.max_batch_bytes = options.max_body_bytes, .max_age = options.max_connection_age}),
         query_(parts, options.query_timeout),
         admin_(parts),
         health_(&parts.readiness),
@@ -47,6 +48,7 @@ class GrpcServer : public Server {
   absl::Status Listen(const ServerOptions& options);
 
   int port() const override { return port_; }
+  void Drain(std::chrono::milliseconds grace) override { write_.streams().Drain(grace); }
   bool WaitForCalls(std::chrono::milliseconds grace) override {
     return calls_.WaitForThoseUnderWay(grace);
   }

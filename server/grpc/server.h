@@ -17,6 +17,8 @@ struct ServerOptions {
   // Of a write's line protocol (contract W-38).
   size_t max_body_bytes = size_t{10} << 20;
   std::chrono::milliseconds query_timeout = std::chrono::minutes(5);
+  // After which a connection, and a stream of writes, is to be opened anew. Zero: never.
+  std::chrono::milliseconds max_connection_age = std::chrono::milliseconds(0);
 };
 
 // A gRPC server of the services in proto/sluice/v1, with reflection and the standard health
@@ -29,6 +31,9 @@ class Server {
   virtual ~Server() = default;
 
   virtual int port() const = 0;
+
+  // Tells the streams of writes that the server stops, and ends them after `grace`.
+  virtual void Drain(std::chrono::milliseconds grace) = 0;
 
   // Waits for the calls that are under way, `grace` at most; false where some still are. Calls go
   // on being taken: it is to the services to refuse them by then. Then the process can end: gRPC's

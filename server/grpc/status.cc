@@ -6,6 +6,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "server/ingest/bad_field.h"
 #include "server/ingest/utf8.h"
 
 namespace sluice::grpc_door {
@@ -67,15 +68,19 @@ void AddViolation(google::rpc::BadRequest& bad_request, std::string_view field,
   violation->set_description(Cut(description, max_bytes));
 }
 
-// The first lines, all of them cut shorter where they would take too much.
-google::rpc::BadRequest DescribeLines(const std::vector<ingest::Rejection>& rejections) {
+// The first ones, all of them cut shorter where they would take too much.
+google::rpc::BadRequest Describe(const std::vector<ingest::Rejection>& rejections,
+                                 std::string_view field) {
   google::rpc::BadRequest bad_request;
   size_t count = std::min(rejections.size(), kMaxViolations);
   size_t max_bytes = kMaxDescriptionBytes;
   do {
     bad_request.Clear();
     for (size_t i = 0; i < count; ++i) {
-      AddViolation(bad_request, fmt::format("line_protocol:{}", rejections[i].place.number()),
+      const ingest::Place& place = rejections[i].place;
+      AddViolation(bad_request,
+                   place.line ? fmt::format("{}:{}", field, place.line->number)
+                              : fmt::format("{}[{}]", field, place.index),
                    rejections[i].message, max_bytes);
     }
     max_bytes /= 2;
@@ -90,7 +95,8 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view field) {
   Details details = DetailsOf(status);
   if (absl::IsInvalidArgument(status)) {
     google::rpc::BadRequest bad_request;
-    AddViolation(bad_request, field, std::string(status.message()));
+    const std::string path = ingest::FieldOf(status);
+    AddViolation(bad_request, path.empty() ? field : path, std::string(status.message()));
     details.Add(bad_request);
   }
   return details.Finish();
@@ -110,18 +116,19 @@ grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
   return details.Finish();
 }
 
-grpc::Status RejectionStatus(const ingest::Outcome& outcome) {
+grpc::Status RejectionStatus(const ingest::Outcome& outcome, std::string_view field) {
   const ingest::Rejection& first = outcome.rejections.front();
   google::rpc::ErrorInfo info;
   info.set_reason("LINES_REJECTED");
   (*info.mutable_metadata())["ingested_points"] = std::to_string(outcome.ingested);
-  (*info.mutable_metadata())["rejected_lines"] = std::to_string(outcome.rejected);
-  Details details(
-      grpc::StatusCode::INVALID_ARGUMENT,
-      fmt::format("{} points ingested, {} lines rejected; the first is line {}: {}",
-                  outcome.ingested, outcome.rejected, first.place.number(), first.message),
-      info);
-  details.Add(DescribeLines(outcome.rejections));
+  (*info.mutable_metadata())["rejected_points"] = std::to_string(outcome.rejected);
+  const ingest::Place& place = first.place;
+  Details details(grpc::StatusCode::INVALID_ARGUMENT,
+                  fmt::format("{} points ingested, {} rejected; the first is {} {}: {}",
+                              outcome.ingested, outcome.rejected, place.line ? "line" : "point",
+                              place.line ? place.line->number : place.index, first.message),
+                  info);
+  details.Add(Describe(outcome.rejections, field));
   return details.Finish();
 }
 
@@ -161,12 +168,14 @@ v1::RejectionReason ToProto(ingest::Reason reason) {
   return v1::REJECTION_REASON_UNSPECIFIED;
 }
 
-v1::LineError ToProto(const ingest::Rejection& rejection) {
-  v1::LineError error;
+v1::PointError ToProto(const ingest::Rejection& rejection) {
+  v1::PointError error;
+  error.set_index(rejection.place.index);
   if (const auto& line = rejection.place.line) {
-    error.set_line_number(line->number);
-    error.set_byte_begin(static_cast<int64_t>(line->begin));
-    error.set_byte_end(static_cast<int64_t>(line->end));
+    v1::LinePosition& to = *error.mutable_line();
+    to.set_number(line->number);
+    to.set_byte_begin(static_cast<int64_t>(line->begin));
+    to.set_byte_end(static_cast<int64_t>(line->end));
   }
   error.set_reason(ToProto(rejection.reason));
   error.set_message(rejection.message);

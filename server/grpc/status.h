@@ -20,19 +20,20 @@ inline constexpr size_t kMaxDetailBytes = 4096;
 inline constexpr int kRetryDelayMs = 1000;
 
 // A gRPC status with google.rpc details: ErrorInfo with the code's name as the reason,
-// INVALID_ARGUMENT a BadRequest about `field`, UNAVAILABLE a RetryInfo.
+// INVALID_ARGUMENT a BadRequest about `field`, or the one that `status` names (bad_field.h),
+// UNAVAILABLE a RetryInfo.
 grpc::Status ToGrpc(const absl::Status& status, std::string_view field = "");
 
 // As above; NOT_FOUND gets a ResourceInfo (W-6).
 grpc::Status ToGrpc(const absl::Status& status, std::string_view resource_type,
                     std::string_view resource_name);
 
-// INVALID_ARGUMENT for a write of which lines were rejected, with ErrorInfo and a BadRequest of the
-// first 20 of them (W-3).
-grpc::Status RejectionStatus(const ingest::Outcome& outcome);
+// INVALID_ARGUMENT for a write of which points were rejected, with ErrorInfo and a BadRequest of
+// the first 20 of them (W-3). `field` is that of the points.
+grpc::Status RejectionStatus(const ingest::Outcome& outcome, std::string_view field);
 
 v1::RejectionReason ToProto(ingest::Reason reason);
-v1::LineError ToProto(const ingest::Rejection& rejection);
+v1::PointError ToProto(const ingest::Rejection& rejection);
 
 }  // namespace sluice::grpc_door
 

@@ -1,37 +1,53 @@
 #ifndef SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 #define SLUICE_SERVER_GRPC_WRITE_SERVICE_H_
 
+#include <chrono>
 #include <cstddef>
+#include <memory>
 
 #include "server/gate/parts.h"
 #include "server/gate/write_gate.h"
+#include "server/grpc/points_in.h"
+#include "server/grpc/write_stream.h"
 #include "sluice/v1/write.grpc.pb.h"
 
 namespace sluice::grpc_door {
 
-class WriteService final : public v1::WriteService::CallbackService {
+// Messages come as bytes: see points_in.h.
+using RawWriteService =
+    v1::WriteService::WithRawCallbackMethod_Write<v1::WriteService::WithRawCallbackMethod_Validate<
+        v1::WriteService::WithRawCallbackMethod_WriteStream<v1::WriteService::Service>>>;
+
+class WriteService final : public RawWriteService {
  public:
   // `parts` must outlive it.
-  WriteService(const server::Parts& parts, size_t max_body_bytes)
-      : gate_(parts, "grpc"), max_body_bytes_(max_body_bytes) {}
+  WriteService(const server::Parts& parts, const WriteStreamOptions& options)
+      : gate_(parts, "grpc"),
+        max_body_bytes_(options.max_batch_bytes),
+        streams_(std::make_shared<WriteStreams>(parts, options)) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
-                                  const v1::WriteRequest* request,
-                                  v1::WriteResponse* response) override;
+                                  const grpc::ByteBuffer* request,
+                                  grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* Validate(grpc::CallbackServerContext* context,
-                                     const v1::ValidateRequest* request,
-                                     v1::ValidateResponse* response) override;
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* WriteStream(
+      grpc::CallbackServerContext* context) override;
+
+  WriteStreams& streams() { return *streams_; }
 
  private:
   // A call of Write or Validate, from its arrival to its answer. `show` makes the response, or the
   // status, of what became of the points.
   template <typename Request, typename Show>
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, server::Act act,
-                                   const Request& request, const ingest::WriteOptions& options,
+                                   const grpc::ByteBuffer& message, const PointsFields& fields,
                                    Show show);
 
   const server::WriteGate gate_;
   const size_t max_body_bytes_;
+  const std::shared_ptr<WriteStreams> streams_;
 };
 
 }  // namespace sluice::grpc_door

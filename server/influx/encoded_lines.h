@@ -26,7 +26,7 @@ class EncodedLines : public ingest::PointSource {
   Item Next() override { return lines_->Next(); }
   const ingest::Point& point() const override { return lines_->point(); }
   ingest::Objection fault() const override { return lines_->fault(); }
-  ingest::Place place() override { return lines_->place(); }
+  std::optional<ingest::Place::Line> line() override { return lines_->line(); }
   std::string_view text() const override { return lines_->text(); }
   size_t bytes() const override { return lines_ ? lines_->bytes() : body_.size(); }
   bool is_utf8() const override { return true; }

@@ -119,11 +119,14 @@ class WriteRoute {
             [this, asked = *asked, encoding = std::string(head.HeaderNamed("Content-Encoding")),
              pass = *std::move(pass)](std::string_view body, Respond respond) mutable {
               pass.body_bytes = body.size();
-              gate_.Write(std::move(pass), ToWrite(asked, std::move(encoding), body),
-                          [this, asked, respond = std::move(respond)](
-                              absl::StatusOr<ingest::Outcome> outcome) mutable {
-                            respond(Show(outcome, asked));
-                          });
+              gate_.WriteOne(std::move(pass),
+                             std::make_unique<EncodedLines>(std::move(encoding), body,
+                                                            max_body_bytes_, parts_.bodies),
+                             ToWrite(asked),
+                             [this, asked, respond = std::move(respond)](
+                                 absl::StatusOr<ingest::Outcome> outcome) mutable {
+                               respond(Show(outcome, asked));
+                             });
             },
         .refuse =
             [this](const absl::Status& status) {
@@ -146,12 +149,8 @@ class WriteRoute {
     return claim;
   }
 
-  WriteRequest ToWrite(const Asked& asked, std::string encoding, std::string_view body) const {
-    return {.database = asked.database,
-            .points = std::make_unique<EncodedLines>(std::move(encoding), body, max_body_bytes_,
-                                                     parts_.bodies),
-            .precision = asked.precision,
-            .options = asked.options};
+  static WriteRequest ToWrite(const Asked& asked) {
+    return {.database = asked.database, .precision = asked.precision, .options = asked.options};
   }
 
   Response Show(const absl::StatusOr<ingest::Outcome>& outcome, const Asked& asked) const {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "server/ingest/utf8.h"
@@ -107,9 +108,7 @@ std::optional<Objection> Judge::AddToNewTable(const Point& point, int64_t time_n
                     CutUtf8(point.table, kMaxShownNameBytes), count, options_.limits.max_tables),
         ""};
   }
-  auto schema = std::make_shared<TableSchema>(TableSchema::kNoId, std::string(point.table));
-  auto table =
-      std::make_unique<TableJudge>(std::move(schema), false, options_.check_utf8, options_.limits);
+  std::unique_ptr<TableJudge> table = MakeTable(point.table);
   if (std::optional<Objection> objection = table->Judge(point)) return objection;
   if (!MayBeOn(*table, time_ns)) return TooManyDays(time_ns);
   const uint32_t set = table->Take(point, time_ns);
@@ -117,6 +116,68 @@ std::optional<Objection> Judge::AddToNewTable(const Point& point, int64_t time_n
   Remember(point, *last_, set);
   ++new_tables_;
   return std::nullopt;
+}
+
+// One that the database does not have.
+std::unique_ptr<TableJudge> Judge::MakeTable(std::string_view name) const {
+  auto schema = std::make_shared<TableSchema>(TableSchema::kNoId, std::string(name));
+  return std::make_unique<TableJudge>(std::move(schema), false, options_.check_utf8,
+                                      options_.limits);
+}
+
+bool Judge::AddColumns(const PointColumns& columns) {
+  if (columns.rows == 0) return true;
+  if (!ReadTimes(columns)) return false;
+  TableJudge* table = FindTable(columns.table);
+  std::unique_ptr<TableJudge> made;
+  if (table == nullptr) {
+    if (JudgeTableName(columns.table)) return false;
+    if (schema_->table_count() + new_tables_ >= options_.limits.max_tables) return false;
+    made = MakeTable(columns.table);
+    table = made.get();
+  }
+  if (!table->JudgeColumns(columns) || !MayBeOnAll(*table)) return false;
+  table->TakeColumns(times_ns_);
+  if (made == nullptr) return true;
+  last_ = tables_.emplace(columns.table, std::move(made)).first->second.get();
+  ++new_tables_;
+  return true;
+}
+
+// False where one of the times is not to be taken.
+bool Judge::ReadTimes(const PointColumns& columns) {
+  times_ns_.clear();
+  if (columns.timestamps.empty()) {
+    times_ns_.resize(columns.rows, Truncate(options_.arrival_ns, options_.precision));
+  } else if (options_.precision == Precision::kNanosecond) {
+    columns.timestamps.AppendTo(times_ns_);
+  } else {
+    for (size_t i = 0; i < columns.rows; ++i) {
+      const std::optional<int64_t> time_ns =
+          ToNanoseconds(columns.timestamps[i], options_.precision);
+      if (!time_ns) return false;
+      times_ns_.push_back(*time_ns);
+    }
+  }
+  return *std::min_element(times_ns_.begin(), times_ns_.end()) >= options_.min_time_ns;
+}
+
+// As MayBeOn, of all times that were read, or of none.
+bool Judge::MayBeOnAll(TableJudge& table) {
+  // One of each day that the table does not have points on.
+  std::vector<int64_t> days;
+  for (int64_t time_ns : times_ns_) {
+    if (table.IsOn(time_ns)) continue;
+    if (days.empty() || DayOf(days.back()) != DayOf(time_ns)) days.push_back(time_ns);
+  }
+  std::sort(days.begin(), days.end());
+  days.erase(std::unique(days.begin(), days.end(),
+                         [](int64_t a, int64_t b) { return DayOf(a) == DayOf(b); }),
+             days.end());
+  if (days_ + days.size() > options_.limits.max_days) return false;
+  for (int64_t time_ns : days) table.AddDay(time_ns);
+  days_ += days.size();
+  return true;
 }
 
 storage::WriteSet Judge::Finish() {

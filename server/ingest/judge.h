@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "server/ingest/limits.h"
 #include "server/ingest/point.h"
+#include "server/ingest/point_columns.h"
 #include "server/ingest/precision.h"
 #include "server/ingest/table_judge.h"
 #include "storage/store.h"
@@ -46,6 +47,10 @@ class Judge {
   // Takes a point, or objects. Where points are numbered, all come from one source.
   std::optional<Objection> Add(const Point& point);
 
+  // Takes all points of `columns`, which it judges column by column, or does nothing, where one of
+  // them may not be to be taken: then they have to come one by one.
+  bool AddColumns(const PointColumns& columns);
+
   // All that was taken. Nothing is left afterwards.
   storage::WriteSet Finish();
 
@@ -54,6 +59,9 @@ class Judge {
   TableJudge* FindTable(std::string_view name);
   std::optional<Objection> JudgeTableName(std::string_view name) const;
   std::optional<Objection> AddToNewTable(const Point& point, int64_t time_ns);
+  std::unique_ptr<TableJudge> MakeTable(std::string_view name) const;
+  bool ReadTimes(const PointColumns& columns);
+  bool MayBeOnAll(TableJudge& table);
   void Remember(const Point& point, TableJudge& table, uint32_t set);
   // Whether the table has points on that day, or may have some.
   bool MayBeOn(TableJudge& table, int64_t time_ns);
@@ -74,6 +82,8 @@ class Judge {
   std::vector<Series> series_;
   // The table of the point before.
   TableJudge* last_ = nullptr;
+  // Of the columns being judged.
+  std::vector<int64_t> times_ns_;
 };
 
 }  // namespace sluice::ingest

@@ -29,6 +29,8 @@ enum class Reason {
   kEmptyName,
 };
 
+inline constexpr size_t kReasons = static_cast<size_t>(Reason::kEmptyName) + 1;
+
 // In lower case: "type_conflict".
 std::string_view Name(Reason reason);
 
@@ -38,6 +40,12 @@ std::string Disarm(std::string message);
 
 // How many rejections an outcome tells in full (contract W-21).
 inline constexpr size_t kMaxRejections = 100;
+// How much they may take, in bytes (contract W-83).
+inline constexpr size_t kMaxRejectionBytes = size_t{256} << 10;
+// How many rejections it tells at least by their index: gRPC clients take answers of up to 4 MiB.
+inline constexpr int64_t kMaxToldIndexes = 1'000'000;
+// How many causes an outcome counts apart.
+inline constexpr size_t kMaxRejectionCounts = 100;
 // How much the told rejections of a dry run may take, in bytes: gRPC clients take answers of up to
 // 4 MiB.
 inline constexpr size_t kMaxToldBytes = size_t{2} << 20;
@@ -47,9 +55,9 @@ inline constexpr size_t kMaxExcerptBytes = 200;
 // How much of a table's or column's name is told, in bytes.
 inline constexpr size_t kMaxShownNameBytes = 256;
 
-// Where in a request a point is.
+// Where in a batch a point is.
 struct Place {
-  // Counted from 0; lines that could not be read count too.
+  // Counted from 0; points that could not be read count too.
   int64_t index = 0;
   // Where it came as a line of text.
   struct Line {
@@ -80,12 +88,28 @@ struct Rejection {
   std::string excerpt;
 };
 
-// What became of a request's points.
+// Rejections that have the cause in common.
+struct RejectionCount {
+  Reason reason = Reason::kSyntax;
+  // As in Rejection; both empty for what is left when there are kMaxRejectionCounts.
+  std::string table;
+  std::string column;
+  int64_t count = 0;
+  // Place::index of the first.
+  int64_t first_index = 0;
+};
+
+// What became of a batch's points.
 struct Outcome {
   int64_t ingested = 0;
   int64_t rejected = 0;
   // The first of them, in the order of the body: kMaxRejections of a write.
-  std::vector<Rejection> rejections;
+  std::vector<Rejection> rejections = {};
+  // Of all of them: Place::index of the first, then of each its difference to the one before. Empty
+  // where they are more than kMaxToldIndexes.
+  std::vector<uint32_t> rejected_index_deltas = {};
+  // Of all of them, the most frequent first.
+  std::vector<RejectionCount> counts = {};
 };
 
 }  // namespace sluice::ingest

@@ -6,20 +6,15 @@
 #include <utility>
 
 #include "server/ingest/judge.h"
-#include "server/ingest/utf8.h"
+#include "server/ingest/tally.h"
 #include "server/resources/allocation_meter.h"
 #include "storage/caught.h"
 
 namespace sluice::ingest {
 namespace {
 
-// How many rejections an outcome tells in full, and how many bytes they may take.
-struct Telling {
-  size_t max_rejections;
-  size_t max_bytes;
-};
-constexpr Telling kTellFirst = {kMaxRejections, std::numeric_limits<size_t>::max()};
-constexpr Telling kTellAll = {std::numeric_limits<size_t>::max(), kMaxToldBytes};
+// Of several batches together: their answers are held until they are sent.
+constexpr size_t kMaxToldTogether = 1000;
 
 // Charges what the thread allocates for one request, in steps.
 class Charge {
@@ -41,6 +36,15 @@ class Charge {
   }
 
   absl::Status AsItGrows() { return meter_.grown() < due_ ? absl::OkStatus() : Take(); }
+
+  // Before something that takes about so much at once.
+  absl::Status ForMore(size_t bytes) {
+    const int64_t needed = meter_.grown() + static_cast<int64_t>(bytes);
+    if (needed < due_) return absl::OkStatus();
+    absl::Status grown = share_->Grow(static_cast<size_t>(needed - due_) + kStepBytes);
+    if (grown.ok()) due_ = needed + kStepBytes;
+    return grown;
+  }
 
   // What comes next takes as much as the body twice at most: the blocks, and the store's batch.
   absl::Status ForStoring() {
@@ -67,44 +71,32 @@ class Charge {
   int64_t due_ = 1;
 };
 
-// Keeps count of what becomes of a request's points.
-class Tally {
- public:
-  explicit Tally(const Telling& telling) : telling_(telling) {}
-
-  void Accept() { ++outcome_.ingested; }
-  void Reject(PointSource& points, bool unreadable, Objection objection) {
-    ++outcome_.rejected;
-    if (outcome_.rejections.size() == telling_.max_rejections || told_bytes_ > telling_.max_bytes) {
-      return;
-    }
-    Rejection rejection;
-    rejection.place = points.place();
-    rejection.reason = objection.reason;
-    rejection.unreadable = unreadable;
-    rejection.message = Disarm(std::move(objection.message));
-    const std::string_view table = CutUtf8(points.point().table, kMaxShownNameBytes);
-    if (points.is_utf8() || IsUtf8(table)) rejection.table = table;
-    rejection.column = std::move(objection.column);
-    rejection.excerpt = CutUtf8(points.text(), kMaxExcerptBytes);
-    told_bytes_ += sizeof(Rejection) + rejection.message.size() + rejection.excerpt.size();
-    outcome_.rejections.push_back(std::move(rejection));
-  }
-  Outcome Take() { return std::move(outcome_); }
-
- private:
-  const Telling telling_;
-  Outcome outcome_;
-  size_t told_bytes_ = 0;
+struct Judged {
+  std::vector<Outcome> outcomes;
+  storage::WriteSet write;
 };
 
 // Lets the judge see all points.
 absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Judge& judge,
                                  Charge& charge) {
+  absl::Status status = points.Rewind();
+  if (!status.ok()) return status;
   Tally tally(telling);
   for (auto item = points.Next(); item != PointSource::Item::kEnd; item = points.Next()) {
-    absl::Status charged = charge.AsItGrows();
-    if (!charged.ok()) return charged;
+    if (item == PointSource::Item::kBroken) return points.error();
+    if (item == PointSource::Item::kColumns) {
+      const PointColumns& columns = *points.columns();
+      status = charge.ForMore(columns.taken_bytes());
+      if (!status.ok()) return status;
+      if (judge.AddColumns(columns)) {
+        tally.Accept(static_cast<int64_t>(columns.rows));
+      } else {
+        points.SplitColumns();
+      }
+      continue;
+    }
+    status = charge.AsItGrows();
+    if (!status.ok()) return status;
     const bool unreadable = item == PointSource::Item::kUnreadable;
     std::optional<Objection> objection = unreadable ? points.fault() : judge.Add(points.point());
     if (objection) {
@@ -113,7 +105,51 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Ju
       tally.Accept();
     }
   }
-  return tally.Take();
+  Outcome outcome = tally.Take();
+  if (outcome.ingested + outcome.rejected == 0) {
+    return absl::InvalidArgumentError(std::string(points.no_points()));
+  }
+  return outcome;
+}
+
+// Judges the first `count` batches, or as many as can be taken together. The judge has already
+// taken some points of one that cannot: then those before it are judged again without.
+absl::StatusOr<Judged> JudgeTogether(const WriteRequest& request, size_t count,
+                                     const std::shared_ptr<const storage::DatabaseSchema>& schema,
+                                     const JudgeOptions& options, Charge& charge) {
+  Judge judge(schema, options);
+  Judged judged;
+  size_t told = 0;
+  for (size_t i = 0; i < count && told < kMaxToldTogether; ++i) {
+    absl::StatusOr<Outcome> outcome =
+        JudgeAll(*request.batches[i], request.dry_run ? kTellAll : kTellFirst, judge, charge);
+    const bool taken = outcome.ok() && (outcome->rejected == 0 || request.options.accept_partial);
+    if (!taken && i > 0) return JudgeTogether(request, i, schema, options, charge);
+    if (!outcome.ok()) return outcome.status();
+    told += outcome->rejections.size();
+    judged.outcomes.push_back(*std::move(outcome));
+    if (!taken) {
+      judged.outcomes.back().ingested = 0;
+      return judged;
+    }
+  }
+  judged.write = judge.Finish();
+  return judged;
+}
+
+size_t BytesOf(const std::vector<std::unique_ptr<PointSource>>& batches) {
+  size_t bytes = 0;
+  for (const auto& points : batches) bytes += points->bytes();
+  return bytes;
+}
+
+// What a thread that reads from the network may judge: so much takes as long as to hand it to
+// another one.
+bool IsQuick(const std::vector<std::unique_ptr<PointSource>>& batches) {
+  constexpr size_t kQuickBytes = size_t{16} << 10;
+  return BytesOf(batches) <= kQuickBytes &&
+         std::all_of(batches.begin(), batches.end(),
+                     [](const auto& points) { return points->is_quick(); });
 }
 
 }  // namespace
@@ -130,15 +166,15 @@ struct Pipeline::Writing {
   // Of the attempt under way.
   DatabasePtr database = nullptr;
   uint32_t database_id = 0;
-  Outcome outcome = {};
+  std::vector<Outcome> outcomes = {};
 
   absl::Status CheckAwaited() const {
     return request.check_awaited ? request.check_awaited() : absl::OkStatus();
   }
   // The first result counts: what throws while it is told brings another.
-  void Finish(absl::StatusOr<Outcome> result) {
+  void Finish(absl::StatusOr<std::vector<Outcome>> result) {
     if (!done) return;
-    request.points.reset();
+    request.batches.clear();
     memory.reset();
     std::exchange(done, nullptr)(std::move(result));
   }
@@ -157,7 +193,7 @@ absl::Status Pipeline::CheckDatabase(const storage::DatabaseName& name) const {
 
 void Pipeline::Write(WriteRequest request, WriteDone done) const {
   auto writing = std::make_shared<Writing>(std::move(request), std::move(done));
-  if (writing->request.points->is_quick()) return Run(writing, false);
+  if (IsQuick(writing->request.batches)) return Run(writing, false);
   RunSoon(std::move(writing));
 }
 
@@ -178,18 +214,19 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
   absl::StatusOr<DatabasePtr> database = Find(request.database);
   if (!database.ok()) return database.status();
   absl::Status status = writing->CheckAwaited();
-  if (status.ok()) status = request.points->Rewind();
+  // Which tells how large it is, decompressed.
+  if (status.ok()) status = request.batches.front()->Rewind();
   if (!status.ok()) return status;
 
   if (request.memory != nullptr) writing->memory.emplace(*request.memory);
-  Charge charge(writing->memory ? &*writing->memory : nullptr, request.points->bytes());
+  Charge charge(writing->memory ? &*writing->memory : nullptr, BytesOf(request.batches));
   status = charge.ToBegin();
   if (!status.ok()) return status;
 
   JudgeOptions options = {.limits = options_.limits,
                           .precision = request.precision,
                           .arrival_ns = request.arrival_ns,
-                          .check_utf8 = !request.points->is_utf8()};
+                          .check_utf8 = !request.batches.front()->is_utf8()};
   auto schema = std::make_shared<const storage::DatabaseSchema>();
   if (*database != nullptr) {
     absl::StatusOr<storage::DatabaseView> view = (*database)->View();
@@ -201,27 +238,34 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
     schema = std::move(view->schema);
     writing->database_id = view->record->id;
   }
-  Judge judge(std::move(schema), options);
-  absl::StatusOr<Outcome> outcome =
-      JudgeAll(*request.points, request.dry_run ? kTellAll : kTellFirst, judge, charge);
-  if (!outcome.ok()) return outcome.status();
-  if (outcome->ingested + outcome->rejected == 0) {
-    return absl::InvalidArgumentError(std::string(request.points->no_points()));
-  }
-  if (outcome->rejected > 0 && !request.options.accept_partial) outcome->ingested = 0;
-  writing->outcome = *std::move(outcome);
+  absl::StatusOr<Judged> judged =
+      JudgeTogether(request, request.batches.size(), schema, options, charge);
+  if (!judged.ok()) return judged.status();
+  writing->outcomes = std::move(judged->outcomes);
   if (request.dry_run) {
-    writing->Finish(std::move(writing->outcome));
+    writing->Finish(std::move(writing->outcomes));
     return absl::OkStatus();
   }
   status = charge.ForStoring();
   if (!status.ok()) return status;
   writing->database = *std::move(database);
-  if (writing->outcome.ingested == 0) {
+  if (request.mark) {
+    judged->write.mark = request.mark;
+    judged->write.mark->sequence += static_cast<int64_t>(writing->outcomes.size()) - 1;
+    judged->write.judged_by = std::move(schema);
+  }
+  return Store(writing, std::move(judged->write), may_block);
+}
+
+// Commits what has been judged. Nothing of `writing` may be used when it returns: it may be over.
+absl::Status Pipeline::Store(const std::shared_ptr<Writing>& writing, storage::WriteSet write,
+                             bool may_block) const {
+  const WriteRequest& request = writing->request;
+  if (write.batches.empty() && !write.mark) {
     Conclude(writing, absl::OkStatus());
     return absl::OkStatus();
   }
-  status = writing->CheckAwaited();
+  absl::Status status = writing->CheckAwaited();
   if (!status.ok()) return status;
   if (writing->database == nullptr) {
     // A database is made by a thread that may wait for the disk, and then all is judged again.
@@ -229,9 +273,8 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
     if (status.ok()) RunSoon(writing);
     return status;
   }
-  // The last that is done with it here: it may be over before this returns.
   writing->database->Commit(
-      judge.Finish(),
+      std::move(write),
       request.options.no_sync ? storage::Durability::kUnsynced : storage::Durability::kSynced,
       [this, writing](const absl::Status& committed) {
         const absl::Status told = storage::Caught([&] { Conclude(writing, committed); });
@@ -257,10 +300,11 @@ void Pipeline::Conclude(const std::shared_ptr<Writing>& writing,
     return RunSoon(writing);
   }
   if (!committed.ok()) return writing->Finish(committed);
-  if (writing->database != nullptr && !writing->outcome.rejections.empty()) {
-    log_.Add(writing->database_id, request.arrival_ns, request.origin, writing->outcome.rejections);
+  for (const Outcome& outcome : writing->outcomes) {
+    if (writing->database == nullptr || outcome.rejections.empty()) continue;
+    log_.Add(writing->database_id, request.arrival_ns, request.origin, outcome.rejections);
   }
-  writing->Finish(std::move(writing->outcome));
+  writing->Finish(std::move(writing->outcomes));
 }
 
 }  // namespace sluice::ingest

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -29,13 +31,17 @@ struct WriteOptions {
 // A write as every door brings it. Defaults belong to the doors.
 struct WriteRequest {
   storage::DatabaseName database;
-  std::unique_ptr<PointSource> points;
+  // One at least. Each is judged by itself, after those before it; what is good of all becomes
+  // visible and durable together.
+  std::vector<std::unique_ptr<PointSource>> batches = {};
   Precision precision = Precision::kNanosecond;
   // When the request arrived, taken once.
   int64_t arrival_ns = 0;
   WriteOptions options = {};
   // Whether nothing is to be stored, and only told what would be.
   bool dry_run = false;
+  // Stored with the points.
+  std::optional<storage::WriterMark> mark = std::nullopt;
   // Where it came from, for the log of rejections.
   Origin origin = {};
   // Asked before anything is done and again before anything is stored; what is not OK ends the
@@ -45,8 +51,10 @@ struct WriteRequest {
   server::MemoryBudget* memory = nullptr;
 };
 
-// Told once what became of a write, on any thread, maybe before Write returns. Must not block.
-using WriteDone = absl::AnyInvocable<void(absl::StatusOr<Outcome>)>;
+// Told once what became of a write, on any thread, maybe before Write returns. Must not block. An
+// outcome for each batch, or for the first of them: one that is an error, or that is to be ingested
+// whole or not at all and cannot be, is not taken with others. Those left come again.
+using WriteDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<Outcome>>)>;
 
 struct PipelineOptions {
   // Of databases that have none of their own.
@@ -56,8 +64,8 @@ struct PipelineOptions {
 };
 
 // Takes the points of requests into their databases. Rejected points are no error. Errors:
-// InvalidArgument for a request that as a whole is no points (contract W-4), NotFound for the
-// database (W-6), what `check_awaited` said, those of MemoryBudget::Share::Grow, and those of
+// InvalidArgument where the first batch as a whole is no points (contract W-4, W-81), NotFound for
+// the database (W-6), what `check_awaited` said, those of MemoryBudget::Share::Grow, and those of
 // Database::Commit.
 //
 // Nobody waits in it. A write that takes a moment is judged by the thread that brings it, any other
@@ -88,6 +96,8 @@ class Pipeline {
   void RunSoon(std::shared_ptr<Writing> writing) const;
   void Run(const std::shared_ptr<Writing>& writing, bool may_block) const;
   absl::Status Attempt(const std::shared_ptr<Writing>& writing, bool may_block) const;
+  absl::Status Store(const std::shared_ptr<Writing>& writing, storage::WriteSet write,
+                     bool may_block) const;
   absl::Status MakeDatabase(const storage::DatabaseName& name) const;
   void Conclude(const std::shared_ptr<Writing>& writing, const absl::Status& committed) const;
 

@@ -60,26 +60,38 @@ struct Objection {
   std::string column;
 };
 
+struct PointColumns;
+
 // Points in their order, which can be gone through again: another request may have changed the
 // schema that they were judged by. For one thread at a time.
 class PointSource {
  public:
-  enum class Item { kPoint, kUnreadable, kEnd };
+  // A point; what should be one and cannot be read; points in columns; what makes it no request
+  // (contract W-81); nothing more.
+  enum class Item { kPoint, kUnreadable, kColumns, kBroken, kEnd };
 
   virtual ~PointSource() = default;
 
   // Goes back to before the first point. An error is the whole request's (contract W-4, W-7);
   // Unavailable where there is no memory.
   virtual absl::Status Rewind() = 0;
-  // Goes to the next point, and tells whether there is one. Only after Rewind.
+  // Goes to the next item, and tells what it is. Only after Rewind.
   virtual Item Next() = 0;
   // The point, where there is one; of an unreadable one, what could be read. Names and texts are
   // good until the next call of Next.
   virtual const Point& point() const = 0;
   // What is wrong with an unreadable one.
   virtual Objection fault() const = 0;
-  // Where it is. Costs something: asked only of points that are rejected.
-  virtual Place place() = 0;
+  // Points in columns, where Next has said so; good until it is called again.
+  virtual const PointColumns* columns() const { return nullptr; }
+  // Next is to go through those point by point.
+  virtual void SplitColumns() {}
+  // Why there is nothing to be made of it, an error of the whole request; nothing more comes.
+  virtual absl::Status error() const { return absl::OkStatus(); }
+
+  // Where the point is, if it came as text. Costs something: asked only of points that are
+  // rejected.
+  virtual std::optional<Place::Line> line() = 0;
   // It as sent, without its end; empty where it was not sent as text.
   virtual std::string_view text() const = 0;
 

@@ -52,4 +52,32 @@ void TableBuilder::AddRow(uint32_t set, int64_t time_ns, std::span<const Field> 
   }
 }
 
+void TableBuilder::AddRows(const ColumnSets& sets, std::span<const int64_t> times_ns) {
+  first_set_ = batch_.AddSets(static_cast<uint32_t>(sets.sets().size()));
+  std::vector<int64_t> row_sets = sets.row_sets();
+  for (int64_t& set : row_sets) set += first_set_;
+  first_row_ = batch_.AddRows(row_sets, times_ns);
+}
+
+void TableBuilder::AddTags(const TagColumn& tag, const ColumnSets& sets, size_t column) {
+  std::vector<uint32_t> values;
+  values.reserve(sets.sets().size());
+  for (uint32_t set : sets.sets()) values.push_back(tag.value(set));
+  batch_.column(column).AddTags(first_set_, tag.texts, values);
+}
+
+void TableBuilder::AddFields(const FieldColumn& field, size_t column) {
+  storage::BatchColumn& to = batch_.column(column);
+  switch (field.type) {
+    case FieldType::kString:
+      return to.AddStrings(first_row_, field.present, field.texts, field.text_numbers);
+    case FieldType::kBoolean:
+      return to.AddBooleans(first_row_, field.present, field.count, field.booleans);
+    case FieldType::kFloat:
+    case FieldType::kInteger:
+    case FieldType::kUnsigned:
+      return to.AddNumbers(first_row_, field.present, field.numbers);
+  }
+}
+
 }  // namespace sluice::ingest

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "server/ingest/column_sets.h"
 #include "server/ingest/point.h"
+#include "server/ingest/point_columns.h"
 #include "storage/batch.h"
 
 namespace sluice::ingest {
@@ -42,7 +44,15 @@ class TableBuilder {
   uint32_t AddSet(std::span<const Tag> tags, const Places& columns);
   void AddRow(uint32_t set, int64_t time_ns, std::span<const Field> fields, const Places& columns);
 
+  // Adds the rows of many points, and their sets; then the values of each of their columns.
+  void AddRows(const ColumnSets& sets, std::span<const int64_t> times_ns);
+  void AddTags(const TagColumn& tag, const ColumnSets& sets, size_t column);
+  void AddFields(const FieldColumn& field, size_t column);
+
  private:
+  // Of what AddRows added last.
+  uint32_t first_set_ = 0;
+  size_t first_row_ = 0;
   storage::TableBatch batch_;
 };
 

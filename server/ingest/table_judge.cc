@@ -14,13 +14,6 @@ namespace {
 using storage::ColumnType;
 
 constexpr std::string_view kTimeColumn = "time";
-constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
-
-// Days since 1970.
-int64_t DayOf(int64_t time_ns) {
-  return (time_ns >= 0 ? time_ns : time_ns - (kDayNs - 1)) / kDayNs;
-}
-
 // A name as a message shows it.
 std::string Shown(std::string_view name) {
   const std::string_view shown = CutUtf8(name, kMaxShownNameBytes);
@@ -30,6 +23,10 @@ std::string Shown(std::string_view name) {
 bool IsFinite(int64_t bits) { return std::isfinite(std::bit_cast<double>(bits)); }
 
 }  // namespace
+
+int64_t DayOf(int64_t time_ns) {
+  return (time_ns >= 0 ? time_ns : time_ns - (kDayNs - 1)) / kDayNs;
+}
 
 void TableJudge::AddDay(int64_t time_ns) {
   days_.insert(DayOf(time_ns));
@@ -227,6 +224,70 @@ uint32_t TableJudge::Take(const Point& point, int64_t time_ns) {
   shapes_.Add(point.shape, field_columns_);
   if (IsFine(point.tags)) tag_keys_.Add(point.tag_keys, tag_columns_);
   return set;
+}
+
+// A column's name, type and place are judged as those of one point that has a value in each; what
+// differs between the values is looked at apart.
+bool TableJudge::JudgeColumns(const PointColumns& columns) {
+  sets_.Read(columns);
+  used_tags_.clear();
+  used_fields_.clear();
+  std::vector<Tag> tags;
+  std::vector<Field> fields;
+  for (const TagColumn& tag : columns.tags) {
+    const uint32_t value = sets_.AnyValueOf(tag);
+    if (value == 0) continue;
+    used_tags_.push_back(&tag);
+    tags.push_back({tag.key, tag.texts[value - 1]});
+  }
+  for (const FieldColumn& field : columns.fields) {
+    if (field.count == 0) continue;
+    used_fields_.push_back(&field);
+    fields.push_back({.key = field.key, .type = field.type});
+  }
+  if (Judge({.table = columns.table, .tags = tags, .fields = fields})) return false;
+  return ValuesAreFine() && HasFieldInEachRow(columns);
+}
+
+bool TableJudge::ValuesAreFine() const {
+  for (const TagColumn* tag : used_tags_) {
+    for (std::string_view text : tag->texts) {
+      if (!IsText(text, kMaxNameBytes)) return false;
+    }
+  }
+  for (const FieldColumn* field : used_fields_) {
+    for (std::string_view text : field->texts) {
+      if (!IsText(text, kMaxStringBytes)) return false;
+    }
+    if (field->type != FieldType::kFloat) continue;
+    bool finite = true;
+    for (size_t i = 0; i < field->count; ++i) finite &= IsFinite(field->numbers[i]);
+    if (!finite) return false;
+  }
+  return true;
+}
+
+bool TableJudge::HasFieldInEachRow(const PointColumns& columns) const {
+  storage::Bitmap some;
+  for (size_t i = 0; i < used_fields_.size(); ++i) {
+    if (field_columns_[i] == kDropped) continue;
+    if (used_fields_[i]->present.empty()) return true;
+    some.SetWhere(0, used_fields_[i]->present);
+  }
+  size_t count = 0;
+  for (uint64_t word : some.words()) count += static_cast<size_t>(std::popcount(word));
+  return count == columns.rows;
+}
+
+void TableJudge::TakeColumns(std::span<const int64_t> times_ns) {
+  builder_.Widen(new_columns_);
+  builder_.AddRows(sets_, times_ns);
+  for (size_t i = 0; i < used_tags_.size(); ++i) {
+    builder_.AddTags(*used_tags_[i], sets_, tag_columns_[i]);
+  }
+  for (size_t i = 0; i < used_fields_.size(); ++i) {
+    if (field_columns_[i] != kDropped) builder_.AddFields(*used_fields_[i], field_columns_[i]);
+  }
 }
 
 bool TableJudge::TakeKnown(const Point& point, uint32_t set, int64_t time_ns) {

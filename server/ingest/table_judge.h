@@ -11,11 +11,18 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "server/ingest/column_sets.h"
 #include "server/ingest/limits.h"
 #include "server/ingest/point.h"
+#include "server/ingest/point_columns.h"
 #include "server/ingest/table_builder.h"
 
 namespace sluice::ingest {
+
+inline constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
+
+// The day (UTC) of a time, counted from 1970.
+int64_t DayOf(int64_t time_ns);
 
 // The rules about the points of one table: their keys and values, what their columns are, on how
 // many days they are. A point is judged first, which finds a column for each of its values, and
@@ -47,7 +54,15 @@ class TableJudge {
   bool TakeKnown(const Point& point, uint32_t set, int64_t time_ns);
   std::optional<uint32_t> TakeKnownKeys(const Point& point, int64_t time_ns);
 
+  // Whether all points of `columns` can be taken together, as far as this judges them; false where
+  // they are to be judged one by one. Nothing is changed by it.
+  bool JudgeColumns(const PointColumns& columns);
+  // Takes those that were judged last, which must still be there. `times_ns` are those of the rows.
+  void TakeColumns(std::span<const int64_t> times_ns);
+
  private:
+  bool ValuesAreFine() const;
+  bool HasFieldInEachRow(const PointColumns& columns) const;
   std::optional<Objection> JudgeTags(std::span<const Tag> tags);
   std::optional<Objection> JudgeFields(std::span<const Field> fields);
   std::optional<Objection> JudgeName(std::string_view name, std::string_view what) const;
@@ -117,6 +132,11 @@ class TableJudge {
     uint32_t last_ = kNoNumber;
     const Places* last_places_ = nullptr;
   };
+  // About the columns being judged: their tag sets, and those columns that have values.
+  ColumnSets sets_;
+  std::vector<const TagColumn*> used_tags_;
+  std::vector<const FieldColumn*> used_fields_;
+
   KnownPlaces shapes_;
   KnownPlaces tag_keys_;
 };

@@ -37,13 +37,11 @@ absl::Status LineSource::Rewind() {
     is_checked_ = true;
   }
   reader_.emplace(body_);
-  index_ = -1;
   return absl::OkStatus();
 }
 
 ingest::PointSource::Item LineSource::Next() {
   if (!reader_->Next()) return Item::kEnd;
-  ++index_;
   return reader_->fault() ? Item::kUnreadable : Item::kPoint;
 }
 
@@ -51,10 +49,9 @@ ingest::Objection LineSource::fault() const {
   return {ReasonOf(reader_->fault()->error), Text(*reader_->fault()), ""};
 }
 
-ingest::Place LineSource::place() {
-  return {.index = index_,
-          .line = ingest::Place::Line{
-              .number = reader_->LineNumber(), .begin = reader_->begin(), .end = reader_->end()}};
+std::optional<ingest::Place::Line> LineSource::line() {
+  return ingest::Place::Line{
+      .number = reader_->LineNumber(), .begin = reader_->begin(), .end = reader_->end()};
 }
 
 }  // namespace sluice::lineprotocol

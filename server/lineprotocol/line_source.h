@@ -20,7 +20,7 @@ class LineSource : public ingest::PointSource {
   Item Next() override;
   const ingest::Point& point() const override { return reader_->line(); }
   ingest::Objection fault() const override;
-  ingest::Place place() override;
+  std::optional<ingest::Place::Line> line() override;
   std::string_view text() const override { return reader_->text(); }
   size_t bytes() const override { return body_.size(); }
   bool is_utf8() const override { return true; }
@@ -36,7 +36,6 @@ class LineSource : public ingest::PointSource {
   const std::string_view body_;
   bool is_checked_ = false;
   std::optional<LineReader> reader_;
-  int64_t index_ = -1;
 };
 
 }  // namespace sluice::lineprotocol

@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,23 +26,26 @@ const prometheus::Histogram::BucketBoundaries kSeconds = {
 
 using Counters = prometheus::Family<prometheus::Counter>;
 
-// The name of a write's result: "ok", "partial", "rejected", or of an error such as "not_found".
-std::string NameOf(const absl::StatusOr<ingest::Outcome>& outcome) {
-  if (!outcome.ok()) {
-    return absl::AsciiStrToLower(absl::StatusCodeToString(outcome.status().code()));
-  }
-  if (outcome->rejected == 0) return "ok";
-  return outcome->ingested > 0 ? "partial" : "rejected";
+// The results that a write can have: these, and the codes of errors.
+constexpr std::array<std::string_view, 3> kOutcomes = {"ok", "partial", "rejected"};
+
+size_t ResultOf(const ingest::Outcome& outcome) {
+  if (outcome.rejected == 0) return 0;
+  return outcome.ingested > 0 ? 1 : 2;
 }
 
-// A number for each of these.
-size_t IndexOf(const absl::StatusOr<ingest::Outcome>& outcome) {
-  if (!outcome.ok()) return 2 + static_cast<size_t>(outcome.status().code());
-  if (outcome->rejected == 0) return 0;
-  return outcome->ingested > 0 ? 1 : 2;
+size_t ResultOf(const absl::Status& error) {
+  return kOutcomes.size() + static_cast<size_t>(error.code());
 }
 
-constexpr size_t kResults = 2 + static_cast<size_t>(absl::StatusCode::kUnauthenticated) + 1;
+std::string NameOf(size_t result) {
+  if (result < kOutcomes.size()) return std::string(kOutcomes[result]);
+  return absl::AsciiStrToLower(
+      absl::StatusCodeToString(static_cast<absl::StatusCode>(result - kOutcomes.size())));
+}
+
+constexpr size_t kResults =
+    kOutcomes.size() + static_cast<size_t>(absl::StatusCode::kUnauthenticated) + 1;
 
 // What all doors' metrics are made from.
 struct WriteFamilies {
@@ -56,7 +60,7 @@ struct WriteFamilies {
   Counters& bytes =
       Counter("sluice_write_body_bytes_total", "Bytes of the bodies of writes, as sent.");
   Counters& points = Counter("sluice_points_ingested_total", "Points ingested.");
-  Counters& lines = Counter("sluice_lines_rejected_total", "Lines rejected.");
+  Counters& rejected = Counter("sluice_points_rejected_total", "Points rejected.");
   prometheus::Family<prometheus::Histogram>& seconds =
       prometheus::BuildHistogram()
           .Name("sluice_write_duration_seconds")
@@ -72,29 +76,35 @@ class DoorMetrics : public WriteMetrics {
         door_(door),
         bytes_(families.bytes.Add({{kDoor, door}})),
         points_(families.points.Add({{kDoor, door}})),
-        lines_(families.lines.Add({{kDoor, door}})),
+        rejected_(families.rejected.Add({{kDoor, door}})),
         seconds_(families.seconds.Add({{kDoor, door}}, kSeconds)) {}
 
-  void Observe(const absl::StatusOr<ingest::Outcome>& outcome, size_t body_bytes,
+  void Observe(std::span<const ingest::Outcome> outcomes, size_t body_bytes,
                std::chrono::nanoseconds duration) override {
-    Requests(outcome).Increment();
     bytes_.Increment(static_cast<double>(body_bytes));
-    seconds_.Observe(std::chrono::duration<double>(duration).count());
-    if (!outcome.ok()) return;
-    points_.Increment(static_cast<double>(outcome->ingested));
-    lines_.Increment(static_cast<double>(outcome->rejected));
+    for (const ingest::Outcome& outcome : outcomes) {
+      Count(ResultOf(outcome), duration);
+      points_.Increment(static_cast<double>(outcome.ingested));
+      rejected_.Increment(static_cast<double>(outcome.rejected));
+    }
+  }
+  void Observe(const absl::Status& error, size_t body_bytes,
+               std::chrono::nanoseconds duration) override {
+    bytes_.Increment(static_cast<double>(body_bytes));
+    Count(ResultOf(error), duration);
   }
 
  private:
-  prometheus::Counter& Requests(const absl::StatusOr<ingest::Outcome>& outcome) {
-    std::atomic<prometheus::Counter*>& known = requests_[IndexOf(outcome)];
+  void Count(size_t result, std::chrono::nanoseconds duration) {
+    std::atomic<prometheus::Counter*>& known = requests_[result];
     prometheus::Counter* counter = known;
     if (counter == nullptr) {
       // Two threads get the same one.
-      counter = &families_.requests.Add({{kDoor, door_}, {"result", NameOf(outcome)}});
+      counter = &families_.requests.Add({{kDoor, door_}, {"result", NameOf(result)}});
       known = counter;
     }
-    return *counter;
+    counter->Increment();
+    seconds_.Observe(std::chrono::duration<double>(duration).count());
   }
 
   WriteFamilies& families_;
@@ -102,7 +112,7 @@ class DoorMetrics : public WriteMetrics {
   std::array<std::atomic<prometheus::Counter*>, kResults> requests_{};
   prometheus::Counter& bytes_;
   prometheus::Counter& points_;
-  prometheus::Counter& lines_;
+  prometheus::Counter& rejected_;
   prometheus::Histogram& seconds_;
 };
 

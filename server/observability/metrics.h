@@ -5,9 +5,10 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "server/ingest/outcome.h"
 
 namespace sluice::observability {
@@ -17,9 +18,12 @@ class WriteMetrics {
  public:
   virtual ~WriteMetrics() = default;
 
-  // A write was answered: `outcome` is an error where the request failed as a whole, `body_bytes`
-  // are those of the body as it was sent, `duration` is from its last byte to the answer.
-  virtual void Observe(const absl::StatusOr<ingest::Outcome>& outcome, size_t body_bytes,
+  // Writes were answered together: an outcome for each of their batches, or the error with which
+  // they failed as a whole. `body_bytes` are those of the bodies as they were sent, `duration` is
+  // from the last byte to the answer.
+  virtual void Observe(std::span<const ingest::Outcome> outcomes, size_t body_bytes,
+                       std::chrono::nanoseconds duration) = 0;
+  virtual void Observe(const absl::Status& error, size_t body_bytes,
                        std::chrono::nanoseconds duration) = 0;
 };
 

@@ -48,6 +48,8 @@ class BlockLog {
   // Deletes the partitions of which every point has expired, and gives back their disk. Returns how
   // many blocks they had.
   virtual absl::StatusOr<int64_t> DropExpiredPartitions() = 0;
+  // Forgets how far writers had come that have not written for kMarkLifeNs.
+  virtual absl::Status ForgetMarks() = 0;
 };
 
 // What the logs of one store have in common.

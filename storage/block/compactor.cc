@@ -352,6 +352,8 @@ bool Compactor::ExpireIfDue(std::unique_lock<std::mutex>& lock) {
   int64_t dropped = 0;
   uint64_t failed = 0;
   for (const std::shared_ptr<BlockLog>& log : Logs()) {
+    const absl::Status forgotten = log->ForgetMarks();
+    if (!forgotten.ok() && !absl::IsNotFound(forgotten)) ++failed;
     if (log->MinTimeNs() == std::numeric_limits<int64_t>::min()) continue;
     AtStep(CompactionStep::kExpiring);
     absl::StatusOr<int64_t> blocks = log->DropExpiredPartitions();

@@ -14,7 +14,9 @@
 #include "storage/caught.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/mark.h"
 #include "storage/rocksdb/put_block.h"
+#include "storage/timestamp.h"
 
 namespace sluice::storage {
 namespace {
@@ -62,6 +64,8 @@ class Committer::Group {
     std::shared_ptr<const DatabaseSchema> schema;
     std::vector<TablePtr> changed;
     std::vector<StoredBlock> stored;
+    // In the order of commits.
+    std::vector<const WriterMark*> marks;
   };
   struct NewBlock {
     RocksDbDatabase* database;
@@ -84,6 +88,7 @@ class Committer::Group {
   // The block that further rows of a table and partition go into.
   std::map<std::tuple<RocksDbDatabase*, uint32_t, int64_t>, size_t> open_;
   std::vector<EncodedBlock> joined_;
+  bool has_marks_ = false;
   Durability durability_ = Durability::kUnsynced;
 };
 
@@ -144,6 +149,9 @@ void Committer::Group::Make() {
   for (Pending& member : members_) {
     if (!member.outcome.ok()) continue;
     for (Piece& piece : member.pieces) Add(member, piece);
+    if (!member.mark) continue;
+    targets_.find(member.database.get())->second.marks.push_back(&*member.mark);
+    has_marks_ = true;
   }
   joined_.reserve(blocks_.size());
   for (NewBlock& block : blocks_) {
@@ -176,7 +184,7 @@ void Committer::Group::Add(const Pending& member, Piece& piece) {
 }
 
 absl::Status Committer::Group::Write(const Listener& listener) {
-  if (blocks_.empty()) return absl::OkStatus();
+  if (blocks_.empty() && !has_marks_) return absl::OkStatus();
   const absl::StatusOr<uint64_t> first = engine_.ReserveSequences(blocks_.size());
   if (!first.ok()) return first.status();
   // Readers know the new columns before the first block that has them can be seen; writers only
@@ -193,10 +201,14 @@ absl::Status Committer::Group::Write(const Listener& listener) {
 }
 
 absl::Status Committer::Group::Store(const Listener& listener, uint64_t first_sequence) {
+  const int64_t now_ns = NowNs();
   rocksdb::WriteBatch batch;
   for (auto& [database, target] : targets_) {
     for (const TablePtr& table : target.changed) {
       batch.Put(database->family(), SchemaKey(table->id()), table->Encode());
+    }
+    for (const WriterMark* mark : target.marks) {
+      batch.Put(database->family(), MarkKey(mark->writer), EncodeMark({mark->sequence, now_ns}));
     }
   }
   for (size_t i = 0; i < blocks_.size(); ++i) {
@@ -259,6 +271,7 @@ void Committer::Commit(std::shared_ptr<RocksDbDatabase> database, WriteSet write
 void Committer::Prepare(WriteSet write, int64_t partition_ns, Pending& pending) {
   pending.judged_by = std::move(write.judged_by);
   pending.max_tables = write.max_tables;
+  pending.mark = std::move(write.mark);
   for (TableBatch& rows : write.batches) {
     const TablePtr& table = rows.table();
     const TablePtr known =

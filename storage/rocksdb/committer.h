@@ -62,6 +62,7 @@ class Committer {
     std::vector<TablePtr> tables = {};
     std::vector<size_t> changed = {};
     std::vector<Piece> pieces = {};
+    std::optional<WriterMark> mark = std::nullopt;
     size_t bytes = 0;
     Durability durability;
     CommitDone done = nullptr;

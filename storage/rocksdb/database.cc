@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/mark.h"
 #include "storage/rocksdb/put_block.h"
 #include "storage/rocksdb/scan.h"
 #include "storage/rocksdb/status.h"
@@ -127,6 +128,33 @@ absl::StatusOr<std::shared_ptr<const Snapshot>> RocksDbDatabase::TakeSnapshot() 
   absl::Status readable = engine_->CheckReadable();
   if (!readable.ok()) return readable;
   return snapshot;
+}
+
+absl::StatusOr<std::optional<int64_t>> RocksDbDatabase::FindMark(const std::string& writer) const {
+  std::string bytes;
+  const rocksdb::Status got =
+      engine_->db().Get(rocksdb::ReadOptions(), family_, MarkKey(writer), &bytes);
+  if (got.IsNotFound()) return std::nullopt;
+  if (!got.ok()) return FromRocksDb(got, "cannot read how far a writer has come");
+  // A disk that has failed may show what is not on it.
+  absl::Status readable = engine_->CheckReadable();
+  if (!readable.ok()) return readable;
+  const absl::StatusOr<Mark> mark = DecodeMark(bytes);
+  if (!mark.ok()) return mark.status();
+  return mark->sequence;
+}
+
+absl::Status RocksDbDatabase::ForgetMarks() {
+  const int64_t first_kept_ns = NowNs() - kMarkLifeNs;
+  const std::string prefix(1, kMarkKeyTag);
+  rocksdb::WriteBatch batch;
+  std::unique_ptr<rocksdb::Iterator> it(engine_->db().NewIterator(rocksdb::ReadOptions(), family_));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    const absl::StatusOr<Mark> mark = DecodeMark(it->value().ToStringView());
+    if (!mark.ok() || mark->time_ns < first_kept_ns) batch.Delete(family_, it->key());
+  }
+  if (!it->status().ok()) return FromRocksDb(it->status(), "cannot read how far writers have come");
+  return batch.Count() == 0 ? absl::OkStatus() : WriteUnlessDropped(batch);
 }
 
 absl::Status RocksDbDatabase::Drop() {

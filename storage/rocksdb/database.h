@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -62,6 +63,7 @@ class RocksDbDatabase : public Database,
   absl::StatusOr<DatabaseView> View() const override { return LastView(); }
   void Commit(WriteSet write, Durability durability, CommitDone done) override;
   absl::StatusOr<std::shared_ptr<const Snapshot>> TakeSnapshot() const override;
+  absl::StatusOr<std::optional<int64_t>> FindMark(const std::string& writer) const override;
 
   DatabaseView LastView() const;
   void SetRecord(DatabaseRecord record);
@@ -103,6 +105,7 @@ class RocksDbDatabase : public Database,
   absl::StatusOr<std::vector<StoredBlock>> Replace(std::span<const StoredBlock> before,
                                                    std::span<const EncodedBlock> after) override;
   absl::StatusOr<int64_t> DropExpiredPartitions() override;
+  absl::Status ForgetMarks() override;
 
   // Writes to tables what is in memory. False if that failed; it then stays in the log.
   bool Flush();

@@ -30,6 +30,8 @@ std::string SchemaKey(uint32_t table) {
   return key;
 }
 
+std::string MarkKey(std::string_view writer) { return std::string(1, kMarkKeyTag).append(writer); }
+
 std::string Encode(const BlockKey& key) { return EncodeWithTag(kBlockKeyTag, key); }
 
 std::string BodyKey(const BlockKey& key) { return EncodeWithTag(kBodyKeyTag, key); }

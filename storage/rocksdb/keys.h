@@ -23,9 +23,12 @@
 //   'b' table:be32 partition:be64 sequence:be64 run:be64     a block's directory, and its body
 //                                                            where that is small, see block.h
 //   'c' table:be32 partition:be64 sequence:be64 run:be64     the body otherwise
+//   'w' writer                                               how far a writer has come, see
+//                                                            WriterMark: its sequence, and the time
+//                                                            in nanoseconds, zigzag
 //
 // block_key.h says what the parts are. A partition is stored with its sign bit turned, so that keys
-// sort by time. No key is ever used twice.
+// sort by time. No key of a block is ever used twice.
 
 namespace sluice::storage {
 
@@ -34,6 +37,7 @@ inline constexpr char kTokenKeyTag = 't';
 inline constexpr char kSchemaKeyTag = 's';
 inline constexpr char kBlockKeyTag = 'b';
 inline constexpr char kBodyKeyTag = 'c';
+inline constexpr char kMarkKeyTag = 'w';
 inline constexpr std::string_view kNextDatabaseIdKey = "i";
 inline constexpr std::string_view kSequenceCeilingKey = "q";
 
@@ -43,6 +47,7 @@ inline constexpr size_t kPartitionPrefixBytes = 1 + 4 + 8;
 std::string DatabaseKey(std::string_view name);
 std::string TokenKey(std::string_view name);
 std::string SchemaKey(uint32_t table);
+std::string MarkKey(std::string_view writer);
 // Of the directory.
 std::string Encode(const BlockKey& key);
 std::string BodyKey(const BlockKey& key);

@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <chrono>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "client/client.h"
+#include "tests/benchmark/stream_connection.h"
 #include "tests/benchmark/workload.h"
 
 namespace sluice::benchmark {
@@ -37,7 +39,11 @@ struct Options {
   std::string path = "/api/v2/write?bucket=demo";
   // Write over gRPC instead, to this database.
   std::string grpc_database;
+  // In one stream a connection, in the form of that name; empty: unary.
+  std::string stream;
   int connections = 4;
+  // Batches of a stream that are not acknowledged.
+  size_t under_way = 8;
   int64_t points = 1'000'000;
   // How much is generated ahead at once.
   size_t ahead_bytes = size_t{4} << 30;
@@ -213,19 +219,28 @@ void SendOverGrpc(client::Client& client, const std::string& database, Load& loa
     latencies_ms.push_back(MillisecondsSince(begun));
     if (!result.ok()) {
       failure = result.status().ToString();
-    } else if (result->rejected_lines != 0) {
+    } else if (result->rejected_points != 0) {
       failure = "lines rejected";
     }
   }
   load.HandIn(latencies_ms, failure);
 }
 
+const std::map<std::string, StreamForm> kForms = {{"lines", StreamForm::kLines},
+                                                  {"rows", StreamForm::kRows},
+                                                  {"columns", StreamForm::kColumns},
+                                                  {"compact", StreamForm::kCompactColumns}};
+
 // All connections of a load.
 class Connections {
  public:
-  explicit Connections(const Options& options) : database_(options.grpc_database) {
+  explicit Connections(const Options& options)
+      : database_(options.grpc_database), under_way_(options.under_way) {
     for (int i = 0; i < options.connections; ++i) {
-      if (database_.empty()) {
+      if (!options.stream.empty()) {
+        streams_.push_back(std::make_unique<StreamConnection>(
+            fmt::format("127.0.0.1:{}", options.port), database_));
+      } else if (database_.empty()) {
         http_.push_back(std::make_unique<HttpConnection>(options));
       } else {
         grpc_.push_back(client::Client::Connect(fmt::format("127.0.0.1:{}", options.port)));
@@ -243,6 +258,15 @@ class Connections {
       threads.emplace_back(
           [&, first] { SendOverHttp(absl::MakeConstSpan(http_).subspan(first, each), load); });
     }
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      threads.emplace_back([&, i] {
+        std::vector<const std::string*> batches;
+        for (size_t j = i; j < bodies.size(); j += streams_.size()) batches.push_back(&bodies[j]);
+        std::vector<double> latencies_ms;
+        const std::string failure = streams_[i]->Send(batches, under_way_, latencies_ms);
+        load.HandIn(latencies_ms, failure);
+      });
+    }
     for (const std::unique_ptr<client::Client>& client : grpc_) {
       threads.emplace_back([&] { SendOverGrpc(*client, database_, load); });
     }
@@ -254,6 +278,8 @@ class Connections {
   static constexpr size_t kHttpThreads = 2;
 
   const std::string database_;
+  const size_t under_way_;
+  std::vector<std::unique_ptr<StreamConnection>> streams_;
   std::vector<std::unique_ptr<HttpConnection>> http_;
   std::vector<std::unique_ptr<client::Client>> grpc_;
 };
@@ -273,6 +299,9 @@ int Run(const Options& options) {
     while (result.points < options.points && bytes < options.ahead_bytes) {
       if (count == bodies.size()) bodies.emplace_back();
       workload->Next(bodies[count]);
+      if (!options.stream.empty()) {
+        bodies[count] = MakeBatch(bodies[count], kForms.find(options.stream)->second);
+      }
       bytes += bodies[count++].size();
       result.points += workload->lines_in_body();
     }
@@ -318,6 +347,10 @@ int Main(int argc, char** argv) {
   app.add_option("--port", options.port, "on 127.0.0.1")->capture_default_str();
   app.add_option("--path", options.path, "path and query")->capture_default_str();
   app.add_option("--grpc", options.grpc_database, "write over gRPC, to this database");
+  app.add_option("--stream", options.stream,
+                 "with --grpc: in streams, as lines, rows, columns, or compact columns")
+      ->check(CLI::IsMember({"lines", "rows", "columns", "compact"}));
+  app.add_option("--under-way", options.under_way, "batches of a stream")->capture_default_str();
   app.add_option("--connections", options.connections, "at once")->capture_default_str();
   app.add_option("--points", options.points, "in all")->capture_default_str();
   app.add_option("--shape", options.workload.shape, "one of:" + shapes)->capture_default_str();

@@ -76,9 +76,9 @@ TEST_F(ClientTest, ValidatesWithoutWriting) {
   client_->CreateDatabase("demo").value();
   Verdict verdict = client_->Validate("demo", "m f=1 1\nbad\nm f=t 2").value();
   EXPECT_EQ(verdict.accepted_points, 1);
-  EXPECT_EQ(verdict.rejected_lines, 2);
-  ASSERT_EQ(verdict.line_errors.size(), 2u);
-  EXPECT_EQ(verdict.line_errors[1].reason, "TYPE_CONFLICT");
+  EXPECT_EQ(verdict.rejected_points, 2);
+  ASSERT_EQ(verdict.errors.size(), 2u);
+  EXPECT_EQ(verdict.errors[1].reason, "TYPE_CONFLICT");
   EXPECT_TRUE(client_->ListTables("demo")->empty());
   EXPECT_EQ(client_->Validate("none", "m f=1").status().code(), absl::StatusCode::kNotFound);
 }
@@ -88,7 +88,7 @@ TEST_F(ClientTest, ListsWhatWasRejected) {
   client_->Write("demo", "m f=1 1\nbad\nworse").value();
   std::vector<Rejection> rejections = client_->ListRejections("demo", 10).value();
   ASSERT_EQ(rejections.size(), 2u);
-  EXPECT_EQ(rejections[0].line_error.line_number, 3);
+  EXPECT_EQ(rejections[0].error.line->number, 3);
   EXPECT_EQ(rejections[0].door, "grpc");
   EXPECT_EQ(rejections[0].principal, "anonymous");
   EXPECT_THAT(rejections[0].peer, testing::StartsWith("127.0.0.1:"));
@@ -212,14 +212,14 @@ TEST_F(ClientTest, ShowsTables) {
 TEST_F(ClientTest, APartialWriteIsOkOrAnErrorAsAsked) {
   client_->CreateDatabase("demo", {}).value();
   WriteResult result = client_->Write("demo", "m f=1\nbad").value();
-  EXPECT_EQ(result.rejected_lines, 1);
-  EXPECT_EQ(result.line_errors[0].byte_begin, 6);
-  EXPECT_EQ(result.line_errors[0].byte_end, 9);
-  EXPECT_EQ(result.line_errors[0].excerpt, "bad");
+  EXPECT_EQ(result.rejected_points, 1);
+  EXPECT_EQ(result.errors[0].line->byte_begin, 6);
+  EXPECT_EQ(result.errors[0].line->byte_end, 9);
+  EXPECT_EQ(result.errors[0].excerpt, "bad");
   auto failed = client_->Write("demo", "m f=2\nbad", {.partial_as_error = true});
   EXPECT_EQ(failed.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(failed.status().message()),
-              testing::StartsWith("1 points ingested, 1 lines"));
+              testing::StartsWith("1 points ingested, 1 rejected"));
   EXPECT_EQ(ViolationsOf(failed.status()).size(), 1u);
 }
 

@@ -3,6 +3,7 @@
 // is, and which rule is shown by which.
 
 #include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,10 +17,11 @@
 
 #include "client/client.h"
 #include "server/lineprotocol/line_reader.h"
+#include "sluice/v1/write.grpc.pb.h"
 #include "tests/contract/exchange.h"
 #include "tests/fixture/http_client.h"
-#include "tests/fixture/record_source.h"
 #include "tests/fixture/running_server.h"
+#include "tests/fixture/typed_points.h"
 #include "tests/fixture/write_lines.h"
 
 namespace sluice {
@@ -105,59 +107,154 @@ class PipelineDoor : public Door {
   }
 };
 
-// The same points without a text: what is not about the writing of a line holds for them too.
-class RecordDoor : public Door {
- public:
-  std::string name() const override { return "records"; }
-  // Cases of which every line can be read.
-  bool Takes(const Case& c) const override {
-    std::vector<int64_t> lines;
-    return c.error().empty() && !RecordsOf(c.body(), lines).empty();
+v1::Precision ProtoPrecisionOf(const std::string& text) {
+  if (text == "s") return v1::PRECISION_SECOND;
+  if (text == "ms") return v1::PRECISION_MILLISECOND;
+  if (text == "us") return v1::PRECISION_MICROSECOND;
+  if (text == "auto") return v1::PRECISION_AUTO;
+  EXPECT_EQ(text, "ns");
+  return v1::PRECISION_NANOSECOND;
+}
+
+// The points of a body as rows or columns, and the lines that they came from.
+struct Typed {
+  v1::RowBatch rows;
+  v1::ColumnBatch columns;
+  // Nothing where a line cannot be read, or not be said in columns.
+  bool has_rows = false;
+  bool has_columns = false;
+  std::vector<int64_t> lines;
+};
+
+Typed TypedOf(const std::string& body) {
+  Typed typed;
+  fixture::ColumnEncoder encoder;
+  lineprotocol::LineReader reader(body);
+  bool columns = true;
+  while (reader.Next()) {
+    if (reader.fault()) return {};
+    fixture::AddRow(reader.line(), typed.rows);
+    columns = columns && encoder.Add(reader.line());
+    typed.lines.push_back(reader.LineNumber());
   }
-  void Write(const Case& c, const std::string& database) const override {
-    std::vector<int64_t> lines;
-    auto points = std::make_unique<fixture::RecordSource>(RecordsOf(c.body(), lines));
-    auto outcome = fixture::Write(Server().pipeline(),
-                                  {.database = storage::DatabaseName::Parse(database).value(),
-                                   .points = std::move(points),
-                                   .precision = PrecisionOf(c.precision()),
-                                   .arrival_ns = 1'000'000,
-                                   .options = {.accept_partial = c.accept_partial()}});
-    ASSERT_TRUE(outcome.ok()) << outcome.status();
-    EXPECT_EQ(outcome->ingested, c.ingested());
-    EXPECT_EQ(outcome->rejected, c.rejected_count());
-    ASSERT_EQ(outcome->rejections.size(), c.rejected().size());
-    for (size_t i = 0; i < outcome->rejections.size(); ++i) {
-      const ingest::Rejection& got = outcome->rejections[i];
-      const Json& rejected = c.rejected()[i];
-      EXPECT_FALSE(got.place.line.has_value());
-      EXPECT_EQ(lines[static_cast<size_t>(got.place.index)], rejected["line"]);
-      EXPECT_EQ(got.message, rejected["message"]);
-      EXPECT_EQ(got.table, rejected.value("table", ""));
-      EXPECT_EQ(got.column, rejected.value("column", ""));
+  typed.columns = encoder.Take();
+  typed.has_rows = !typed.lines.empty();
+  typed.has_columns = typed.has_rows && columns;
+  return typed;
+}
+
+enum class Form { kLines, kRows, kColumns };
+
+// How gRPC takes points that are no text, and streams. What is not about the writing of a line
+// holds for them too.
+class TypedDoor : public Door {
+ public:
+  explicit TypedDoor(Form form) : form_(form) {}
+  bool Takes(const Case& c) const override {
+    if (c.precision() == "m" || c.precision() == "h" || !c.error().empty()) return false;
+    if (form_ == Form::kLines) return true;
+    const Typed typed = TypedOf(c.body());
+    return form_ == Form::kRows ? typed.has_rows : typed.has_columns;
+  }
+
+ protected:
+  static std::unique_ptr<v1::WriteService::Stub> Stub() {
+    return v1::WriteService::NewStub(
+        grpc::CreateChannel(Server().grpc_address(), grpc::InsecureChannelCredentials()));
+  }
+
+  std::string FormName() const {
+    return form_ == Form::kLines ? "lines" : form_ == Form::kRows ? "rows" : "columns";
+  }
+
+  template <typename Message>
+  void PutPoints(const Case& c, Message& to) const {
+    Typed typed = TypedOf(c.body());
+    if (form_ == Form::kLines) to.set_line_protocol(c.body());
+    if (form_ == Form::kRows) *to.mutable_rows() = std::move(typed.rows);
+    if (form_ == Form::kColumns) *to.mutable_columns() = std::move(typed.columns);
+  }
+
+  // W-83.
+  void Expect(const Case& c, const v1::WriteResponse& response) const {
+    const std::vector<int64_t> lines = TypedOf(c.body()).lines;
+    EXPECT_EQ(response.ingested_points(), c.ingested());
+    EXPECT_EQ(response.rejected_points(), c.rejected_count());
+    EXPECT_EQ(response.rejected_index_deltas_size(), c.rejected_count());
+    int64_t counted = 0;
+    for (const v1::RejectionCount& count : response.rejection_counts()) counted += count.count();
+    EXPECT_EQ(counted, c.rejected_count());
+    ASSERT_EQ(response.errors_size(), c.rejected().size());
+    int64_t index = 0;
+    for (int i = 0; i < response.errors_size(); ++i) {
+      const v1::PointError& got = response.errors(i);
+      const Json& rejected = c.rejected()[static_cast<size_t>(i)];
+      index += response.rejected_index_deltas(i);
+      EXPECT_EQ(got.index(), index);
+      EXPECT_EQ(got.has_line(), form_ == Form::kLines);
+      EXPECT_EQ(form_ == Form::kLines ? got.line().number() : lines.at(got.index()),
+                rejected["line"]);
+      EXPECT_EQ(got.message(), rejected["message"]);
+      EXPECT_EQ(got.table(), rejected.value("table", ""));
+      EXPECT_EQ(got.column(), rejected.value("column", ""));
+      EXPECT_EQ(v1::RejectionReason_Name(got.reason()),
+                "REJECTION_REASON_" + rejected["reason"].get<std::string>());
+      EXPECT_NE(got.excerpt(), "");
     }
   }
 
  private:
-  // None where some line cannot be read. `lines` are their numbers.
-  static std::vector<fixture::RecordSource::Record> RecordsOf(const std::string& body,
-                                                              std::vector<int64_t>& lines) {
-    std::vector<fixture::RecordSource::Record> records;
-    lineprotocol::LineReader reader(body);
-    while (reader.Next()) {
-      if (reader.fault()) return {};
-      const ingest::Point& point = reader.line();
-      fixture::RecordSource::Record& record = records.emplace_back();
-      record.table = point.table;
-      record.timestamp = point.timestamp;
-      for (const ingest::Tag& tag : point.tags) record.tags.emplace_back(tag.key, tag.value);
-      for (const ingest::Field& field : point.fields) {
-        record.fields.push_back(
-            {std::string(field.key), field.type, field.bits, std::string(field.text)});
-      }
-      lines.push_back(reader.LineNumber());
-    }
-    return records;
+  const Form form_;
+};
+
+class UnaryDoor : public TypedDoor {
+ public:
+  using TypedDoor::TypedDoor;
+  std::string name() const override { return "gRPC with " + FormName(); }
+  void Write(const Case& c, const std::string& database) const override {
+    v1::WriteRequest request;
+    request.set_database(database);
+    request.set_precision(ProtoPrecisionOf(c.precision()));
+    request.set_accept_partial(c.accept_partial());
+    request.set_rejections_in_response(true);
+    PutPoints(c, request);
+    grpc::ClientContext context;
+    v1::WriteResponse response;
+    const grpc::Status status = Stub()->Write(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    Expect(c, response);
+  }
+};
+
+class StreamDoor : public TypedDoor {
+ public:
+  using TypedDoor::TypedDoor;
+  std::string name() const override { return "gRPC stream of " + FormName(); }
+  void Write(const Case& c, const std::string& database) const override {
+    grpc::ClientContext context;
+    auto stub = Stub();
+    auto stream = stub->WriteStream(&context);
+    v1::WriteStreamRequest request;
+    v1::WriteStreamOpen& open = *request.mutable_open();
+    open.set_database(database);
+    open.set_precision(ProtoPrecisionOf(c.precision()));
+    open.set_accept_partial(c.accept_partial());
+    open.set_first_sequence(7);
+    EXPECT_TRUE(stream->Write(request));
+    request.mutable_batch()->set_sequence(7);
+    PutPoints(c, *request.mutable_batch());
+    EXPECT_TRUE(stream->Write(request));
+    stream->WritesDone();
+    v1::WriteStreamResponse response;
+    EXPECT_TRUE(stream->Read(&response) && response.has_opened());
+    const bool acknowledged = stream->Read(&response);
+    const v1::WriteStreamResponse acks = response;
+    EXPECT_FALSE(stream->Read(&response));
+    const grpc::Status status = stream->Finish();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_TRUE(acknowledged && acks.acks().acks_size() == 1);
+    EXPECT_EQ(acks.acks().acks(0).sequence(), 7);
+    Expect(c, acks.acks().acks(0).written());
   }
 };
 
@@ -181,12 +278,12 @@ class GrpcDoor : public Door {
     if (c.ingested() == 0) return ExpectAllRejected(c, result.status());
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->ingested_points, c.ingested());
-    EXPECT_EQ(result->rejected_lines, c.rejected_count());
-    ASSERT_EQ(result->line_errors.size(), c.rejected().size());
+    EXPECT_EQ(result->rejected_points, c.rejected_count());
+    ASSERT_EQ(result->errors.size(), c.rejected().size());
     size_t i = 0;
     for (const Json& rejected : c.rejected()) {
-      const client::LineError& got = result->line_errors[i++];
-      EXPECT_EQ(got.line_number, rejected["line"]);
+      const client::PointError& got = result->errors[i++];
+      EXPECT_EQ(got.line->number, rejected["line"]);
       EXPECT_EQ(got.message, rejected["message"]);
       EXPECT_EQ(got.reason, rejected["reason"]);
     }
@@ -341,16 +438,22 @@ std::vector<Case> ReadCases() {
 
 TEST(ContractTest, EveryWriteComesToTheSameAtEveryDoor) {
   PipelineDoor pipeline;
-  RecordDoor records;
   GrpcDoor grpc;
-  HttpDoor v1("/write", "db");
-  HttpDoor v2("/api/v2/write", "bucket");
-  HttpDoor v3("/api/v3/write_lp", "db");
+  UnaryDoor unary_lines(Form::kLines);
+  UnaryDoor rows(Form::kRows);
+  UnaryDoor columns(Form::kColumns);
+  StreamDoor stream_lines(Form::kLines);
+  StreamDoor stream_rows(Form::kRows);
+  StreamDoor stream_columns(Form::kColumns);
+  HttpDoor write("/write", "db");
+  HttpDoor write_v2("/api/v2/write", "bucket");
+  HttpDoor write_v3("/api/v3/write_lp", "db");
   int runs = 0;
   for (const Case& c : ReadCases()) {
     if (c.json.contains("steps")) continue;
-    for (const Door* door :
-         std::initializer_list<const Door*>{&pipeline, &records, &grpc, &v1, &v2, &v3}) {
+    for (const Door* door : std::initializer_list<const Door*>{
+             &pipeline, &grpc, &unary_lines, &rows, &columns, &stream_lines, &stream_rows,
+             &stream_columns, &write, &write_v2, &write_v3}) {
       if (!door->Takes(c)) continue;
       SCOPED_TRACE(
           fmt::format("{}: {} ({})", c.file, c.json["name"].get<std::string>(), door->name()));
@@ -358,7 +461,7 @@ TEST(ContractTest, EveryWriteComesToTheSameAtEveryDoor) {
       ++runs;
     }
   }
-  EXPECT_GT(runs, 200);
+  EXPECT_GT(runs, 300);
 }
 
 TEST(ContractTest, EveryExchangeGoesAsItSays) {

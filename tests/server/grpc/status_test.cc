@@ -76,9 +76,9 @@ TEST(GrpcStatusTest, UnavailableSaysWhenToTryAgain) {
 TEST(GrpcStatusTest, TellsTwentyRejectedLines) {
   google::rpc::BadRequest bad_request;
   google::rpc::ErrorInfo info;
-  google::rpc::Status details = DetailsOf(RejectionStatus(OutcomeOf(50, 10)));
+  google::rpc::Status details = DetailsOf(RejectionStatus(OutcomeOf(50, 10), "line_protocol"));
   ASSERT_TRUE(details.details(0).UnpackTo(&info));
-  EXPECT_EQ(info.metadata().at("rejected_lines"), "50");
+  EXPECT_EQ(info.metadata().at("rejected_points"), "50");
   ASSERT_TRUE(details.details(1).UnpackTo(&bad_request));
   EXPECT_EQ(bad_request.field_violations_size(), 20);
 }
@@ -86,7 +86,7 @@ TEST(GrpcStatusTest, TellsTwentyRejectedLines) {
 TEST(GrpcStatusTest, DetailsStayUnderFourKibibytesWhateverTheMessages) {
   for (size_t bytes : {1, 100, 255, 1000, 100000}) {
     for (int rejections : {1, 20, 100}) {
-      grpc::Status status = RejectionStatus(OutcomeOf(rejections, bytes));
+      grpc::Status status = RejectionStatus(OutcomeOf(rejections, bytes), "line_protocol");
       EXPECT_LT(status.error_details().size(), kMaxDetailBytes);
       EXPECT_LE(status.error_message().size(), 512u);
       google::rpc::BadRequest bad_request;

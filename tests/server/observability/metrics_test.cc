@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace sluice::observability {
 namespace {
 
@@ -13,19 +15,17 @@ TEST(MetricsTest, CountsWrites) {
   ingest::Outcome partial;
   partial.ingested = 5;
   partial.rejected = 2;
-  const absl::StatusOr<ingest::Outcome> outcome = partial;
-  const absl::StatusOr<ingest::Outcome> missing = absl::NotFoundError("");
   WriteMetrics& door = metrics.AddDoor("grpc");
-  door.Observe(outcome, 100, std::chrono::milliseconds(3));
-  door.Observe(missing, 1, std::chrono::nanoseconds(0));
+  door.Observe(std::vector{partial, partial}, 100, std::chrono::milliseconds(3));
+  door.Observe(absl::NotFoundError(""), 1, std::chrono::nanoseconds(0));
   std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("# TYPE sluice_write_requests_total counter\n"));
-  EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="partial"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="partial"} 2)"));
   EXPECT_THAT(text, HasSubstr(R"(sluice_write_requests_total{door="grpc",result="not_found"} 1)"));
-  EXPECT_THAT(text, HasSubstr(R"(sluice_points_ingested_total{door="grpc"} 5)"));
-  EXPECT_THAT(text, HasSubstr(R"(sluice_lines_rejected_total{door="grpc"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_points_ingested_total{door="grpc"} 10)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_points_rejected_total{door="grpc"} 4)"));
   EXPECT_THAT(text, HasSubstr(R"(sluice_write_body_bytes_total{door="grpc"} 101)"));
-  EXPECT_THAT(text, HasSubstr(R"(sluice_write_duration_seconds_bucket{door="grpc",le="0.005"} 2)"));
+  EXPECT_THAT(text, HasSubstr(R"(sluice_write_duration_seconds_bucket{door="grpc",le="0.005"} 3)"));
 }
 
 TEST(MetricsTest, AsksForGaugesAtEveryScrape) {

@@ -474,6 +474,7 @@ class ScriptedLog : public BlockLog, public std::enable_shared_from_this<Scripte
     ++replaced;
     return stored;
   }
+  absl::Status ForgetMarks() override { return absl::OkStatus(); }
   absl::StatusOr<int64_t> DropExpiredPartitions() override { return 0; }
 
   // A block of one point, whose time is its sequence.

@@ -1,0 +1,75 @@
+#include "server/grpc/points_in.h"
+
+#include "server/ingest/bad_field.h"
+#include "server/lineprotocol/line_source.h"
+#include "server/typed/column_source.h"
+#include "server/typed/row_source.h"
+#include "server/typed/wire_reader.h"
+
+namespace sluice::grpc_door {
+
+std::string_view PointsIn::field() const {
+  switch (kind) {
+    case Kind::kLines:
+      return "line_protocol";
+    case Kind::kRows:
+      return "rows";
+    case Kind::kColumns:
+      return "columns";
+  }
+  return "";
+}
+
+std::unique_ptr<ingest::PointSource> PointsIn::MakeSource() const {
+  switch (kind) {
+    case Kind::kRows:
+      return std::make_unique<typed::RowSource>(bytes);
+    case Kind::kColumns:
+      return std::make_unique<typed::ColumnSource>(bytes);
+    case Kind::kLines:
+      break;
+  }
+  return std::make_unique<lineprotocol::LineSource>(bytes);
+}
+
+absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields& fields,
+                                   std::string& rest) {
+  using Kind = PointsIn::Kind;
+  PointsIn points;
+  bool found = false;
+  typed::WireReader reader(message);
+  while (reader.Next()) {
+    const typed::WireField& field = reader.field();
+    const bool is_points =
+        field.type == typed::WireField::Type::kBytes &&
+        (field.number == fields.lines || field.number == fields.rows ||
+         field.number == fields.columns);
+    if (!is_points) {
+      rest.append(reader.raw());
+      continue;
+    }
+    points.kind = field.number == fields.lines  ? Kind::kLines
+                  : field.number == fields.rows ? Kind::kRows
+                                                : Kind::kColumns;
+    points.bytes = field.bytes;
+    if (std::exchange(found, true)) {
+      return ingest::BadField(points.field(), "the message has points twice");
+    }
+  }
+  if (!reader.ok()) return NotParsed();
+  return points;
+}
+
+absl::Status NotParsed() {
+  return absl::InvalidArgumentError(
+      "the request could not be parsed as the message that the method takes; texts must be UTF-8");
+}
+
+grpc::Slice TakeBytes(grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  if (!buffer.TrySingleSlice(&slice).ok()) buffer.DumpToSingleSlice(&slice).ok();
+  buffer.Clear();
+  return slice;
+}
+
+}  // namespace sluice::grpc_door

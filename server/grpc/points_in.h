@@ -1,0 +1,77 @@
+#ifndef SLUICE_SERVER_GRPC_POINTS_IN_H_
+#define SLUICE_SERVER_GRPC_POINTS_IN_H_
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/ingest/point.h"
+#include "sluice/v1/write.pb.h"
+
+// The points of a message, apart from what it says about them. They are not parsed into generated
+// messages: that would be done before anyone has looked at who sends them, and can take fifty times
+// what was sent.
+
+namespace sluice::grpc_door {
+
+// The points, as they were sent. Refers to the message.
+struct PointsIn {
+  enum class Kind { kLines, kRows, kColumns };
+
+  Kind kind = Kind::kLines;
+  std::string_view bytes = {};
+
+  // The field's name: "line_protocol", "rows" or "columns".
+  std::string_view field() const;
+  std::unique_ptr<ingest::PointSource> MakeSource() const;
+};
+
+// The field numbers that the three forms have in a message.
+struct PointsFields {
+  uint32_t lines;
+  uint32_t rows;
+  uint32_t columns;
+};
+inline constexpr PointsFields kWriteRequestPoints = {
+    v1::WriteRequest::kLineProtocolFieldNumber, v1::WriteRequest::kRowsFieldNumber,
+    v1::WriteRequest::kColumnsFieldNumber};
+inline constexpr PointsFields kValidateRequestPoints = {
+    v1::ValidateRequest::kLineProtocolFieldNumber, v1::ValidateRequest::kRowsFieldNumber,
+    v1::ValidateRequest::kColumnsFieldNumber};
+inline constexpr PointsFields kBatchPoints = {
+    v1::WriteStreamBatch::kLineProtocolFieldNumber, v1::WriteStreamBatch::kRowsFieldNumber,
+    v1::WriteStreamBatch::kColumnsFieldNumber};
+
+// What ParseApart is made of: `rest` gets all other fields.
+absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields& fields,
+                                   std::string& rest);
+
+// InvalidArgument, for bytes that are not the message that the method takes (contract W-93).
+absl::Status NotParsed();
+
+// Parses `message` without its points, and returns those: empty line protocol where it has none.
+// InvalidArgument where it is no such message, or has points twice.
+template <typename Message>
+absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields& fields,
+                                    Message& parsed) {
+  std::string rest;
+  absl::StatusOr<PointsIn> points = TakeApart(message, fields, rest);
+  if (!points.ok() || parsed.ParseFromString(rest)) return points;
+  return NotParsed();
+}
+
+// The bytes of `buffer` in one piece, which it no longer has itself.
+grpc::Slice TakeBytes(grpc::ByteBuffer& buffer);
+
+inline std::string_view ViewOf(const grpc::Slice& slice) {
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+}  // namespace sluice::grpc_door
+
+#endif  // SLUICE_SERVER_GRPC_POINTS_IN_H_

@@ -1,0 +1,595 @@
+#include "server/grpc/write_stream.h"
+
+#include <fmt/format.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "server/grpc/call.h"
+#include "server/grpc/points_in.h"
+#include "server/grpc/status.h"
+#include "server/grpc/write_answer.h"
+#include "server/ingest/bad_field.h"
+#include "server/resources/memory_budget.h"
+#include "server/typed/wire_reader.h"
+#include "storage/caught.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+// What a client may have on the way (contract W-88). What has been read and not acknowledged is
+// never more than this and one batch.
+constexpr size_t kWindowBytes = size_t{4} << 20;
+constexpr size_t kWindowBatches = 4096;
+// Batches that are judged and committed together; a larger one goes alone.
+constexpr size_t kGroupBytes = size_t{1} << 20;
+// With so much to be told that the client has not read, no more is judged. With what one group adds
+// it is less than the 4 MiB that clients take at once.
+constexpr size_t kAcksBytes = size_t{512} << 10;
+constexpr std::chrono::milliseconds kWatchPeriod(100);
+constexpr size_t kMaxWriterIdBytes = 64;
+
+absl::Status CheckWriterId(const std::string& id) {
+  const bool fine = std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  });
+  if (fine && id.size() <= kMaxWriterIdBytes) return absl::OkStatus();
+  return ingest::BadField("open.writer_id", "has up to 64 bytes of [A-Za-z0-9_-]");
+}
+
+grpc::Status Left() { return grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"); }
+
+// Whether other batches would meet it as well, or this one would not later.
+bool EndsStream(const absl::Status& error) {
+  return !absl::IsInvalidArgument(error) && !absl::IsResourceExhausted(error);
+}
+
+// `status` has details, which say all of it.
+v1::BatchError ToProto(const grpc::Status& status) {
+  v1::BatchError error;
+  if (error.ParseFromString(status.error_details())) return error;
+  error.Clear();
+  error.set_code(status.error_code());
+  error.set_message(status.error_message());
+  return error;
+}
+
+}  // namespace
+
+// One stream. Batches are read while those before are judged and committed; all that have come
+// meanwhile go together, one group at a time, which keeps their order and costs one commit.
+//
+// It is deleted in OnDone. Before that come all reactions that gRPC has begun, and whatever has made
+// it busy.
+class WriteStreams::Stream final : public Reactor {
+ public:
+  Stream(std::shared_ptr<WriteStreams> streams, grpc::CallbackServerContext* context,
+         Clock::time_point old_at)
+      : streams_(std::move(streams)),
+        context_(context),
+        peer_(PeerOf(*context)),
+        old_at_(old_at),
+        memory_(streams_->parts_.bodies) {}
+
+  // Once it is among the others.
+  void Start() {
+    std::lock_guard lock(mutex_);
+    Read();
+  }
+
+  // The client is told that the stream will be ended.
+  void Drain(v1::WriteStreamDrain::Reason reason, std::chrono::milliseconds grace) {
+    std::lock_guard lock(mutex_);
+    if (end_at_) return;
+    end_at_ = Clock::now() + grace;
+    drain_.emplace();
+    drain_->set_reason(reason);
+    drain_->mutable_grace()->set_seconds(grace.count() / 1000);
+    drain_->mutable_grace()->set_nanos(static_cast<int32_t>(grace.count() % 1000 * 1'000'000));
+    if (opened_) Send();
+  }
+
+  // Told now and then what time it is.
+  void EndIfDue(Clock::time_point now, std::chrono::milliseconds grace) {
+    if (now >= old_at_) Drain(v1::WriteStreamDrain::REASON_MAX_AGE, grace);
+    std::lock_guard lock(mutex_);
+    if (!end_at_ || now < *end_at_) return;
+    CloseWith(ToGrpc(absl::UnavailableError("the server has ended the stream; open a new one")));
+  }
+
+  // Ends it for the sake of another one of the same writer. Calls `gone` once it does not write any
+  // more.
+  void GiveWay(std::function<void()> gone) {
+    {
+      std::lock_guard lock(mutex_);
+      EndWith(ToGrpc(absl::AbortedError(
+          "another stream was opened with this writer_id; two writers must not share one")));
+      if (busy_) {
+        gone_.push_back(std::move(gone));
+        return;
+      }
+    }
+    gone();
+  }
+
+  void OnReadDone(bool ok) override {
+    const absl::Status thrown = storage::Caught([&] { Take(ok); });
+    if (!thrown.ok()) Fail(thrown);
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      std::lock_guard lock(mutex_);
+      writing_ = false;
+      memory_.Shrink(std::exchange(sent_bytes_, 0));
+      if (!ok) EndWith(Left());
+      Send();
+      ReadOn();
+    }
+    Advance();
+  }
+
+  void OnCancel() override {
+    std::lock_guard lock(mutex_);
+    EndWith(Left());
+  }
+
+  void OnDone() override {
+    // Whoever has finished it has let go of it.
+    { std::lock_guard lock(mutex_); }
+    streams_->Remove(this);
+    delete this;
+  }
+
+ private:
+  // A batch that has been read. It stays where it is until it is acknowledged: `points` refer to it.
+  struct Batch {
+    int64_t sequence = 0;
+    grpc::Slice bytes;
+    PointsIn points;
+    // What is wrong with it before it has been judged.
+    absl::Status error;
+  };
+  using Outcomes = absl::StatusOr<std::vector<ingest::Outcome>>;
+
+  // Sees to it that a group that was handed over is answered, and once.
+  class Answer {
+   public:
+    explicit Answer(Stream* stream) : stream_(stream) {}
+    Answer(Answer&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
+    Answer& operator=(Answer&&) = delete;
+    ~Answer() {
+      if (stream_ != nullptr) (*this)(absl::UnavailableError("the write came to no end"));
+    }
+    void operator()(const Outcomes& outcomes) {
+      std::exchange(stream_, nullptr)->Written(outcomes);
+    }
+
+   private:
+    Stream* stream_;
+  };
+
+  // ---- Reading. All that is not said to take the lock is under it.
+
+  void Read() {
+    reading_ = true;
+    StartRead(&in_);
+  }
+
+  // If there is room, and anything to come.
+  void ReadOn() {
+    const bool room = waiting_.size() < kWindowBatches && window_bytes_ < kWindowBytes &&
+                      ack_bytes_ < kAcksBytes;
+    if (room && opened_ && !reading_ && !closed_ && !ended_) Read();
+  }
+
+  // A message has come, or (not `ok`) the client has closed its side. Takes the lock.
+  void Take(bool ok) {
+    {
+      std::unique_lock lock(mutex_);
+      reading_ = false;
+      if (!ok) return CloseWith(grpc::Status::OK);
+      if (closed_ || ended_) return;
+      if (!opened_) return TakeOpen(std::move(lock));
+      TakeBatch();
+      ReadOn();
+    }
+    Advance();
+  }
+
+  void TakeOpen(std::unique_lock<std::mutex> lock) {
+    v1::WriteStreamRequest message;
+    const grpc::Slice bytes = TakeBytes(in_);
+    if (!message.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
+      return EndWith(ToGrpc(NotParsed(), "open"));
+    }
+    if (!message.has_open()) {
+      return EndWith(ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"),
+                            "open"));
+    }
+    open_ = std::move(*message.mutable_open());
+    const absl::StatusOr<ingest::Precision> precision = FromProto(open_.precision());
+    claim_ = ClaimOf(*context_, server::Act::kWrite, open_.database(),
+                     precision.ok() ? CheckWriterId(open_.writer_id()) : precision.status());
+    const absl::StatusOr<server::Pass> pass = streams_->gate_.Admit(claim_, peer_);
+    if (!pass.ok()) {
+      const bool about_precision = pass.status() == precision.status();
+      return EndWith(ToGrpc(pass.status(), about_precision ? "open.precision" : "database",
+                            open_.database()));
+    }
+    precision_ = *precision;
+    claim_.act = server::Act::kWriteOn;
+    next_sequence_ = open_.first_sequence();
+    if (open_.writer_id().empty()) return Opened(std::nullopt);
+    writer_ = fmt::format("{}\n{}", pass->origin.principal, open_.writer_id());
+    busy_ = true;
+    lock.unlock();
+    streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this, [this] {
+      streams_->parts_.write_workers.Post([this] { FindMark(); });
+    });
+  }
+
+  // How far the writer has come, now that no other stream writes for it. Takes the lock.
+  void FindMark() {
+    absl::StatusOr<std::optional<int64_t>> mark = std::nullopt;
+    const absl::Status thrown = storage::Caught([&] {
+      const auto database = streams_->parts_.store.FindDatabase(*claim_.database);
+      if (database.ok()) mark = (*database)->FindMark(writer_);
+    });
+    std::unique_lock lock(mutex_);
+    if (!thrown.ok() || !mark.ok()) {
+      EndWith(ToGrpc(thrown.ok() ? mark.status() : thrown));
+    } else if (!ended_) {
+      Opened(*mark);
+    }
+    Rest(std::move(lock));
+  }
+
+  void Opened(std::optional<int64_t> last_written) {
+    last_written_ = last_written;
+    opened_ = true;
+    v1::WriteStreamOpened& opened = *to_send_.mutable_opened();
+    opened.mutable_window()->set_max_bytes(kWindowBytes);
+    opened.mutable_window()->set_max_batches(kWindowBatches);
+    opened.set_max_batch_bytes(static_cast<int64_t>(streams_->options_.max_batch_bytes));
+    if (last_written) opened.set_last_written_sequence(*last_written);
+    Send();
+    ReadOn();
+  }
+
+  void TakeBatch() {
+    Batch& batch = waiting_.emplace_back();
+    batch.bytes = TakeBytes(in_);
+    absl::Status taken = ReadBatch(batch);
+    if (taken.ok()) taken = memory_.GrowBody(batch.bytes.size());
+    if (taken.ok()) {
+      window_bytes_ += batch.bytes.size();
+      return;
+    }
+    waiting_.pop_back();
+    CloseWith(ToGrpc(taken, "batch"));
+  }
+
+  absl::Status ReadBatch(Batch& batch) {
+    std::string_view message;
+    typed::WireReader reader(ViewOf(batch.bytes));
+    while (reader.Next()) {
+      const bool is_batch = reader.field().Is(v1::WriteStreamRequest::kBatchFieldNumber,
+                                              typed::WireField::Type::kBytes);
+      if (!is_batch) return absl::InvalidArgumentError("every message after `open` is a `batch`");
+      message = reader.field().bytes;
+    }
+    if (!reader.ok()) return NotParsed();
+    v1::WriteStreamBatch parsed;
+    const absl::StatusOr<PointsIn> points = ParseApart(message, kBatchPoints, parsed);
+    if (!points.ok()) return points.status();
+    if (parsed.sequence() != next_sequence_) {
+      return ingest::BadField("batch.sequence", fmt::format("is {}, and the next is {}",
+                                                            parsed.sequence(), next_sequence_));
+    }
+    // Without a sign, since the last number there is may be the first.
+    next_sequence_ = static_cast<int64_t>(static_cast<uint64_t>(next_sequence_) + 1);
+    batch.sequence = parsed.sequence();
+    batch.points = *points;
+    const size_t max_bytes = streams_->options_.max_batch_bytes;
+    if (points->bytes.size() > max_bytes) batch.error = server::BodyTooLarge(max_bytes);
+    return absl::OkStatus();
+  }
+
+  // ---- Writing.
+
+  bool CanWrite() const { return !ended_ && !waiting_.empty() && ack_bytes_ < kAcksBytes; }
+
+  // Writes what waits, unless something is being written. Takes the lock; for reactions.
+  void Advance() {
+    std::unique_lock lock(mutex_);
+    if (busy_ || !CanWrite()) return;
+    busy_ = true;
+    WriteGroup(std::move(lock));
+  }
+
+  // The stream is busy: this goes on with it, or lets it rest.
+  void WriteGroup(std::unique_lock<std::mutex> lock) {
+    while (CanWrite() && AckAtOnce(waiting_.front())) Pop();
+    if (!CanWrite()) return Rest(std::move(lock));
+    ingest::WriteRequest request{.database = *claim_.database,
+                                 .precision = precision_,
+                                 .options = {.accept_partial = !open_.has_accept_partial() ||
+                                                               open_.accept_partial(),
+                                             .no_sync = open_.no_sync()}};
+    if (!writer_.empty()) request.mark = {writer_, waiting_.front().sequence};
+    size_t bytes = 0;
+    for (const Batch& batch : waiting_) {
+      const bool full = bytes > 0 && bytes + batch.bytes.size() > kGroupBytes;
+      if (full || group_ == max_group_ || !batch.error.ok()) break;
+      request.batches.push_back(batch.points.MakeSource());
+      bytes += batch.bytes.size();
+      ++group_;
+    }
+    max_group_ = kWindowBatches;
+    lock.unlock();
+    Answer answer(this);
+    storage::Caught([&] {
+      absl::StatusOr<server::Pass> pass = streams_->gate_.Admit(claim_, peer_);
+      if (!pass.ok()) return answer(pass.status());
+      pass->body_bytes = bytes;
+      streams_->gate_.Write(*std::move(pass), std::move(request), std::move(answer));
+    }).IgnoreError();
+  }
+
+  // Whether a batch needs no writing; it has been acknowledged then.
+  bool AckAtOnce(const Batch& batch) {
+    if (last_written_ && batch.sequence <= *last_written_) {
+      NewAck(batch).mutable_already_written();
+    } else if (!batch.error.ok()) {
+      *NewAck(batch).mutable_error() = ToProto(StatusOf(batch, batch.error));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  // A group is over. Takes the lock.
+  void Written(const Outcomes& outcomes) {
+    std::unique_lock lock(mutex_);
+    const absl::Status thrown = storage::Caught([&] { AckGroup(outcomes); });
+    if (!thrown.ok()) EndWith(ToGrpc(thrown));
+    if (!CanWrite()) return Rest(std::move(lock));
+    Send();
+    ReadOn();
+    lock.unlock();
+    // The thread that commits is to go on committing.
+    streams_->parts_.write_workers.Post([this] { WriteGroup(std::unique_lock(mutex_)); });
+  }
+
+  void AckGroup(const Outcomes& outcomes) {
+    const size_t size = std::exchange(group_, 0);
+    if (outcomes.ok()) {
+      for (const ingest::Outcome& outcome : *outcomes) {
+        Fill(outcome, *NewAck(waiting_.front()).mutable_written());
+        Pop();
+      }
+      return;
+    }
+    const Batch& first = waiting_.front();
+    const grpc::Status status = StatusOf(first, outcomes.status());
+    if (EndsStream(outcomes.status())) return EndWith(status);
+    // All of them together may be too much where none of them is.
+    if (size > 1 && absl::IsResourceExhausted(outcomes.status())) {
+      max_group_ = 1;
+      return;
+    }
+    *NewAck(first).mutable_error() = ToProto(status);
+    Pop();
+  }
+
+  // Nothing more is to be written now. Nothing of the stream is touched afterwards: it may be gone.
+  void Rest(std::unique_lock<std::mutex> lock) {
+    busy_ = false;
+    std::vector<std::function<void()>> gone;
+    gone.swap(gone_);
+    Send();
+    ReadOn();
+    FinishIfDone();
+    lock.unlock();
+    for (const auto& call : gone) call();
+  }
+
+  // Takes the lock.
+  void Fail(const absl::Status& error) {
+    std::lock_guard lock(mutex_);
+    EndWith(ToGrpc(error));
+  }
+
+  // ---- Answering.
+
+  grpc::Status StatusOf(const Batch& batch, const absl::Status& error) const {
+    return WriteError(error, batch.points, open_.database());
+  }
+
+  v1::WriteStreamAck& NewAck(const Batch& batch) {
+    v1::WriteStreamAck& ack = *to_send_.mutable_acks()->add_acks();
+    ack.set_sequence(batch.sequence);
+    return ack;
+  }
+
+  // The first batch is done with, and the last acknowledgement is its own.
+  void Pop() {
+    const size_t bytes = waiting_.front().bytes.size();
+    window_bytes_ -= bytes;
+    memory_.Shrink(bytes);
+    waiting_.pop_front();
+    auto& acks = *to_send_.mutable_acks()->mutable_acks();
+    v1::WriteStreamAck& ack = acks[acks.size() - 1];
+    const size_t ack_bytes = ack.ByteSizeLong();
+    if (memory_.Grow(ack_bytes).ok()) {
+      ack_bytes_ += ack_bytes;
+    } else if (ack.has_written()) {
+      // There is no memory for all that there is to say: the counts have to do.
+      ack.mutable_written()->clear_errors();
+    }
+  }
+
+  // Sends what there is to say, unless something is being sent.
+  void Send() {
+    if (writing_ || finished_) return;
+    v1::WriteStreamResponse drain;
+    v1::WriteStreamResponse* message = &to_send_;
+    if (drain_ && opened_ && !to_send_.has_opened()) {
+      *drain.mutable_drain() = *std::exchange(drain_, std::nullopt);
+      message = &drain;
+    } else if (to_send_.message_case() == v1::WriteStreamResponse::MESSAGE_NOT_SET) {
+      return FinishIfDone();
+    } else {
+      sent_bytes_ = std::exchange(ack_bytes_, 0);
+    }
+    out_.Clear();
+    bool owned = false;
+    grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(*message, &out_,
+                                                                               &owned);
+    message->Clear();
+    writing_ = true;
+    StartWrite(&out_);
+  }
+
+  // Reads no more. When all that has been read is acknowledged the stream ends with `status`.
+  void CloseWith(const grpc::Status& status) {
+    if (!closed_) closed_ = status;
+    FinishIfDone();
+  }
+
+  // Writes no more either. The first counts.
+  void EndWith(const grpc::Status& status) {
+    if (!ended_) ended_ = status;
+    FinishIfDone();
+  }
+
+  void FinishIfDone() {
+    if (finished_ || writing_ || busy_) return;
+    const bool lost = ended_ && ended_->error_code() == grpc::StatusCode::CANCELLED;
+    const bool told = to_send_.message_case() == v1::WriteStreamResponse::MESSAGE_NOT_SET;
+    if (!told && !lost) return;
+    if (!ended_ && (!closed_ || !waiting_.empty())) return;
+    finished_ = true;
+    grpc_door::Finish(context_, static_cast<Reactor*>(this), ended_ ? *ended_ : *closed_);
+  }
+
+  const std::shared_ptr<WriteStreams> streams_;
+  grpc::CallbackServerContext* const context_;
+  const std::string peer_;
+  const Clock::time_point old_at_;
+
+  std::mutex mutex_;
+  // For what has been read and what is to be told.
+  server::MemoryBudget::Share memory_;
+  grpc::ByteBuffer in_;
+  grpc::ByteBuffer out_;
+
+  v1::WriteStreamOpen open_;
+  server::Claim claim_{};
+  ingest::Precision precision_ = ingest::Precision::kNanosecond;
+  // For the store; empty where the stream names none.
+  std::string writer_;
+  std::optional<int64_t> last_written_;
+  int64_t next_sequence_ = 0;
+
+  // Read, and not acknowledged. The first `group_` of them are being written.
+  std::deque<Batch> waiting_;
+  size_t window_bytes_ = 0;
+  size_t group_ = 0;
+  size_t max_group_ = kWindowBatches;
+
+  // What is said next, and the bytes of acknowledgements in it and in what is being sent.
+  v1::WriteStreamResponse to_send_;
+  size_t ack_bytes_ = 0;
+  size_t sent_bytes_ = 0;
+  std::optional<v1::WriteStreamDrain> drain_;
+  std::optional<Clock::time_point> end_at_;
+
+  bool opened_ = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool finished_ = false;
+  // Something is under way that comes back to this: a group, a worker, the look for its mark.
+  bool busy_ = false;
+  // It reads no more; it writes no more.
+  std::optional<grpc::Status> closed_;
+  std::optional<grpc::Status> ended_;
+  // Told when it is no longer busy.
+  std::vector<std::function<void()>> gone_;
+};
+
+WriteStreams::WriteStreams(const server::Parts& parts, const WriteStreamOptions& options)
+    : parts_(parts), options_(options), gate_(parts, "grpc_stream") {
+  watch_ = std::jthread([this](std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      storage::Caught([this] { EndOld(); }).IgnoreError();
+      wake.wait_for(lock, stop, kWatchPeriod, [] { return false; });
+    }
+  });
+}
+
+WriteStreams::~WriteStreams() = default;
+
+WriteStreams::Reactor* WriteStreams::Open(grpc::CallbackServerContext* context) {
+  auto* stream = new Stream(shared_from_this(), context, EndOfLife());
+  {
+    std::lock_guard lock(mutex_);
+    streams_.insert(stream);
+  }
+  stream->Start();
+  return stream;
+}
+
+// Of a stream that begins now. Those that begin together do not end together.
+WriteStreams::Clock::time_point WriteStreams::EndOfLife() const {
+  if (options_.max_age.count() == 0) return Clock::time_point::max();
+  thread_local std::minstd_rand random(std::random_device{}());
+  const int64_t spread = options_.max_age.count() / 10;
+  std::uniform_int_distribution<int64_t> jitter(-spread, spread);
+  return Clock::now() + options_.max_age + std::chrono::milliseconds(jitter(random));
+}
+
+void WriteStreams::Remove(Stream* stream) {
+  std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+  std::erase_if(by_writer_, [stream](const auto& entry) { return entry.second == stream; });
+}
+
+void WriteStreams::Claim(const std::string& writer, Stream* stream, std::function<void()> alone) {
+  // Held all along: the older one is not gone before it has been told.
+  std::lock_guard lock(mutex_);
+  Stream*& holder = by_writer_[writer];
+  Stream* const older = std::exchange(holder, stream);
+  if (older == nullptr) return alone();
+  older->GiveWay(std::move(alone));
+}
+
+void WriteStreams::EndOld() {
+  std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  for (Stream* stream : streams_) stream->EndIfDue(now, options_.grace);
+}
+
+void WriteStreams::Drain(std::chrono::milliseconds grace) {
+  std::lock_guard lock(mutex_);
+  for (Stream* stream : streams_) stream->Drain(v1::WriteStreamDrain::REASON_SHUTDOWN, grace);
+}
+
+size_t WriteStreams::size() const {
+  std::lock_guard lock(mutex_);
+  return streams_.size();
+}
+
+}  // namespace sluice::grpc_door
