@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <random>
 #include <utility>
@@ -291,13 +292,19 @@ class WriteStreams::Stream final : public Reactor {
     v1::WriteStreamBatch parsed;
     const absl::StatusOr<PointsIn> points = ParseApart(message, kBatchPoints, parsed);
     if (!points.ok()) return points.status();
-    if (parsed.sequence() != next_sequence_) {
-      return ingest::BadField("batch.sequence", fmt::format("is {}, and the next is {}",
-                                                            parsed.sequence(), next_sequence_));
+    if (!next_sequence_) {
+      return ingest::BadField("batch.sequence", "there is no number after that of the last batch");
     }
-    // Without a sign, since the last number there is may be the first.
-    next_sequence_ = static_cast<int64_t>(static_cast<uint64_t>(next_sequence_) + 1);
-    batch.sequence = parsed.sequence();
+    if (parsed.sequence() != *next_sequence_) {
+      return ingest::BadField("batch.sequence", fmt::format("is {}, and the next is {}",
+                                                            parsed.sequence(), *next_sequence_));
+    }
+    batch.sequence = *next_sequence_;
+    if (batch.sequence == std::numeric_limits<int64_t>::max()) {
+      next_sequence_.reset();
+    } else {
+      ++*next_sequence_;
+    }
     batch.points = *points;
     const size_t max_bytes = streams_->options_.max_batch_bytes;
     if (points->bytes.size() > max_bytes) batch.error = server::BodyTooLarge(max_bytes);
@@ -499,7 +506,8 @@ class WriteStreams::Stream final : public Reactor {
   // For the store; empty where the stream names none.
   std::string writer_;
   std::optional<int64_t> last_written_;
-  int64_t next_sequence_ = 0;
+  // Nothing after the last number that there is.
+  std::optional<int64_t> next_sequence_;
 
   // Read, and not acknowledged. The first `group_` of them are being written.
   std::deque<Batch> waiting_;

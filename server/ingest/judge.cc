@@ -15,6 +15,12 @@ using storage::TableSchema;
 Judge::Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeOptions& options)
     : schema_(std::move(schema)), options_(options) {}
 
+void Judge::BeginSource() {
+  ++source_;
+  series_.clear();
+  last_ = nullptr;
+}
+
 std::optional<Objection> Judge::Add(const Point& point) {
   const std::optional<int64_t> time_ns = point.timestamp
                                              ? ToNanoseconds(*point.timestamp, options_.precision)
@@ -79,7 +85,11 @@ void Judge::Remember(const Point& point, TableJudge& table, uint32_t set) {
 TableJudge* Judge::FindTable(std::string_view name) {
   if (last_ != nullptr && last_->name() == name) return last_;
   auto found = tables_.find(absl::string_view(name.data(), name.size()));
-  if (found != tables_.end()) return last_ = found->second.get();
+  if (found != tables_.end()) {
+    last_ = found->second.get();
+    last_->BeginSource(source_);
+    return last_;
+  }
   storage::TablePtr schema = schema_->Find(name);
   if (schema == nullptr) return nullptr;
   auto table =

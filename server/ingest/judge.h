@@ -44,7 +44,10 @@ class Judge {
  public:
   Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeOptions& options);
 
-  // Takes a point, or objects. Where points are numbered, all come from one source.
+  // The points that follow are from another source: their numbers are others.
+  void BeginSource();
+
+  // Takes a point, or objects.
   std::optional<Objection> Add(const Point& point);
 
   // Takes all points of `columns`, which it judges column by column, or does nothing, where one of
@@ -82,6 +85,8 @@ class Judge {
   std::vector<Series> series_;
   // The table of the point before.
   TableJudge* last_ = nullptr;
+  // Which of the sources is gone through.
+  uint64_t source_ = 0;
   // Of the columns being judged.
   std::vector<int64_t> times_ns_;
 };

@@ -14,7 +14,7 @@ namespace sluice::ingest {
 namespace {
 
 // Of several batches together: their answers are held until they are sent.
-constexpr size_t kMaxToldTogether = 1000;
+constexpr size_t kMaxToldTogether = 500;
 
 // Charges what the thread allocates for one request, in steps.
 class Charge {
@@ -81,6 +81,7 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Ju
                                  Charge& charge) {
   absl::Status status = points.Rewind();
   if (!status.ok()) return status;
+  judge.BeginSource();
   Tally tally(telling);
   for (auto item = points.Next(); item != PointSource::Item::kEnd; item = points.Next()) {
     if (item == PointSource::Item::kBroken) return points.error();

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -38,6 +39,14 @@ class TableJudge {
   bool exists() const { return exists_; }
   bool empty() const { return builder_.empty(); }
   storage::TableBatch&& TakeBatch() { return builder_.Take(); }
+
+  // The points that follow are from the source of that number; what points of others have been
+  // numbered is forgotten.
+  void BeginSource(uint64_t source) {
+    if (std::exchange(source_, source) == source) return;
+    shapes_ = {};
+    tag_keys_ = {};
+  }
 
   // Whether a point of that day (UTC) has been taken.
   bool IsOn(int64_t time_ns);
@@ -137,6 +146,7 @@ class TableJudge {
   std::vector<const TagColumn*> used_tags_;
   std::vector<const FieldColumn*> used_fields_;
 
+  uint64_t source_ = 0;
   KnownPlaces shapes_;
   KnownPlaces tag_keys_;
 };

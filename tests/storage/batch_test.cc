@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace sluice::storage {
 namespace {
 
@@ -83,6 +85,78 @@ TEST(TableBatchTest, CopiesChosenRows) {
   EXPECT_EQ(copy.columns()[1].numbers(), (std::vector<int64_t>{3, 99}));
   EXPECT_FALSE(copy.columns()[1].Present().Get(0));
   EXPECT_EQ(copy.columns()[2].strings()[2], "xxxx");
+}
+
+// Any number of rows at once, behind any others, comes to the same as row by row.
+TEST(TableBatchTest, ManyRowsAtOnceAreAsRowByRow) {
+  std::minstd_rand random(7);
+  for (int round = 0; round < 300; ++round) {
+    TableBatch one(Home());
+    TableBatch many(Home());
+    for (int part = 0; part < 4; ++part) {
+      const size_t rows = random() % 150;
+      const bool gaps = random() % 2 == 0;
+      std::vector<int64_t> times;
+      std::vector<int64_t> numbers;
+      std::vector<std::string> texts;
+      std::string present((rows + 7) / 8, 0);
+      std::vector<uint32_t> values;
+      const uint32_t sets = 1 + random() % 5;
+      const std::vector<std::string_view> rooms = {"unused", "hall", "attic"};
+      const uint32_t first_set = one.set_count();
+      for (uint32_t set = 0; set < sets; ++set) {
+        one.AddSet();
+        values.push_back(random() % 2 == 0 ? 0 : 2 + random() % 2);
+        if (values.back() > 0) one.AddTag(0, rooms[values.back() - 1]);
+      }
+      std::vector<int64_t> row_sets;
+      for (size_t row = 0; row < rows; ++row) {
+        row_sets.push_back(first_set + random() % sets);
+        times.push_back(static_cast<int64_t>(random()));
+        one.AddRow(static_cast<uint32_t>(row_sets.back()), times.back());
+        if (gaps && random() % 3 == 0) continue;
+        present[row / 8] = static_cast<char>(present[row / 8] | 1 << (row % 8));
+        numbers.push_back(static_cast<int64_t>(random()));
+        one.AddNumber(1, numbers.back());
+        texts.push_back(std::to_string(random() % 9));
+        one.AddString(2, texts.back());
+      }
+      const PackedBits bits(gaps ? std::string_view(present) : std::string_view());
+      EXPECT_EQ(many.AddSets(sets), first_set);
+      const size_t first_row = many.AddRows(row_sets, times);
+      many.column(0).AddTags(first_set, rooms, values);
+      many.column(1).AddNumbers(first_row, bits, Packed<int64_t>(numbers));
+      const std::vector<std::string_view> views(texts.begin(), texts.end());
+      many.column(2).AddStrings(first_row, bits, views, {});
+    }
+    EXPECT_EQ(one.timestamps(), many.timestamps());
+    EXPECT_EQ(one.row_sets(), many.row_sets());
+    for (size_t c = 0; c < one.columns().size(); ++c) {
+      const BatchColumn& a = one.columns()[c];
+      const BatchColumn& b = many.columns()[c];
+      const size_t count = c == 0 ? one.set_count() : one.row_count();
+      for (size_t i = 0; i < count; ++i) EXPECT_EQ(a.Present().Get(i), b.Present().Get(i));
+      EXPECT_EQ(a.numbers(), b.numbers());
+      EXPECT_EQ(a.strings().bytes(), b.strings().bytes());
+      EXPECT_EQ(a.dictionary().strings().bytes(), b.dictionary().strings().bytes());
+    }
+  }
+}
+
+TEST(TableBatchTest, BooleansAndNumberedTextsAreTakenAtOnce) {
+  auto table = std::make_shared<TableSchema>(1, "t");
+  table->Add("b", ColumnType::kBoolean);
+  table->Add("s", ColumnType::kString);
+  TableBatch batch(table);
+  batch.AddSet();
+  const size_t first = batch.AddRows(std::vector<int64_t>(3), std::vector<int64_t>{1, 2, 3});
+  batch.column(0).AddBooleans(first, PackedBits("\x05"), 2, PackedBits("\x02"));
+  const std::vector<uint32_t> numbers = {1, 0, 1};
+  batch.column(1).AddStrings(first, {}, std::vector<std::string_view>{"x", "yy"},
+                             Packed<uint32_t>(numbers));
+  EXPECT_EQ(batch.columns()[0].numbers(), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(batch.columns()[0].Present().words(), std::vector<uint64_t>{0b101});
+  EXPECT_EQ(batch.columns()[1].strings().bytes(), "yyxyy");
 }
 
 TEST(BitmapRankTest, CountsThePresentRowsBefore) {

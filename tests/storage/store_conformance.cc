@@ -484,6 +484,36 @@ TEST_P(StoreConformance, WhatIsDoneIsThereAfterALossOfPowerAndNothingInPart) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST_P(StoreConformance, AMarkIsThereWithItsPointsAndOutlivesTheProcess) {
+  auto database = Create("a");
+  EXPECT_EQ(database->FindMark("w").value(), std::nullopt);
+  WriteSet write = CreatingWriteOf(*database, {1});
+  write.mark = {"w", -5};
+  ASSERT_TRUE(fixture::Commit(*database, std::move(write), Durability::kSynced).ok());
+  EXPECT_EQ(database->FindMark("w").value(), -5);
+  EXPECT_EQ(database->FindMark("v").value(), std::nullopt);
+  // Nothing but a mark.
+  WriteSet mark;
+  mark.judged_by = fixture::SchemaOf(*database);
+  mark.mark = {"w", std::numeric_limits<int64_t>::max()};
+  ASSERT_TRUE(fixture::Commit(*database, mark, Durability::kSynced).ok());
+  // What is not written leaves none.
+  WriteSet aborted;
+  aborted.judged_by = std::make_shared<const DatabaseSchema>();
+  aborted.batches.push_back(CreatingWriteOf(*database, {2}).batches[0]);
+  aborted.mark = {"v", 1};
+  auto other = std::make_shared<TableSchema>(TableSchema::kNoId, "home");
+  other->Add("x", ColumnType::kTag);
+  aborted.batches[0].set_table(other);
+  EXPECT_TRUE(absl::IsAborted(fixture::Commit(*database, aborted, Durability::kSynced)));
+  database.reset();
+  Reopen();
+  database = Find("a");
+  EXPECT_EQ(database->FindMark("w").value(), std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(database->FindMark("v").value(), std::nullopt);
+  EXPECT_EQ(Create("b")->FindMark("w").value(), std::nullopt);
+}
+
 TEST_P(StoreConformance, ACheckpointIsTheStoreAsItWas) {
   auto database = Create("a");
   ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {1})).ok());

@@ -242,5 +242,77 @@ TEST_F(PipelineTest, MakesADatabaseOnlyWhereItIsToldToAndSomethingIsIngested) {
   EXPECT_EQ(Kept().size(), 1u);
 }
 
+// What a stream's batches come to when they are written together.
+class TogetherTest : public PipelineTest {
+ protected:
+  absl::StatusOr<std::vector<Outcome>> WriteTogether(const std::vector<std::string>& bodies,
+                                                     bool accept_partial = true) {
+    WriteRequest request{.database = name_, .options = {.accept_partial = accept_partial}};
+    for (const std::string& body : bodies) {
+      request.batches.push_back(std::make_unique<lineprotocol::LineSource>(body));
+    }
+    request.mark = {.writer = "w", .sequence = 10};
+    std::promise<absl::StatusOr<std::vector<Outcome>>> outcomes;
+    Pipeline pipeline = Open();
+    pipeline.Write(std::move(request),
+                   [&](absl::StatusOr<std::vector<Outcome>> result) { outcomes.set_value(result); });
+    return outcomes.get_future().get();
+  }
+  std::optional<int64_t> Mark() { return (*store_->FindDatabase(name_))->FindMark("w").value(); }
+  static std::string Count(const std::vector<Outcome>& outcomes) {
+    std::string text;
+    for (const Outcome& outcome : outcomes) {
+      text += fmt::format("{}/{} ", outcome.ingested, outcome.rejected);
+    }
+    return text;
+  }
+};
+
+TEST_F(TogetherTest, EachBatchHasItsOwnOutcomeAfterThoseBefore) {
+  const auto outcomes = WriteTogether({"m f=1 1\nm f=2 2", "m f=1i 3\nm g=1i 4", "bad", "m g=2 5"});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "2/0 1/1 0/1 0/1 ");
+  EXPECT_EQ((*outcomes)[1].rejections[0].place.index, 0);
+  EXPECT_EQ(Mark(), 13);
+}
+
+TEST_F(TogetherTest, WhatIsNoBatchIsTakenAlone) {
+  auto outcomes = WriteTogether({"m f=1 1", "m g=1 2", "# nothing", "m f=1 3"});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "1/0 1/0 ");
+  EXPECT_EQ(Mark(), 11);
+  outcomes = WriteTogether({"# nothing", "m f=1 3"});
+  EXPECT_TRUE(absl::IsInvalidArgument(outcomes.status()));
+  EXPECT_EQ(Mark(), 11);
+}
+
+TEST_F(TogetherTest, WhatIsAllOrNothingLeavesNothingBehind) {
+  auto outcomes = WriteTogether({"m f=1 1", "new f=1 2\nm f=t 2", "m f=1 3"}, false);
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "1/0 ");
+  EXPECT_EQ(Schema()->Find("new"), nullptr);
+  outcomes = WriteTogether({"new f=1 2\nm f=t 2", "m f=1 3"}, false);
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "0/1 ");
+  EXPECT_EQ(Schema()->Find("new"), nullptr);
+  EXPECT_EQ(Mark(), 10);
+}
+
+TEST_F(TogetherTest, BatchesOfWhichNothingIsTakenAreMarkedToo) {
+  auto outcomes = WriteTogether({"bad", "worse"});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "0/1 0/1 ");
+  EXPECT_EQ(Mark(), 11);
+}
+
+TEST_F(TogetherTest, SoMuchIsToldAtOnceAndTheRestComesLater) {
+  std::string bad;
+  for (int i = 0; i < 200; ++i) bad += "bad\n";
+  const auto outcomes = WriteTogether(std::vector<std::string>(30, bad));
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(outcomes->size(), 5u);
+  EXPECT_EQ(Mark(), 14);
+}
+
 }  // namespace
 }  // namespace sluice::ingest
