@@ -176,6 +176,19 @@ class GrpcClient : public Client {
     return FromGrpc((stub.*method)(&context, request, &response));
   }
 
+  // Calls `take` with each page of a list.
+  template <typename Response, typename Method, typename Request, typename Take>
+  absl::Status EachPage(Method method, Request request, Take take) {
+    do {
+      Response response;
+      absl::Status status = Call(*admin_, method, request, response);
+      if (!status.ok()) return status;
+      take(response);
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    return absl::OkStatus();
+  }
+
   const ConnectOptions options_;
   const std::unique_ptr<v1::WriteService::Stub> write_;
   const std::unique_ptr<v1::QueryService::Stub> query_;
@@ -257,12 +270,12 @@ absl::StatusOr<Database> GrpcClient::CreateDatabase(const std::string& name,
 }
 
 absl::StatusOr<std::vector<Database>> GrpcClient::ListDatabases() {
-  v1::ListDatabasesResponse response;
-  absl::Status status =
-      Call(*admin_, &v1::AdminService::Stub::ListDatabases, v1::ListDatabasesRequest(), response);
-  if (!status.ok()) return status;
   std::vector<Database> databases;
-  for (const auto& database : response.databases()) databases.push_back(FromProto(database));
+  absl::Status status = EachPage<v1::ListDatabasesResponse>(
+      &v1::AdminService::Stub::ListDatabases, v1::ListDatabasesRequest(), [&](const auto& page) {
+        for (const auto& database : page.databases()) databases.push_back(FromProto(database));
+      });
+  if (!status.ok()) return status;
   return databases;
 }
 
@@ -300,10 +313,13 @@ absl::Status GrpcClient::DropDatabase(const std::string& name) {
 absl::StatusOr<std::vector<std::string>> GrpcClient::ListTables(const std::string& database) {
   v1::ListTablesRequest request;
   request.set_database(database);
-  v1::ListTablesResponse response;
-  absl::Status status = Call(*admin_, &v1::AdminService::Stub::ListTables, request, response);
+  std::vector<std::string> tables;
+  absl::Status status = EachPage<v1::ListTablesResponse>(
+      &v1::AdminService::Stub::ListTables, std::move(request), [&](const auto& page) {
+        tables.insert(tables.end(), page.tables().begin(), page.tables().end());
+      });
   if (!status.ok()) return status;
-  return std::vector<std::string>(response.tables().begin(), response.tables().end());
+  return tables;
 }
 
 absl::StatusOr<std::vector<Column>> GrpcClient::DescribeTable(const std::string& database,
@@ -327,7 +343,7 @@ absl::StatusOr<std::vector<Rejection>> GrpcClient::ListRejections(const std::str
                                                                   int64_t newer_than) {
   v1::ListRejectionsRequest request;
   request.set_database(database);
-  request.set_max_count(max_count);
+  request.set_page_size(static_cast<int32_t>(max_count));
   request.set_newer_than(newer_than);
   v1::ListRejectionsResponse response;
   absl::Status status = Call(*admin_, &v1::AdminService::Stub::ListRejections, request, response);
@@ -357,12 +373,12 @@ absl::StatusOr<CreatedToken> GrpcClient::CreateToken(const Token& token) {
 }
 
 absl::StatusOr<std::vector<Token>> GrpcClient::ListTokens() {
-  v1::ListTokensResponse response;
-  absl::Status status =
-      Call(*admin_, &v1::AdminService::Stub::ListTokens, v1::ListTokensRequest(), response);
-  if (!status.ok()) return status;
   std::vector<Token> tokens;
-  for (const auto& token : response.tokens()) tokens.push_back(FromProto(token));
+  absl::Status status = EachPage<v1::ListTokensResponse>(
+      &v1::AdminService::Stub::ListTokens, v1::ListTokensRequest(), [&](const auto& page) {
+        for (const auto& token : page.tokens()) tokens.push_back(FromProto(token));
+      });
+  if (!status.ok()) return status;
   return tokens;
 }
 

@@ -130,6 +130,11 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   flags.Add("query-timeout-seconds", config.query_timeout_seconds, "how long a query may run")
       ->check(CLI::Range(1, 86400));
   flags
+      .Add("max-connection-age-seconds", config.max_connection_age_seconds,
+           "after which gRPC clients are to connect anew, so that they spread over the servers; 0: "
+           "never")
+      ->check(CLI::Range(0, 1'000'000));
+  flags
       .Add("drain-seconds", config.drain_seconds,
            "how long, when told to stop, to refuse writes with 503 before closing")
       ->check(CLI::Range(0, 3600));

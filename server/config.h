@@ -39,6 +39,8 @@ struct Config {
   size_t max_tables = 500;
   size_t max_columns = 250;
   int query_timeout_seconds = 300;
+  // Of gRPC connections, and of streams of writes; 0 for as long as they like.
+  int max_connection_age_seconds = 0;
   // How long the server, told to stop, still answers that it is stopping.
   int drain_seconds = 1;
   // Of web pages that may use the HTTP API.

@@ -345,9 +345,11 @@ absl::Status Run(const Config& config) {
   AddRoutes(core->parts(), config, router);
   starting->reset();
   auto grpc_server = grpc_door::Server::Start(
-      {.address = Join(config.grpc_listen),
+      {.version = std::string(kVersion),
+       .address = Join(config.grpc_listen),
        .max_body_bytes = config.max_body_bytes,
-       .query_timeout = std::chrono::seconds(config.query_timeout_seconds)},
+       .query_timeout = std::chrono::seconds(config.query_timeout_seconds),
+       .max_connection_age = std::chrono::seconds(config.max_connection_age_seconds)},
       core->parts());
   if (!grpc_server.ok()) return grpc_server.status();
   started = true;

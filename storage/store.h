@@ -241,6 +241,9 @@ class Condition {
 
 class Store : public Catalog, public TokenTable, public Condition {
  public:
+  // Made with the store, and the same for all its life; a copy has another. Unique in the world.
+  virtual std::string InstanceId() const = 0;
+
   // Syncs what was acknowledged without waiting for that.
   virtual absl::Status Sync() = 0;
 

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "server/auth/token.h"
 #include "storage/names.h"
+#include "storage/reason.h"
 
 namespace sluice::auth {
 namespace {
@@ -124,7 +125,8 @@ absl::StatusOr<Principal> Authority::Identify(const std::optional<std::string>& 
     TokenPtr found = Find(hash);
     if (found != nullptr && IsValid(*found, now_ns)) return Principal(std::move(found));
   }
-  return absl::UnauthenticatedError("unauthorized access");
+  return storage::WithReason(absl::UnauthenticatedError("unauthorized access"),
+                             token ? "TOKEN_INVALID" : "TOKEN_MISSING");
 }
 
 absl::StatusOr<CreatedToken> Authority::Create(const NewToken& token, int64_t now_ns) {
@@ -132,7 +134,9 @@ absl::StatusOr<CreatedToken> Authority::Create(const NewToken& token, int64_t no
   if (!checked.ok()) return checked;
   std::lock_guard change(change_mutex_);
   if (Knows(token.name)) {
-    return absl::AlreadyExistsError(fmt::format("token \"{}\" already exists", token.name));
+    return storage::WithReason(
+        absl::AlreadyExistsError(fmt::format("token \"{}\" already exists", token.name)),
+        "TOKEN_EXISTS", {{"token", token.name}});
   }
   CreatedToken created;
   created.text = GenerateToken();
@@ -157,7 +161,8 @@ std::vector<storage::TokenRecord> Authority::List() const {
 absl::Status Authority::Delete(const std::string& name) {
   std::lock_guard change(change_mutex_);
   if (!Knows(name)) {
-    return absl::NotFoundError(fmt::format("token \"{}\" not found", name));
+    return storage::WithReason(absl::NotFoundError(fmt::format("token \"{}\" not found", name)),
+                               "TOKEN_NOT_FOUND", {{"token", name}});
   }
   const absl::Status deleted = store_.DeleteToken(name);
   if (!deleted.ok()) return deleted;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "storage/reason.h"
+
 namespace sluice::auth {
 
 Principal Principal::Anonymous() {
@@ -28,7 +30,9 @@ absl::Status Principal::May(Action action, std::string_view database) const {
                          ? "is not an admin token"
                          : fmt::format("may not {} database \"{}\"",
                                        action == Action::kRead ? "read" : "write to", database);
-  return absl::PermissionDeniedError(fmt::format("the token '{}' {}", name(), what));
+  return storage::WithReason(
+      absl::PermissionDeniedError(fmt::format("the token '{}' {}", name(), what)),
+      "TOKEN_WITHOUT_RIGHT", {{"token", name()}});
 }
 
 }  // namespace sluice::auth

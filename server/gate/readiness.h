@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "absl/status/status.h"
+#include "storage/reason.h"
 #include "storage/store.h"
 
 namespace sluice::server {
@@ -26,10 +27,15 @@ class Readiness {
 
   // The same of all else.
   absl::Status CheckServing() const {
-    if (draining_) return absl::UnavailableError("the server is shutting down");
+    if (draining_) {
+      return storage::WithReason(absl::UnavailableError("the server is shutting down"),
+                                 "SHUTTING_DOWN");
+    }
     absl::Status usable = store_.CheckUsable();
     if (usable.ok()) return usable;
-    return absl::UnavailableError("a fault of the disk stopped the store; it must be opened again");
+    return storage::WithReason(
+        absl::UnavailableError("a fault of the disk stopped the store; it must be opened again"),
+        "STORE_STOPPED");
   }
 
  private:

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "server/grpc/call.h"
 #include "server/grpc/status.h"
 #include "storage/caught.h"
+#include "storage/reason.h"
 #include "storage/retention.h"
 #include "storage/timestamp.h"
 
@@ -17,6 +21,9 @@ namespace {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr size_t kDefaultRejections = 100;
+constexpr size_t kMaxPage = 1000;
+// Names can be long, and clients take answers of up to 4 MiB.
+constexpr size_t kMaxPageBytes = size_t{1} << 20;
 constexpr char kRetentionField[] = "retention_period";
 constexpr char kMaxTablesField[] = "max_tables";
 constexpr char kMaxColumnsField[] = "max_columns";
@@ -197,6 +204,29 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
   return ToGrpc(act(*name), "database", text);
 }
 
+// Puts the page that a request asks for into a list of a response. `items` are in the order of their
+// names; a page's token is the last name of the page before.
+template <typename Items, typename NameOf, typename Add, typename Request, typename Response>
+void FillPage(const Items& items, NameOf name_of, Add add, const Request& request,
+              Response& response) {
+  const size_t size = request.page_size() > 0
+                          ? std::min(static_cast<size_t>(request.page_size()), kMaxPage)
+                          : kMaxPage;
+  size_t count = 0;
+  std::string last;
+  for (const auto& item : items) {
+    const std::string& name = name_of(item);
+    if (!request.page_token().empty() && name <= request.page_token()) continue;
+    if (count == size || response.ByteSizeLong() > kMaxPageBytes) {
+      response.set_next_page_token(last);
+      return;
+    }
+    add(item);
+    last = name;
+    ++count;
+  }
+}
+
 // What `act` returns, or an error for what it throws.
 template <typename Act>
 grpc::Status RunCaught(const Act& act) {
@@ -261,12 +291,14 @@ grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContext* context,
-                                                      const v1::ListDatabasesRequest*,
+                                                      const v1::ListDatabasesRequest* request,
                                                       v1::ListDatabasesResponse* response) {
-  return ForAdmin(context, [this, response] {
+  return ForAdmin(context, [this, request, response] {
     auto databases = parts_.store.ListDatabases();
     if (!databases.ok()) return ToGrpc(databases.status());
-    for (const auto& record : *databases) Fill(record, *response->add_databases());
+    FillPage(
+        *databases, [](const auto& record) -> const std::string& { return record.name; },
+        [&](const auto& record) { Fill(record, *response->add_databases()); }, *request, *response);
     return grpc::Status::OK;
   });
 }
@@ -317,10 +349,12 @@ grpc::ServerUnaryReactor* AdminService::ListTables(grpc::CallbackServerContext* 
                                                    const v1::ListTablesRequest* request,
                                                    v1::ListTablesResponse* response) {
   return ForReader(context, request->database(), "database",
-                   [response](const storage::DatabaseView& database) {
-                     for (const auto& table : database.schema->Tables()) {
-                       response->add_tables(table->name());
-                     }
+                   [request, response](const storage::DatabaseView& database) {
+                     FillPage(
+                         database.schema->Tables(),
+                         [](const auto& table) -> const std::string& { return table->name(); },
+                         [&](const auto& table) { response->add_tables(table->name()); },
+                         *request, *response);
                      return grpc::Status::OK;
                    });
 }
@@ -332,9 +366,11 @@ grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContex
                    [request, response](const storage::DatabaseView& database) {
                      storage::TablePtr table = database.schema->Find(request->table());
                      if (table == nullptr) {
-                       return ToGrpc(absl::NotFoundError(
-                                         fmt::format("table \"{}\" not found", request->table())),
-                                     "table", request->table());
+                       return ToGrpc(
+                           storage::WithReason(absl::NotFoundError(fmt::format(
+                                                   "table \"{}\" not found", request->table())),
+                                               "TABLE_NOT_FOUND"),
+                           "table", request->table());
                      }
                      AddColumn("time", v1::COLUMN_TYPE_TIME, *response);
                      for (const storage::Column& column : table->columns()) {
@@ -349,10 +385,24 @@ grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerConte
                                                        v1::ListRejectionsResponse* response) {
   return ForReader(context, request->database(), "database",
                    [this, request, response](const storage::DatabaseView& database) {
-                     size_t max_count =
-                         request->max_count() == 0 ? kDefaultRejections : request->max_count();
-                     for (const auto& kept : parts_.rejections.List(database.record->id, max_count,
+                     // A page's token is the id that its last one has.
+                     int64_t older_than = std::numeric_limits<int64_t>::max();
+                     if (!request->page_token().empty() &&
+                         !absl::SimpleAtoi(request->page_token(), &older_than)) {
+                       return ToGrpc(absl::InvalidArgumentError("page_token is none of a page"),
+                                     "page_token");
+                     }
+                     const size_t size =
+                         request->page_size() > 0 ? request->page_size() : kDefaultRejections;
+                     size_t count = 0;
+                     for (const auto& kept : parts_.rejections.List(database.record->id, kMaxPage,
                                                                     request->newer_than())) {
+                       if (kept->id >= older_than) continue;
+                       if (count++ == size) {
+                         const int64_t last = response->rejections().rbegin()->id();
+                         response->set_next_page_token(std::to_string(last));
+                         break;
+                       }
                        Fill(*kept, *response->add_rejections());
                      }
                      return grpc::Status::OK;
@@ -375,10 +425,12 @@ grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* context,
-                                                   const v1::ListTokensRequest*,
+                                                   const v1::ListTokensRequest* request,
                                                    v1::ListTokensResponse* response) {
-  return ForAdmin(context, [this, response] {
-    for (const auto& record : parts_.authority.List()) Fill(record, *response->add_tokens());
+  return ForAdmin(context, [this, request, response] {
+    FillPage(
+        parts_.authority.List(), [](const auto& record) -> const std::string& { return record.name; },
+        [&](const auto& record) { Fill(record, *response->add_tokens()); }, *request, *response);
     return grpc::Status::OK;
   });
 }

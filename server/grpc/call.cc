@@ -1,7 +1,6 @@
 #include "server/grpc/call.h"
 
 #include <chrono>
-#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
@@ -10,16 +9,11 @@
 
 namespace sluice::grpc_door {
 
-namespace {
-
-// Nothing where there is none.
 std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context) {
   auto found = context.client_metadata().find("authorization");
   if (found == context.client_metadata().end()) return std::nullopt;
   return auth::TokenIn({found->second.data(), found->second.size()});
 }
-
-}  // namespace
 
 server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
                       const std::string& database, const absl::Status& parameters) {

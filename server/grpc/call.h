@@ -5,6 +5,7 @@
 #include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,9 @@
 // What every handler does with its call.
 
 namespace sluice::grpc_door {
+
+// The token in a call's metadata `authorization`; nothing where there is none.
+std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context);
 
 // What a call claims, by the token of its metadata `authorization`, that names a database, or with
 // kAdminister none. `parameters` says what is wrong with it besides, told after what is wrong with
@@ -43,9 +47,8 @@ class Ending {
  public:
   Ending(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor)
       : context_(context), reactor_(reactor) {}
-  Ending(Ending&& other) noexcept
-      : context_(other.context_), reactor_(std::exchange(other.reactor_, nullptr)) {}
-  Ending& operator=(Ending&&) = delete;
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
   ~Ending();
   void operator()(const grpc::Status& status);
 

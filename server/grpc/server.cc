@@ -15,8 +15,10 @@
 #include "server/grpc/calls.h"
 #include "server/grpc/health_service.h"
 #include "server/grpc/query_service.h"
+#include "server/grpc/server_service.h"
 #include "server/grpc/status.h"
 #include "server/grpc/write_service.h"
+#include "storage/reason.h"
 #include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
@@ -28,6 +30,11 @@ constexpr size_t kMessageSlackBytes = 64 << 10;
 constexpr int kMaxStreams = 100;
 constexpr int kMaxIdleMs = 300'000;
 constexpr int kMinPingMs = 1'000;
+// A client that is gone without a word is found out by these pings.
+constexpr int kPingMs = 60'000;
+constexpr int kPingTimeoutMs = 20'000;
+// What is under way on a connection that has become too old.
+constexpr int kMaxAgeGraceMs = 60'000;
 constexpr int64_t kLogPeriodNs = 60'000'000'000;
 // What gRPC needs for itself and a few large messages, besides twice the budget of bodies: messages
 // that have come are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on
@@ -41,6 +48,8 @@ class GrpcServer : public Server {
                {.max_batch_bytes = options.max_body_bytes, .max_age = options.max_connection_age}),
         query_(parts, options.query_timeout),
         admin_(parts),
+        about_(parts, options.version, options.max_body_bytes,
+               options.max_body_bytes + kMessageSlackBytes),
         health_(&parts.readiness),
         quota_bytes_(2 * parts.bodies.max_bytes() + kMinQuotaBytes) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
@@ -63,6 +72,7 @@ class GrpcServer : public Server {
   WriteService write_;
   QueryService query_;
   AdminService admin_;
+  ServerService about_;
   HealthService health_;
   Calls calls_;
   const size_t quota_bytes_;
@@ -78,6 +88,8 @@ void SetUp(const std::string& address, int* port, grpc::ServerBuilder& builder) 
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
   // Clients may ask as often as this whether the connection lives, also when they have no call.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
@@ -102,7 +114,15 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&write_);
   builder.RegisterService(&query_);
   builder.RegisterService(&admin_);
+  builder.RegisterService(&about_);
   builder.RegisterService(&health_);
+  if (options.max_connection_age.count() > 0) {
+    const int age_ms = static_cast<int>(options.max_connection_age.count());
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, age_ms);
+    // Streams are told in time and end by themselves, also those that began on an old connection.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                               age_ms + age_ms / 4 + kMaxAgeGraceMs);
+  }
   server_ = builder.BuildAndStart();
   return server_ != nullptr && port_ != 0 ? absl::OkStatus() : CannotListen(options.address);
 }
@@ -117,7 +137,8 @@ class NotYet : public grpc::CallbackGenericService {
       void OnDone() override { delete this; }
     };
     auto* reactor = new Reactor();
-    Finish(context, reactor, ToGrpc(absl::UnavailableError("the server is starting")));
+    Finish(context, reactor, ToGrpc(storage::WithReason(
+                                absl::UnavailableError("the server is starting"), "STARTING")));
     return reactor;
   }
 };

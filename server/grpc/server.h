@@ -12,6 +12,8 @@
 namespace sluice::grpc_door {
 
 struct ServerOptions {
+  // What it calls itself.
+  std::string version = "";
   // host:port; port 0 takes a free one.
   std::string address = "127.0.0.1:8182";
   // Of a write's line protocol (contract W-38).

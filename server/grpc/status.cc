@@ -8,6 +8,7 @@
 #include "google/rpc/status.pb.h"
 #include "server/ingest/bad_field.h"
 #include "server/ingest/utf8.h"
+#include "storage/reason.h"
 
 namespace sluice::grpc_door {
 namespace {
@@ -51,7 +52,14 @@ grpc::StatusCode CodeOf(const absl::Status& status) {
 
 Details DetailsOf(const absl::Status& status) {
   google::rpc::ErrorInfo info;
-  info.set_reason(absl::StatusCodeToString(static_cast<absl::StatusCode>(CodeOf(status))));
+  if (const std::optional<storage::Reason> reason = storage::ReasonOf(status)) {
+    info.set_reason(reason->name);
+    for (const auto& [key, value] : reason->metadata) {
+      (*info.mutable_metadata())[key] = Cut(value, kMaxDescriptionBytes);
+    }
+  } else {
+    info.set_reason(absl::StatusCodeToString(static_cast<absl::StatusCode>(CodeOf(status))));
+  }
   Details details(CodeOf(status), std::string(status.message()), info);
   if (absl::IsUnavailable(status)) {
     google::rpc::RetryInfo retry;

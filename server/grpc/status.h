@@ -19,7 +19,8 @@ inline constexpr size_t kMaxDetailBytes = 4096;
 // When to try again after UNAVAILABLE.
 inline constexpr int kRetryDelayMs = 1000;
 
-// A gRPC status with google.rpc details: ErrorInfo with the code's name as the reason,
+// A gRPC status with google.rpc details: ErrorInfo with the reason that `status` was made with
+// (storage/reason.h), or else the code's name,
 // INVALID_ARGUMENT a BadRequest about `field`, or the one that `status` names (bad_field.h),
 // UNAVAILABLE a RetryInfo.
 grpc::Status ToGrpc(const absl::Status& status, std::string_view field = "");

@@ -1,6 +1,10 @@
 #include "server/grpc/write_service.h"
 
+#include <fmt/format.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <memory>
 #include <utility>
@@ -26,85 +30,153 @@ ingest::WriteOptions OptionsOf(const v1::WriteRequest& request) {
 }
 ingest::WriteOptions OptionsOf(const v1::ValidateRequest&) { return {}; }
 
+const std::string& IdOf(const v1::WriteRequest& request) { return request.request_id(); }
+const std::string& IdOf(const v1::ValidateRequest&) {
+  static const std::string kNone;
+  return kNone;
+}
+
+// By which a request is known again.
+template <typename Request>
+std::string FingerprintOf(const Arrived<Request>& arrived) {
+  const XXH128_hash_t hash =
+      XXH3_128bits(arrived.points.bytes.data(), arrived.points.bytes.size());
+  return fmt::format("{:x}{:x} {} {}", hash.high64, hash.low64,
+                     static_cast<int>(arrived.points.kind), arrived.request.SerializeAsString());
+}
+
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {
   bool owned = false;
   return grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(message, &to,
-                                                                                    &owned);
+                                                                                   &owned);
 }
+
+// Ends a request that may have an id: with its answer, or where it goes without, with none.
+class Remember {
+ public:
+  // `key` is empty where it has none.
+  Remember(RequestIds& ids, std::string key) : ids_(ids), key_(std::move(key)) {}
+  Remember(const Remember&) = delete;
+  Remember& operator=(const Remember&) = delete;
+  ~Remember() { Answered(nullptr); }
+  void Answered(const RequestIds::AnswerPtr& answer) {
+    if (!key_.empty()) ids_.End(std::exchange(key_, ""), answer);
+  }
+
+ private:
+  RequestIds& ids_;
+  std::string key_;
+};
 
 }  // namespace
 
-template <typename Request, typename Show>
+template <typename Request, typename Answer, typename Tell>
 grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* context,
                                                server::Act act, const grpc::ByteBuffer& message,
-                                               const PointsFields& fields, Show show) {
+                                               const PointsFields& fields, Answer answer,
+                                               Tell tell) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  Ending end(context, reactor);
+  auto end = std::make_shared<Ending>(context, reactor);
   auto arrived = std::make_unique<Arrived<Request>>();
   // The call's own, which nobody reads again: it is not to hold the bytes a second time.
   arrived->bytes = TakeBytes(const_cast<grpc::ByteBuffer&>(message));
   absl::StatusOr<PointsIn> points = ParseApart(ViewOf(arrived->bytes), fields, arrived->request);
   if (points.ok()) arrived->points = *points;
   const std::string& database = arrived->request.database();
+  const std::string& id = IdOf(arrived->request);
   absl::StatusOr<ingest::Precision> precision = FromProto(arrived->request.precision());
-  server::Claim claim = ClaimOf(*context, act, database, precision.status());
+  server::Claim claim = ClaimOf(*context, act, database,
+                                precision.ok() ? CheckId(id, "request_id") : precision.status());
   if (!points.ok()) claim.parameters = points.status();
   absl::StatusOr<server::Pass> pass = gate_.Admit(std::move(claim), PeerOf(*context));
   if (!pass.ok()) {
     const char* field = !points.ok()                          ? "request"
                         : pass.status() == precision.status() ? "precision"
                                                               : "database";
-    end(ToGrpc(pass.status(), field, database));
+    (*end)(ToGrpc(pass.status(), field, database));
     return reactor;
   }
   absl::Status taken = gate_.TakeBody(arrived->points.bytes.size(), max_body_bytes_, *pass);
   if (!taken.ok()) {
-    end(WriteError(taken, arrived->points, database));
+    (*end)(WriteError(taken, arrived->points, database));
     return reactor;
   }
+  std::string key;
+  if (!id.empty()) {
+    key = fmt::format("{}\n{}\n{}", pass->origin.principal, database, id);
+    const absl::StatusOr<bool> first = request_ids_.Begin(
+        key, FingerprintOf(*arrived), [end, tell](const RequestIds::AnswerPtr& remembered) {
+          if (remembered == nullptr) {
+            return (*end)(ToGrpc(absl::UnavailableError(
+                "the request with this request_id that was under way came to nothing; send it "
+                "again")));
+          }
+          WriteAnswer again = *remembered;
+          again.response.set_replayed(true);
+          (*end)(tell(again));
+        });
+    if (!first.ok()) (*end)(ToGrpc(first.status(), "request_id"));
+    if (!first.ok() || !*first) return reactor;
+  }
+  // Whatever becomes of it, those that wait for it are told.
+  auto remember = std::make_shared<Remember>(request_ids_, key);
   std::unique_ptr<ingest::PointSource> source = arrived->points.MakeSource();
   ingest::WriteRequest write{.database = *pass->claim.database,
                              .precision = *precision,
                              .options = OptionsOf(arrived->request),
                              .check_awaited = [context] { return CheckAwaited(*context); }};
-  gate_.WriteOne(*std::move(pass), std::move(source), std::move(write),
-                 [show, arrived = std::move(arrived),
-                  end = std::move(end)](const absl::StatusOr<ingest::Outcome>& outcome) mutable {
-                   if (outcome.ok()) return end(show(*outcome, *arrived));
-                   end(WriteError(outcome.status(), arrived->points, arrived->request.database()));
-                 });
+  gate_.WriteOne(
+      *std::move(pass), std::move(source), std::move(write),
+      [answer, tell, remember, end, arrived = std::move(arrived)](
+          const absl::StatusOr<ingest::Outcome>& outcome) mutable {
+        if (!outcome.ok()) {
+          (*end)(WriteError(outcome.status(), arrived->points, arrived->request.database()));
+          return;
+        }
+        auto made = std::make_shared<const WriteAnswer>(answer(*outcome, *arrived));
+        (*end)(tell(*made));
+        remember->Answered(made);
+      });
   return reactor;
 }
 
 grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* context,
                                               const grpc::ByteBuffer* request,
                                               grpc::ByteBuffer* response) {
-  const auto show = [response](const ingest::Outcome& outcome,
-                               const Arrived<v1::WriteRequest>& arrived) {
+  const auto answer = [](const ingest::Outcome& outcome,
+                         const Arrived<v1::WriteRequest>& arrived) {
+    WriteAnswer made;
     const bool partly = outcome.rejected > 0 && outcome.ingested > 0;
     const bool error = outcome.ingested == 0 || (partly && arrived.request.partial_as_error());
     if (error && !arrived.request.rejections_in_response()) {
-      return RejectionStatus(outcome, arrived.points.field());
+      made.status = RejectionStatus(outcome, arrived.points.field());
+    } else {
+      Fill(outcome, made.response);
     }
-    v1::WriteResponse answer;
-    Fill(outcome, answer);
-    return Serialize(answer, *response);
+    return made;
+  };
+  const auto tell = [response](const WriteAnswer& made) {
+    return made.status.ok() ? Serialize(made.response, *response) : made.status;
   };
   return Handle<v1::WriteRequest>(context, server::Act::kWrite, *request, kWriteRequestPoints,
-                                  show);
+                                  answer, tell);
 }
 
 grpc::ServerUnaryReactor* WriteService::Validate(grpc::CallbackServerContext* context,
                                                  const grpc::ByteBuffer* request,
                                                  grpc::ByteBuffer* response) {
-  const auto show = [response](const ingest::Outcome& outcome,
-                               const Arrived<v1::ValidateRequest>&) {
-    v1::ValidateResponse answer;
-    Fill(outcome, *answer.mutable_outcome());
-    return Serialize(answer, *response);
+  const auto answer = [](const ingest::Outcome& outcome, const Arrived<v1::ValidateRequest>&) {
+    WriteAnswer made;
+    Fill(outcome, made.response);
+    return made;
+  };
+  const auto tell = [response](const WriteAnswer& made) {
+    v1::ValidateResponse told;
+    *told.mutable_outcome() = made.response;
+    return Serialize(told, *response);
   };
   return Handle<v1::ValidateRequest>(context, server::Act::kValidate, *request,
-                                     kValidateRequestPoints, show);
+                                     kValidateRequestPoints, answer, tell);
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* WriteService::WriteStream(

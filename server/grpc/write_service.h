@@ -8,6 +8,7 @@
 #include "server/gate/parts.h"
 #include "server/gate/write_gate.h"
 #include "server/grpc/points_in.h"
+#include "server/grpc/request_ids.h"
 #include "server/grpc/write_stream.h"
 #include "sluice/v1/write.grpc.pb.h"
 
@@ -24,6 +25,7 @@ class WriteService final : public RawWriteService {
   WriteService(const server::Parts& parts, const WriteStreamOptions& options)
       : gate_(parts, "grpc"),
         max_body_bytes_(options.max_batch_bytes),
+        request_ids_(parts.bodies.max_bytes() / 2),
         streams_(std::make_shared<WriteStreams>(parts, options)) {}
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,
@@ -38,15 +40,16 @@ class WriteService final : public RawWriteService {
   WriteStreams& streams() { return *streams_; }
 
  private:
-  // A call of Write or Validate, from its arrival to its answer. `show` makes the response, or the
-  // status, of what became of the points.
-  template <typename Request, typename Show>
+  // A call of Write or Validate, from its arrival to its answer. `answer` makes that of what became
+  // of the points, `tell` puts it into the response.
+  template <typename Request, typename Answer, typename Tell>
   grpc::ServerUnaryReactor* Handle(grpc::CallbackServerContext* context, server::Act act,
                                    const grpc::ByteBuffer& message, const PointsFields& fields,
-                                   Show show);
+                                   Answer answer, Tell tell);
 
   const server::WriteGate gate_;
   const size_t max_body_bytes_;
+  RequestIds request_ids_;
   const std::shared_ptr<WriteStreams> streams_;
 };
 

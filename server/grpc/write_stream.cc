@@ -13,38 +13,26 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "server/grpc/call.h"
 #include "server/grpc/points_in.h"
+#include "server/grpc/request_ids.h"
 #include "server/grpc/status.h"
 #include "server/grpc/write_answer.h"
 #include "server/ingest/bad_field.h"
 #include "server/resources/memory_budget.h"
 #include "server/typed/wire_reader.h"
 #include "storage/caught.h"
+#include "storage/reason.h"
 
 namespace sluice::grpc_door {
 namespace {
 
-// What a client may have on the way (contract W-88). What has been read and not acknowledged is
-// never more than this and one batch.
-constexpr size_t kWindowBytes = size_t{4} << 20;
-constexpr size_t kWindowBatches = 4096;
 // Batches that are judged and committed together; a larger one goes alone.
 constexpr size_t kGroupBytes = size_t{1} << 20;
 // With so much to be told that the client has not read, no more is judged. With what one group adds
 // it is less than the 4 MiB that clients take at once.
 constexpr size_t kAcksBytes = size_t{512} << 10;
 constexpr std::chrono::milliseconds kWatchPeriod(100);
-constexpr size_t kMaxWriterIdBytes = 64;
-
-absl::Status CheckWriterId(const std::string& id) {
-  const bool fine = std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-  });
-  if (fine && id.size() <= kMaxWriterIdBytes) return absl::OkStatus();
-  return ingest::BadField("open.writer_id", "has up to 64 bytes of [A-Za-z0-9_-]");
-}
 
 grpc::Status Left() { return grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"); }
 
@@ -91,6 +79,7 @@ class WriteStreams::Stream final : public Reactor {
     std::lock_guard lock(mutex_);
     if (end_at_) return;
     end_at_ = Clock::now() + grace;
+    why_ = reason == v1::WriteStreamDrain::REASON_SHUTDOWN ? "SHUTTING_DOWN" : "STREAM_TOO_OLD";
     drain_.emplace();
     drain_->set_reason(reason);
     drain_->mutable_grace()->set_seconds(grace.count() / 1000);
@@ -103,7 +92,8 @@ class WriteStreams::Stream final : public Reactor {
     if (now >= old_at_) Drain(v1::WriteStreamDrain::REASON_MAX_AGE, grace);
     std::lock_guard lock(mutex_);
     if (!end_at_ || now < *end_at_) return;
-    CloseWith(ToGrpc(absl::UnavailableError("the server has ended the stream; open a new one")));
+    CloseWith(ToGrpc(storage::WithReason(
+        absl::UnavailableError("the server has ended the stream; open a new one"), why_)));
   }
 
   // Ends it for the sake of another one of the same writer. Calls `gone` once it does not write any
@@ -111,8 +101,10 @@ class WriteStreams::Stream final : public Reactor {
   void GiveWay(std::function<void()> gone) {
     {
       std::lock_guard lock(mutex_);
-      EndWith(ToGrpc(absl::AbortedError(
-          "another stream was opened with this writer_id; two writers must not share one")));
+      EndWith(ToGrpc(storage::WithReason(
+          absl::AbortedError(
+              "another stream was opened with this writer_id; two writers must not share one"),
+          "WRITER_FENCED", {{"writer_id", open_.writer_id()}})));
       if (busy_) {
         gone_.push_back(std::move(gone));
         return;
@@ -219,7 +211,7 @@ class WriteStreams::Stream final : public Reactor {
     open_ = std::move(*message.mutable_open());
     const absl::StatusOr<ingest::Precision> precision = FromProto(open_.precision());
     claim_ = ClaimOf(*context_, server::Act::kWrite, open_.database(),
-                     precision.ok() ? CheckWriterId(open_.writer_id()) : precision.status());
+                     precision.ok() ? CheckId(open_.writer_id(), "open.writer_id") : precision.status());
     const absl::StatusOr<server::Pass> pass = streams_->gate_.Admit(claim_, peer_);
     if (!pass.ok()) {
       const bool about_precision = pass.status() == precision.status();
@@ -296,8 +288,10 @@ class WriteStreams::Stream final : public Reactor {
       return ingest::BadField("batch.sequence", "there is no number after that of the last batch");
     }
     if (parsed.sequence() != *next_sequence_) {
-      return ingest::BadField("batch.sequence", fmt::format("is {}, and the next is {}",
-                                                            parsed.sequence(), *next_sequence_));
+      return storage::WithReason(
+          ingest::BadField("batch.sequence", fmt::format("is {}, and the next is {}",
+                                                         parsed.sequence(), *next_sequence_)),
+          "BATCH_OUT_OF_SEQUENCE", {{"expected", std::to_string(*next_sequence_)}});
     }
     batch.sequence = *next_sequence_;
     if (batch.sequence == std::numeric_limits<int64_t>::max()) {
@@ -521,6 +515,7 @@ class WriteStreams::Stream final : public Reactor {
   size_t sent_bytes_ = 0;
   std::optional<v1::WriteStreamDrain> drain_;
   std::optional<Clock::time_point> end_at_;
+  std::string_view why_;
 
   bool opened_ = false;
   bool reading_ = false;

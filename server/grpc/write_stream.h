@@ -20,6 +20,11 @@
 
 namespace sluice::grpc_door {
 
+// What a client may have on the way (contract W-88). What has been read and not acknowledged is
+// never more than this and one batch.
+inline constexpr size_t kWindowBytes = size_t{4} << 20;
+inline constexpr size_t kWindowBatches = 4096;
+
 struct WriteStreamOptions {
   // Of a batch's points, also of a unary write (contract W-38).
   size_t max_batch_bytes = size_t{10} << 20;

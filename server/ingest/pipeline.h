@@ -80,6 +80,9 @@ class Pipeline {
            const PipelineOptions& options = {})
       : store_(store), log_(log), workers_(workers), options_(options) {}
 
+  // Of databases that have none of their own.
+  const Limits& limits() const { return options_.limits; }
+
   // OK where a write to that database is not refused for want of it.
   absl::Status CheckDatabase(const storage::DatabaseName& name) const;
 

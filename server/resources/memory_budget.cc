@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
+
+#include "storage/reason.h"
 
 namespace sluice::server {
 namespace {
@@ -22,10 +25,12 @@ bool MemoryBudget::Share::Take(size_t bytes, size_t leave_bytes) {
 
 absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
   if (bytes_ + bytes > budget_.max_bytes_) {
-    return absl::ResourceExhaustedError(
-        fmt::format("the request needs more memory than the server has for all ({} bytes); send it "
-                    "in smaller parts",
-                    budget_.max_bytes_));
+    return storage::WithReason(
+        absl::ResourceExhaustedError(fmt::format(
+            "the request needs more memory than the server has for all ({} bytes); send it in "
+            "smaller parts",
+            budget_.max_bytes_)),
+        "BODY_TOO_LARGE", {{"memory_bytes", std::to_string(budget_.max_bytes_)}});
   }
   return Take(bytes, leave_bytes) ? absl::OkStatus() : UsedUp();
 }
@@ -37,8 +42,10 @@ absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
 }
 
 absl::Status MemoryBudget::Share::UsedUp() const {
-  return absl::UnavailableError(
-      fmt::format("the memory for requests under way ({} bytes) is used up", budget_.max_bytes_));
+  return storage::WithReason(
+      absl::UnavailableError(fmt::format(
+          "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_)),
+      "MEMORY_BUDGET", {{"memory_bytes", std::to_string(budget_.max_bytes_)}});
 }
 
 void MemoryBudget::Share::Shrink(size_t bytes) {
@@ -50,8 +57,9 @@ void MemoryBudget::Share::Shrink(size_t bytes) {
 void MemoryBudget::Share::Clear() { Shrink(bytes_); }
 
 absl::Status BodyTooLarge(size_t max_bytes) {
-  return absl::ResourceExhaustedError(
-      fmt::format("max request size ({} bytes) exceeded", max_bytes));
+  return storage::WithReason(absl::ResourceExhaustedError(
+                                 fmt::format("max request size ({} bytes) exceeded", max_bytes)),
+                             "BODY_TOO_LARGE", {{"max_bytes", std::to_string(max_bytes)}});
 }
 
 }  // namespace sluice::server

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/ingest/bad_field.h"
+#include "storage/reason.h"
 
 namespace sluice::typed {
 namespace {
@@ -38,8 +39,10 @@ bool ReadValue(std::string_view message, ingest::Field& to, bool& found) {
 }  // namespace
 
 absl::Status TooManyPoints() {
-  return absl::ResourceExhaustedError(
-      fmt::format("the batch has more than {} points; send it in several", kMaxBatchPoints));
+  return storage::WithReason(
+      absl::ResourceExhaustedError(
+          fmt::format("the batch has more than {} points; send it in several", kMaxBatchPoints)),
+      "TOO_MANY_POINTS", {{"max_points", std::to_string(kMaxBatchPoints)}});
 }
 
 absl::Status RowSource::Rewind() {

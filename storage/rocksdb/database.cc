@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "storage/reason.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/mark.h"
 #include "storage/rocksdb/put_block.h"
@@ -51,7 +52,8 @@ absl::Status EachBlock(RocksDbEngine& engine, rocksdb::ColumnFamilyHandle* famil
 }  // namespace
 
 absl::Status NoSuchDatabase(std::string_view name) {
-  return absl::NotFoundError(fmt::format("database \"{}\" not found", name));
+  return WithReason(absl::NotFoundError(fmt::format("database \"{}\" not found", name)),
+                    "DATABASE_NOT_FOUND", {{"database", std::string(name)}});
 }
 
 RocksDbDatabase::RocksDbDatabase(std::shared_ptr<RocksDbEngine> engine,

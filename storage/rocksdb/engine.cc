@@ -20,6 +20,7 @@
 
 #include "storage/bytes.h"
 #include "storage/caught.h"
+#include "storage/reason.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/status.h"
 
@@ -377,15 +378,19 @@ bool RocksDbEngine::disk_nearly_full() const { return room_bytes_ <= 0; }
 
 absl::Status RocksDbEngine::CheckWritable() const {
   if (failed_ || file_system_->frozen()) {
-    return absl::UnavailableError(kUnusable);
+    return WithReason(absl::UnavailableError(kUnusable), "STORE_STOPPED");
   }
   if (disk_nearly_full()) {
-    return absl::UnavailableError(
-        fmt::format("the disk is nearly full: less than {} MiB are free; free some, or drop data",
-                    min_free_disk_bytes_ / kMiB));
+    return WithReason(
+        absl::UnavailableError(fmt::format(
+            "the disk is nearly full: less than {} MiB are free; free some, or drop data",
+            min_free_disk_bytes_ / kMiB)),
+        "DISK_NEARLY_FULL", {{"min_free_bytes", std::to_string(min_free_disk_bytes_)}});
   }
   if (stalled_) {
-    return absl::UnavailableError("the store has more to write to disk than it can keep up with");
+    return WithReason(
+        absl::UnavailableError("the store has more to write to disk than it can keep up with"),
+        "STORE_STALLED");
   }
   return absl::OkStatus();
 }

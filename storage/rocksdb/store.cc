@@ -10,6 +10,7 @@
 
 #include "storage/block/compactor.h"
 #include "storage/bytes.h"
+#include "storage/reason.h"
 #include "storage/rocksdb/committer.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/engine.h"
@@ -116,6 +117,10 @@ class RocksDbStore : public Store, private BlockEngine {
   absl::Status PutToken(const TokenRecord& token) override;
   absl::Status DeleteToken(const std::string& name) override;
   void WatchTokens(std::function<void()> changed) override;
+  std::string InstanceId() const override {
+    std::string id;
+    return engine_->db().GetDbIdentity(id).ok() ? id : "";
+  }
   absl::Status Sync() override { return engine_->Sync(); }
   absl::Status Checkpoint(const std::string& dir) override;
   std::vector<Figure> Figures() const override;
@@ -252,7 +257,9 @@ absl::StatusOr<DatabaseRecord> RocksDbStore::CreateDatabase(const DatabaseName& 
                                                             const DatabaseSettings& settings) {
   std::lock_guard change(change_mutex_);
   if (Find(name) != nullptr) {
-    return absl::AlreadyExistsError(fmt::format("database \"{}\" already exists", name.text()));
+    return WithReason(
+        absl::AlreadyExistsError(fmt::format("database \"{}\" already exists", name.text())),
+        "DATABASE_EXISTS", {{"database", name.text()}});
   }
   CatalogEntry entry;
   entry.record = {next_id_++, name.text(), NowNs(), settings};

@@ -17,7 +17,6 @@
 #include "sluice/v1/query.grpc.pb.h"
 #include "sluice/v1/write.grpc.pb.h"
 #include "tests/fixture/running_server.h"
-#include "tests/fixture/store_access.h"
 
 // Over real connections. That batches come to the same as at every other door is shown by
 // tests/contract.

@@ -1,0 +1,96 @@
+#include "server/grpc/request_ids.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "server/ingest/bad_field.h"
+#include "storage/reason.h"
+
+namespace sluice::grpc_door {
+namespace {
+
+// What a client may count on is five minutes.
+constexpr std::chrono::minutes kKept(5);
+constexpr size_t kMaxIdBytes = 64;
+// Of an entry besides its texts.
+constexpr size_t kEntryBytes = 200;
+
+}  // namespace
+
+absl::Status CheckId(const std::string& id, std::string_view field) {
+  const bool fine = std::all_of(id.begin(), id.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+  });
+  if (fine && id.size() <= kMaxIdBytes) return absl::OkStatus();
+  return ingest::BadField(field, "has up to 64 bytes of [A-Za-z0-9_-]");
+}
+
+absl::StatusOr<bool> RequestIds::Begin(const std::string& key, const std::string& fingerprint,
+                                       Repeat repeat, Clock::time_point now) {
+  AnswerPtr answer;
+  {
+    std::lock_guard lock(mutex_);
+    ForgetOld(now);
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) {
+      const size_t bytes = kEntryBytes + 2 * key.size() + fingerprint.size();
+      if (bytes_ + bytes > max_bytes_) {
+        return storage::WithReason(
+            absl::UnavailableError("so many requests with a request_id came in the last five "
+                                   "minutes that no more can be remembered; streams need none"),
+            "REQUEST_IDS_FULL");
+      }
+      entries_[key] = {.fingerprint = fingerprint, .answer = nullptr, .bytes = bytes, .repeats = {}};
+      bytes_ += bytes;
+      return true;
+    }
+    Entry& entry = found->second;
+    if (entry.fingerprint != fingerprint) {
+      return storage::WithReason(
+          ingest::BadField("request_id", "another request had the same one"), "REQUEST_ID_REUSED");
+    }
+    answer = entry.answer;
+    if (answer == nullptr) {
+      entry.repeats.push_back(std::move(repeat));
+      return false;
+    }
+  }
+  repeat(answer);
+  return false;
+}
+
+void RequestIds::End(const std::string& key, const AnswerPtr& answer, Clock::time_point now) {
+  std::vector<Repeat> repeats;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
+    repeats.swap(entry.repeats);
+    if (answer == nullptr) {
+      bytes_ -= entry.bytes;
+      entries_.erase(found);
+    } else {
+      // What was done is remembered, whatever it takes: the next ones are refused.
+      const size_t bytes = answer->response.SpaceUsedLong() + answer->status.error_details().size() +
+                           answer->status.error_message().size();
+      entry.answer = answer;
+      entry.bytes += bytes;
+      bytes_ += bytes;
+      by_age_.emplace_back(now, key);
+    }
+  }
+  for (const Repeat& repeat : repeats) repeat(answer);
+}
+
+void RequestIds::ForgetOld(Clock::time_point now) {
+  while (!by_age_.empty() && now - by_age_.front().first > kKept) {
+    const auto found = entries_.find(by_age_.front().second);
+    bytes_ -= found->second.bytes;
+    entries_.erase(found);
+    by_age_.pop_front();
+  }
+}
+
+}  // namespace sluice::grpc_door

@@ -1,0 +1,72 @@
+#ifndef SLUICE_SERVER_GRPC_REQUEST_IDS_H_
+#define SLUICE_SERVER_GRPC_REQUEST_IDS_H_
+
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sluice/v1/write.pb.h"
+
+namespace sluice::grpc_door {
+
+// What a write was answered with.
+struct WriteAnswer {
+  grpc::Status status;
+  v1::WriteResponse response;
+};
+
+// InvalidArgument where it is neither empty nor 1 to 64 bytes of [A-Za-z0-9_-]. `field` is its own.
+absl::Status CheckId(const std::string& id, std::string_view field);
+
+// Remembers what requests with an id were answered with, so that one that is repeated is not done
+// again (contract W-90). Safe for use by many threads.
+class RequestIds {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using AnswerPtr = std::shared_ptr<const WriteAnswer>;
+  // Told the answer of the first request, or null where that has come to nothing that lasts.
+  using Repeat = std::function<void(const AnswerPtr&)>;
+
+  // `max_bytes` is what it may take, roughly.
+  explicit RequestIds(size_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // Of requests of one key (who, where, id) true for the first, which has to End; false for one that
+  // repeats it: `repeat` is called now, or when the first ends. InvalidArgument for another request
+  // under the same id, by its fingerprint; Unavailable where no more can be remembered.
+  absl::StatusOr<bool> Begin(const std::string& key, const std::string& fingerprint, Repeat repeat,
+                             Clock::time_point now = Clock::now());
+
+  // The first has ended: with an answer that is to be given again, or null.
+  void End(const std::string& key, const AnswerPtr& answer, Clock::time_point now = Clock::now());
+
+ private:
+  struct Entry {
+    std::string fingerprint;
+    AnswerPtr answer;
+    size_t bytes = 0;
+    std::vector<Repeat> repeats;
+  };
+
+  void ForgetOld(Clock::time_point now);
+
+  const size_t max_bytes_;
+  std::mutex mutex_;
+  absl::flat_hash_map<std::string, Entry> entries_;
+  // Those with an answer, by age.
+  std::deque<std::pair<Clock::time_point, std::string>> by_age_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace sluice::grpc_door
+
+#endif  // SLUICE_SERVER_GRPC_REQUEST_IDS_H_
