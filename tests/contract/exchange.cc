@@ -18,7 +18,8 @@
 #include "google/rpc/status.pb.h"
 #include "sluice/v1/admin.pb.h"
 #include "sluice/v1/query.pb.h"
-#include "sluice/v1/write.pb.h"
+#include "sluice/v1/server.pb.h"
+#include "sluice/v1/write.grpc.pb.h"
 #include "tests/fixture/compress.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/running_server.h"
@@ -52,11 +53,12 @@ std::string BytesOf(const Json& json) {
   return bytes;
 }
 
-// Whether `actual` has all that `expected` has: objects may have more keys.
+// Whether `actual` has all that `expected` has: objects may have more keys, and need not have those
+// that are null.
 bool Has(const Json& actual, const Json& expected) {
   if (expected.is_object() && actual.is_object()) {
     for (const auto& [key, value] : expected.items()) {
-      if (!actual.contains(key) || !Has(actual[key], value)) return false;
+      if (!actual.contains(key) ? !value.is_null() : !Has(actual[key], value)) return false;
     }
     return true;
   }
@@ -99,6 +101,7 @@ class Exchange {
       if (step.contains("http")) RunHttp(step);
       if (step.contains("raw")) RunRaw(step);
       if (step.contains("grpc")) RunGrpc(step);
+      if (step.contains("stream")) RunStream(step);
     }
   }
 
@@ -188,21 +191,70 @@ class Exchange {
     const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(
         absl::StrReplaceAll(method, {{"/", "."}}));
     ASSERT_NE(descriptor, nullptr) << method;
-    auto request = New(descriptor->input_type());
-    Json fields = step.value("request", Json::object());
-    // Bytes are base64 in JSON; a case says them as they are.
-    if (fields.contains("line_protocol")) {
-      fields["line_protocol"] = absl::Base64Escape(BytesOf(fields["line_protocol"]));
-    }
-    ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(fields.dump(), request.get()).ok());
+    auto request = MessageOf(step.value("request", Json::object()), descriptor->input_type());
+    const std::string bytes =
+        step.contains("bytes") ? BytesOf(step["bytes"]) : request->SerializeAsString();
     grpc::ClientContext context;
     if (step.contains("token")) {
       context.AddMetadata("authorization", step["token"].get<std::string>());
     }
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     auto response = New(descriptor->output_type());
-    grpc::Status status = Call("/" + method, *request, context, *response);
-    ExpectGrpc(status, context, *response, step);
+    grpc::Status status = Call("/" + method, bytes, context, *response);
+    ExpectGrpc(status, context, ToJson(*response), step);
+  }
+
+  // Messages of the client, all at once; what comes back is `opened` and all `acks`.
+  void RunStream(const Json& step) {
+    grpc::ClientContext context;
+    if (step.contains("token")) {
+      context.AddMetadata("authorization", step["token"].get<std::string>());
+    }
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    auto stub = v1::WriteService::NewStub(
+        grpc::CreateChannel(grpc_address(), grpc::InsecureChannelCredentials()));
+    auto stream = stub->WriteStream(&context);
+    for (const Json& message : step["stream"]) {
+      auto made = MessageOf(message, v1::WriteStreamRequest::descriptor());
+      stream->Write(dynamic_cast<v1::WriteStreamRequest&>(*made));
+    }
+    stream->WritesDone();
+    Json received = {{"acks", Json::array()}};
+    v1::WriteStreamResponse response;
+    while (stream->Read(&response)) {
+      if (response.has_opened()) received["opened"] = ToJson(response.opened());
+      for (const auto& ack : response.acks().acks()) received["acks"].push_back(ToJson(ack));
+    }
+    ExpectGrpc(stream->Finish(), context, received, step);
+  }
+
+  // Bytes are base64 in JSON; a case says them as they are.
+  static Json Base64Of(Json json, const google::protobuf::Descriptor* type) {
+    if (!json.is_object()) return json;
+    for (auto& [key, value] : json.items()) {
+      const auto* field = type->FindFieldByName(key);
+      if (field == nullptr) continue;
+      const auto convert = [&](const Json& item) -> Json {
+        if (field->type() == google::protobuf::FieldDescriptor::TYPE_BYTES) {
+          return absl::Base64Escape(BytesOf(item));
+        }
+        return field->message_type() == nullptr ? item : Base64Of(item, field->message_type());
+      };
+      if (field->is_repeated()) {
+        for (Json& item : value) item = convert(item);
+      } else {
+        value = convert(value);
+      }
+    }
+    return json;
+  }
+
+  static std::unique_ptr<Message> MessageOf(const Json& json,
+                                            const google::protobuf::Descriptor* type) {
+    auto message = New(type);
+    const std::string text = Base64Of(json, type).dump();
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, message.get()).ok()) << text;
+    return message;
   }
 
   static std::unique_ptr<Message> New(const google::protobuf::Descriptor* type) {
@@ -210,10 +262,10 @@ class Exchange {
     return std::unique_ptr<Message>(factory->GetPrototype(type)->New());
   }
 
-  grpc::Status Call(const std::string& method, const Message& request, grpc::ClientContext& context,
-                    Message& response) {
+  grpc::Status Call(const std::string& method, const std::string& request,
+                    grpc::ClientContext& context, Message& response) {
     grpc::GenericStub stub(grpc::CreateChannel(grpc_address(), grpc::InsecureChannelCredentials()));
-    grpc::Slice bytes(request.SerializeAsString());
+    grpc::Slice bytes(request);
     grpc::ByteBuffer sent(&bytes, 1);
     grpc::CompletionQueue queue;
     auto call = stub.PrepareUnaryCall(&context, method, sent, &queue);
@@ -235,7 +287,7 @@ class Exchange {
   }
 
   void ExpectGrpc(const grpc::Status& status, const grpc::ClientContext& context,
-                  const Message& response, const Json& step) {
+                  const Json& body, const Json& step) {
     const Json& expected = step["expect"];
     EXPECT_EQ(absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())),
               expected["code"].get<std::string>())
@@ -256,7 +308,6 @@ class Exchange {
                             : std::string(found->second.data(), found->second.size());
       EXPECT_EQ(got, value) << name;
     }
-    Json body = ToJson(response);
     EXPECT_TRUE(Has(body, ObjectAt(expected, "response"))) << body.dump();
     Keep(body, step);
   }
