@@ -204,8 +204,8 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
   return ToGrpc(act(*name), "database", text);
 }
 
-// Puts the page that a request asks for into a list of a response. `items` are in the order of their
-// names; a page's token is the last name of the page before.
+// Puts the page that a request asks for into a list of a response. `items` are in the order of
+// their names; a page's token is the last name of the page before.
 template <typename Items, typename NameOf, typename Add, typename Request, typename Response>
 void FillPage(const Items& items, NameOf name_of, Add add, const Request& request,
               Response& response) {
@@ -353,8 +353,8 @@ grpc::ServerUnaryReactor* AdminService::ListTables(grpc::CallbackServerContext* 
                      FillPage(
                          database.schema->Tables(),
                          [](const auto& table) -> const std::string& { return table->name(); },
-                         [&](const auto& table) { response->add_tables(table->name()); },
-                         *request, *response);
+                         [&](const auto& table) { response->add_tables(table->name()); }, *request,
+                         *response);
                      return grpc::Status::OK;
                    });
 }
@@ -383,30 +383,29 @@ grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerContext* context,
                                                        const v1::ListRejectionsRequest* request,
                                                        v1::ListRejectionsResponse* response) {
-  return ForReader(context, request->database(), "database",
-                   [this, request, response](const storage::DatabaseView& database) {
-                     // A page's token is the id that its last one has.
-                     int64_t older_than = std::numeric_limits<int64_t>::max();
-                     if (!request->page_token().empty() &&
-                         !absl::SimpleAtoi(request->page_token(), &older_than)) {
-                       return ToGrpc(absl::InvalidArgumentError("page_token is none of a page"),
-                                     "page_token");
-                     }
-                     const size_t size =
-                         request->page_size() > 0 ? request->page_size() : kDefaultRejections;
-                     size_t count = 0;
-                     for (const auto& kept : parts_.rejections.List(database.record->id, kMaxPage,
-                                                                    request->newer_than())) {
-                       if (kept->id >= older_than) continue;
-                       if (count++ == size) {
-                         const int64_t last = response->rejections().rbegin()->id();
-                         response->set_next_page_token(std::to_string(last));
-                         break;
-                       }
-                       Fill(*kept, *response->add_rejections());
-                     }
-                     return grpc::Status::OK;
-                   });
+  return ForReader(
+      context, request->database(), "database",
+      [this, request, response](const storage::DatabaseView& database) {
+        // A page's token is the id that its last one has.
+        int64_t older_than = std::numeric_limits<int64_t>::max();
+        if (!request->page_token().empty() &&
+            !absl::SimpleAtoi(request->page_token(), &older_than)) {
+          return ToGrpc(absl::InvalidArgumentError("page_token is none of a page"), "page_token");
+        }
+        const size_t size = request->page_size() > 0 ? request->page_size() : kDefaultRejections;
+        size_t count = 0;
+        for (const auto& kept :
+             parts_.rejections.List(database.record->id, kMaxPage, request->newer_than())) {
+          if (kept->id >= older_than) continue;
+          if (count++ == size) {
+            const int64_t last = response->rejections().rbegin()->id();
+            response->set_next_page_token(std::to_string(last));
+            break;
+          }
+          Fill(*kept, *response->add_rejections());
+        }
+        return grpc::Status::OK;
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext* context,
@@ -429,7 +428,8 @@ grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* 
                                                    v1::ListTokensResponse* response) {
   return ForAdmin(context, [this, request, response] {
     FillPage(
-        parts_.authority.List(), [](const auto& record) -> const std::string& { return record.name; },
+        parts_.authority.List(),
+        [](const auto& record) -> const std::string& { return record.name; },
         [&](const auto& record) { Fill(record, *response->add_tokens()); }, *request, *response);
     return grpc::Status::OK;
   });

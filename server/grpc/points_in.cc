@@ -40,10 +40,9 @@ absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields&
   typed::WireReader reader(message);
   while (reader.Next()) {
     const typed::WireField& field = reader.field();
-    const bool is_points =
-        field.type == typed::WireField::Type::kBytes &&
-        (field.number == fields.lines || field.number == fields.rows ||
-         field.number == fields.columns);
+    const bool is_points = field.type == typed::WireField::Type::kBytes &&
+                           (field.number == fields.lines || field.number == fields.rows ||
+                            field.number == fields.columns);
     if (!is_points) {
       rest.append(reader.raw());
       continue;

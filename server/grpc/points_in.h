@@ -37,15 +37,15 @@ struct PointsFields {
   uint32_t rows;
   uint32_t columns;
 };
-inline constexpr PointsFields kWriteRequestPoints = {
-    v1::WriteRequest::kLineProtocolFieldNumber, v1::WriteRequest::kRowsFieldNumber,
-    v1::WriteRequest::kColumnsFieldNumber};
+inline constexpr PointsFields kWriteRequestPoints = {v1::WriteRequest::kLineProtocolFieldNumber,
+                                                     v1::WriteRequest::kRowsFieldNumber,
+                                                     v1::WriteRequest::kColumnsFieldNumber};
 inline constexpr PointsFields kValidateRequestPoints = {
     v1::ValidateRequest::kLineProtocolFieldNumber, v1::ValidateRequest::kRowsFieldNumber,
     v1::ValidateRequest::kColumnsFieldNumber};
-inline constexpr PointsFields kBatchPoints = {
-    v1::WriteStreamBatch::kLineProtocolFieldNumber, v1::WriteStreamBatch::kRowsFieldNumber,
-    v1::WriteStreamBatch::kColumnsFieldNumber};
+inline constexpr PointsFields kBatchPoints = {v1::WriteStreamBatch::kLineProtocolFieldNumber,
+                                              v1::WriteStreamBatch::kRowsFieldNumber,
+                                              v1::WriteStreamBatch::kColumnsFieldNumber};
 
 // What ParseApart is made of: `rest` gets all other fields.
 absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields& fields,

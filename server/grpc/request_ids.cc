@@ -41,14 +41,15 @@ absl::StatusOr<bool> RequestIds::Begin(const std::string& key, const std::string
                                    "minutes that no more can be remembered; streams need none"),
             "REQUEST_IDS_FULL");
       }
-      entries_[key] = {.fingerprint = fingerprint, .answer = nullptr, .bytes = bytes, .repeats = {}};
+      entries_[key] = {
+          .fingerprint = fingerprint, .answer = nullptr, .bytes = bytes, .repeats = {}};
       bytes_ += bytes;
       return true;
     }
     Entry& entry = found->second;
     if (entry.fingerprint != fingerprint) {
-      return storage::WithReason(
-          ingest::BadField("request_id", "another request had the same one"), "REQUEST_ID_REUSED");
+      return storage::WithReason(ingest::BadField("request_id", "another request had the same one"),
+                                 "REQUEST_ID_REUSED");
     }
     answer = entry.answer;
     if (answer == nullptr) {
@@ -73,7 +74,8 @@ void RequestIds::End(const std::string& key, const AnswerPtr& answer, Clock::tim
       entries_.erase(found);
     } else {
       // What was done is remembered, whatever it takes: the next ones are refused.
-      const size_t bytes = answer->response.SpaceUsedLong() + answer->status.error_details().size() +
+      const size_t bytes = answer->response.SpaceUsedLong() +
+                           answer->status.error_details().size() +
                            answer->status.error_message().size();
       entry.answer = answer;
       entry.bytes += bytes;

@@ -40,9 +40,9 @@ class RequestIds {
   // `max_bytes` is what it may take, roughly.
   explicit RequestIds(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // Of requests of one key (who, where, id) true for the first, which has to End; false for one that
-  // repeats it: `repeat` is called now, or when the first ends. InvalidArgument for another request
-  // under the same id, by its fingerprint; Unavailable where no more can be remembered.
+  // Of requests of one key (who, where, id) true for the first, which has to End; false for one
+  // that repeats it: `repeat` is called now, or when the first ends. InvalidArgument for another
+  // request under the same id, by its fingerprint; Unavailable where no more can be remembered.
   absl::StatusOr<bool> Begin(const std::string& key, const std::string& fingerprint, Repeat repeat,
                              Clock::time_point now = Clock::now());
 

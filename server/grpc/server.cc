@@ -137,8 +137,9 @@ class NotYet : public grpc::CallbackGenericService {
       void OnDone() override { delete this; }
     };
     auto* reactor = new Reactor();
-    Finish(context, reactor, ToGrpc(storage::WithReason(
-                                absl::UnavailableError("the server is starting"), "STARTING")));
+    Finish(
+        context, reactor,
+        ToGrpc(storage::WithReason(absl::UnavailableError("the server is starting"), "STARTING")));
     return reactor;
   }
 };

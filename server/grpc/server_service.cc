@@ -18,8 +18,8 @@ void SetNs(int64_t ns, google::protobuf::Timestamp& to) {
 
 }  // namespace
 
-ServerService::ServerService(const server::Parts& parts, std::string version,
-                             size_t max_body_bytes, size_t max_message_bytes)
+ServerService::ServerService(const server::Parts& parts, std::string version, size_t max_body_bytes,
+                             size_t max_message_bytes)
     : parts_(parts) {
   about_.set_version(std::move(version));
   for (const char* feature : {"rows", "columns", "write_stream", "writer_id", "request_id",

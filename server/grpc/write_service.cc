@@ -39,8 +39,7 @@ const std::string& IdOf(const v1::ValidateRequest&) {
 // By which a request is known again.
 template <typename Request>
 std::string FingerprintOf(const Arrived<Request>& arrived) {
-  const XXH128_hash_t hash =
-      XXH3_128bits(arrived.points.bytes.data(), arrived.points.bytes.size());
+  const XXH128_hash_t hash = XXH3_128bits(arrived.points.bytes.data(), arrived.points.bytes.size());
   return fmt::format("{:x}{:x} {} {}", hash.high64, hash.low64,
                      static_cast<int>(arrived.points.kind), arrived.request.SerializeAsString());
 }
@@ -48,7 +47,7 @@ std::string FingerprintOf(const Arrived<Request>& arrived) {
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {
   bool owned = false;
   return grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(message, &to,
-                                                                                   &owned);
+                                                                                    &owned);
 }
 
 // Ends a request that may have an id: with its answer, or where it goes without, with none.
@@ -127,8 +126,8 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                              .check_awaited = [context] { return CheckAwaited(*context); }};
   gate_.WriteOne(
       *std::move(pass), std::move(source), std::move(write),
-      [answer, tell, remember, end, arrived = std::move(arrived)](
-          const absl::StatusOr<ingest::Outcome>& outcome) mutable {
+      [answer, tell, remember, end,
+       arrived = std::move(arrived)](const absl::StatusOr<ingest::Outcome>& outcome) mutable {
         if (!outcome.ok()) {
           (*end)(WriteError(outcome.status(), arrived->points, arrived->request.database()));
           return;
@@ -143,8 +142,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* context,
                                               const grpc::ByteBuffer* request,
                                               grpc::ByteBuffer* response) {
-  const auto answer = [](const ingest::Outcome& outcome,
-                         const Arrived<v1::WriteRequest>& arrived) {
+  const auto answer = [](const ingest::Outcome& outcome, const Arrived<v1::WriteRequest>& arrived) {
     WriteAnswer made;
     const bool partly = outcome.rejected > 0 && outcome.ingested > 0;
     const bool error = outcome.ingested == 0 || (partly && arrived.request.partial_as_error());

@@ -56,8 +56,8 @@ v1::BatchError ToProto(const grpc::Status& status) {
 // One stream. Batches are read while those before are judged and committed; all that have come
 // meanwhile go together, one group at a time, which keeps their order and costs one commit.
 //
-// It is deleted in OnDone. Before that come all reactions that gRPC has begun, and whatever has made
-// it busy.
+// It is deleted in OnDone. Before that come all reactions that gRPC has begun, and whatever has
+// made it busy.
 class WriteStreams::Stream final : public Reactor {
  public:
   Stream(std::shared_ptr<WriteStreams> streams, grpc::CallbackServerContext* context,
@@ -143,7 +143,8 @@ class WriteStreams::Stream final : public Reactor {
   }
 
  private:
-  // A batch that has been read. It stays where it is until it is acknowledged: `points` refer to it.
+  // A batch that has been read. It stays where it is until it is acknowledged: `points` refer to
+  // it.
   struct Batch {
     int64_t sequence = 0;
     grpc::Slice bytes;
@@ -179,8 +180,8 @@ class WriteStreams::Stream final : public Reactor {
 
   // If there is room, and anything to come.
   void ReadOn() {
-    const bool room = waiting_.size() < kWindowBatches && window_bytes_ < kWindowBytes &&
-                      ack_bytes_ < kAcksBytes;
+    const bool room =
+        waiting_.size() < kWindowBatches && window_bytes_ < kWindowBytes && ack_bytes_ < kAcksBytes;
     if (room && opened_ && !reading_ && !closed_ && !ended_) Read();
   }
 
@@ -205,18 +206,19 @@ class WriteStreams::Stream final : public Reactor {
       return EndWith(ToGrpc(NotParsed(), "open"));
     }
     if (!message.has_open()) {
-      return EndWith(ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"),
-                            "open"));
+      return EndWith(
+          ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"), "open"));
     }
     open_ = std::move(*message.mutable_open());
     const absl::StatusOr<ingest::Precision> precision = FromProto(open_.precision());
-    claim_ = ClaimOf(*context_, server::Act::kWrite, open_.database(),
-                     precision.ok() ? CheckId(open_.writer_id(), "open.writer_id") : precision.status());
+    claim_ =
+        ClaimOf(*context_, server::Act::kWrite, open_.database(),
+                precision.ok() ? CheckId(open_.writer_id(), "open.writer_id") : precision.status());
     const absl::StatusOr<server::Pass> pass = streams_->gate_.Admit(claim_, peer_);
     if (!pass.ok()) {
       const bool about_precision = pass.status() == precision.status();
-      return EndWith(ToGrpc(pass.status(), about_precision ? "open.precision" : "database",
-                            open_.database()));
+      return EndWith(
+          ToGrpc(pass.status(), about_precision ? "open.precision" : "database", open_.database()));
     }
     precision_ = *precision;
     claim_.act = server::Act::kWriteOn;
@@ -225,9 +227,8 @@ class WriteStreams::Stream final : public Reactor {
     writer_ = fmt::format("{}\n{}", pass->origin.principal, open_.writer_id());
     busy_ = true;
     lock.unlock();
-    streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this, [this] {
-      streams_->parts_.write_workers.Post([this] { FindMark(); });
-    });
+    streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this,
+                    [this] { streams_->parts_.write_workers.Post([this] { FindMark(); }); });
   }
 
   // How far the writer has come, now that no other stream writes for it. Takes the lock.
@@ -321,11 +322,11 @@ class WriteStreams::Stream final : public Reactor {
   void WriteGroup(std::unique_lock<std::mutex> lock) {
     while (CanWrite() && AckAtOnce(waiting_.front())) Pop();
     if (!CanWrite()) return Rest(std::move(lock));
-    ingest::WriteRequest request{.database = *claim_.database,
-                                 .precision = precision_,
-                                 .options = {.accept_partial = !open_.has_accept_partial() ||
-                                                               open_.accept_partial(),
-                                             .no_sync = open_.no_sync()}};
+    ingest::WriteRequest request{
+        .database = *claim_.database,
+        .precision = precision_,
+        .options = {.accept_partial = !open_.has_accept_partial() || open_.accept_partial(),
+                    .no_sync = open_.no_sync()}};
     if (!writer_.empty()) request.mark = {writer_, waiting_.front().sequence};
     size_t bytes = 0;
     for (const Batch& batch : waiting_) {

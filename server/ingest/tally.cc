@@ -133,13 +133,12 @@ void Tally::Count(Reason reason, const std::string& table, const std::string& co
                   int64_t index) {
   std::tuple<Reason, std::string, std::string> cause(reason, table, column);
   if (counts_.size() >= kMaxCauses && !counts_.contains(cause)) cause = {reason, "", ""};
-  RejectionCount& count =
-      counts_
-          .try_emplace(cause, RejectionCount{.reason = reason,
-                                             .table = std::get<1>(cause),
-                                             .column = std::get<2>(cause),
-                                             .first_index = index})
-          .first->second;
+  RejectionCount& count = counts_
+                              .try_emplace(cause, RejectionCount{.reason = reason,
+                                                                 .table = std::get<1>(cause),
+                                                                 .column = std::get<2>(cause),
+                                                                 .first_index = index})
+                              .first->second;
   ++count.count;
 }
 

@@ -43,8 +43,8 @@ absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
 
 absl::Status MemoryBudget::Share::UsedUp() const {
   return storage::WithReason(
-      absl::UnavailableError(fmt::format(
-          "the memory for requests under way ({} bytes) is used up", budget_.max_bytes_)),
+      absl::UnavailableError(fmt::format("the memory for requests under way ({} bytes) is used up",
+                                         budget_.max_bytes_)),
       "MEMORY_BUDGET", {{"memory_bytes", std::to_string(budget_.max_bytes_)}});
 }
 
@@ -57,9 +57,9 @@ void MemoryBudget::Share::Shrink(size_t bytes) {
 void MemoryBudget::Share::Clear() { Shrink(bytes_); }
 
 absl::Status BodyTooLarge(size_t max_bytes) {
-  return storage::WithReason(absl::ResourceExhaustedError(
-                                 fmt::format("max request size ({} bytes) exceeded", max_bytes)),
-                             "BODY_TOO_LARGE", {{"max_bytes", std::to_string(max_bytes)}});
+  return storage::WithReason(
+      absl::ResourceExhaustedError(fmt::format("max request size ({} bytes) exceeded", max_bytes)),
+      "BODY_TOO_LARGE", {{"max_bytes", std::to_string(max_bytes)}});
 }
 
 }  // namespace sluice::server

@@ -229,8 +229,7 @@ absl::Status TableReader::CheckTag(Tag& tag, const std::string& path) const {
   if (tag.column.values.empty() && sets_ > 0) {
     return CheckLength(tag.texts.size(), 1, "value of all tag sets", path + ".dictionary");
   }
-  absl::Status status =
-      CheckLength(tag.column.values.size(), sets_, "tag sets", path + ".values");
+  absl::Status status = CheckLength(tag.column.values.size(), sets_, "tag sets", path + ".values");
   if (!status.ok()) return status;
   return CheckNumbers(tag.column.values, tag.texts.size() + 1, path + ".values");
 }
@@ -315,8 +314,8 @@ ingest::PointSource::Item ColumnSource::Next() {
   if (!error_.ok()) return Item::kBroken;
   while (reader_.Next()) {
     if (!reader_.field().Is(1, Type::kBytes)) continue;
-    absl::Status read = table_.Read(reader_.field().bytes,
-                                    fmt::format("columns.tables[{}]", next_table_++));
+    absl::Status read =
+        table_.Read(reader_.field().bytes, fmt::format("columns.tables[{}]", next_table_++));
     if (!read.ok()) return Fail(std::move(read));
     points_ += table_.columns().rows;
     if (points_ <= kMaxBatchPoints) return Item::kColumns;
@@ -357,7 +356,8 @@ void ColumnSource::ReadRow() {
     if (!column.present.empty() && !column.present[row_]) continue;
     if (column.count == 0) continue;
     const size_t value = values_[i]++;
-    ingest::Field& field = fields_.emplace_back(ingest::Field{.key = column.key, .type = column.type});
+    ingest::Field& field =
+        fields_.emplace_back(ingest::Field{.key = column.key, .type = column.type});
     if (column.type == FieldType::kString) {
       field.text = column.text(value);
     } else if (column.type == FieldType::kBoolean) {

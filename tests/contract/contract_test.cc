@@ -478,7 +478,8 @@ TEST(ContractTest, EveryExchangeGoesAsItSays) {
 // All rules of the contract, by their numbers.
 std::set<std::string> AllRules() {
   std::set<std::string> rules;
-  for (auto [first, last] : {std::pair{1, 16}, {20, 26}, {30, 40}, {50, 53}, {60, 65}, {70, 72}, {80, 96}}) {
+  for (auto [first, last] :
+       {std::pair{1, 16}, {20, 26}, {30, 40}, {50, 53}, {60, 65}, {70, 72}, {80, 96}}) {
     for (int i = first; i <= last; ++i) rules.insert(fmt::format("W-{}", i));
   }
   return rules;

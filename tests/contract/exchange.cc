@@ -286,8 +286,8 @@ class Exchange {
     return status;
   }
 
-  void ExpectGrpc(const grpc::Status& status, const grpc::ClientContext& context,
-                  const Json& body, const Json& step) {
+  void ExpectGrpc(const grpc::Status& status, const grpc::ClientContext& context, const Json& body,
+                  const Json& step) {
     const Json& expected = step["expect"];
     EXPECT_EQ(absl::StatusCodeToString(static_cast<absl::StatusCode>(status.error_code())),
               expected["code"].get<std::string>())

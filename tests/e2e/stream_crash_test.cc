@@ -1,6 +1,6 @@
-// Kills the real server in the middle of a stream, again and again. A writer with a name sends again
-// what was not acknowledged, and nothing else; in the end every batch is in, in its order, and what
-// was acknowledged was never to be sent again (contract W-86, W-87).
+// Kills the real server in the middle of a stream, again and again. A writer with a name sends
+// again what was not acknowledged, and nothing else; in the end every batch is in, in its order,
+// and what was acknowledged was never to be sent again (contract W-86, W-87).
 
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
@@ -61,8 +61,8 @@ void WriteUntilItEnds(const std::string& address, int64_t& acknowledged, int64_t
   while (stream->Read(&response)) {
     for (const v1::WriteStreamAck& ack : response.acks().acks()) {
       ASSERT_EQ(ack.sequence(), ++acknowledged);
-      const bool known = ack.sequence() <= opened.last_written_sequence() &&
-                         opened.has_last_written_sequence();
+      const bool known =
+          ack.sequence() <= opened.last_written_sequence() && opened.has_last_written_sequence();
       EXPECT_EQ(ack.has_already_written(), known);
       EXPECT_EQ(ack.written().ingested_points(), known ? 0 : 2);
       known_again += known ? 1 : 0;
@@ -73,8 +73,8 @@ void WriteUntilItEnds(const std::string& address, int64_t& acknowledged, int64_t
 }
 
 nlohmann::json Rows(uint16_t port, const std::string& sql) {
-  auto answer = fixture::Fetch(port, "GET",
-                               "/api/v3/query_sql?db=demo&q=" + fixture::EncodeParameter(sql));
+  auto answer =
+      fixture::Fetch(port, "GET", "/api/v3/query_sql?db=demo&q=" + fixture::EncodeParameter(sql));
   return answer && answer->status == 200 ? nlohmann::json::parse(answer->body) : nlohmann::json();
 }
 

@@ -22,13 +22,15 @@ class RequestIdsTest : public testing::Test {
   std::string Begin(const std::string& key, const std::string& fingerprint,
                     Clock::time_point now = Clock::time_point()) {
     told_ = "waits";
-    const absl::StatusOr<bool> first =
-        ids_.Begin(key, fingerprint, [this](const RequestIds::AnswerPtr& answer) {
+    const absl::StatusOr<bool> first = ids_.Begin(
+        key, fingerprint,
+        [this](const RequestIds::AnswerPtr& answer) {
           told_ = answer == nullptr
                       ? "nothing"
                       : "answered " + std::to_string(answer->response.ingested_points());
           ++answers_;
-        }, now);
+        },
+        now);
     if (!first.ok()) return storage::ReasonOf(first.status())->name;
     return *first ? "first" : told_;
   }

@@ -214,8 +214,8 @@ TEST_F(WriteStreamTest, ABatchOverTheLimitIsAnErrorOfItsOwn) {
     lines.resize((1 << 20) + more, 'x');
     stream.Send(0, lines);
     stream.Send(1, "m f=1 1");
-    EXPECT_EQ(stream.Next(), more == 0 ? "0: 1 in, 0 rejected"
-                                       : "0: max request size (1048576 bytes) exceeded");
+    EXPECT_EQ(stream.Next(),
+              more == 0 ? "0: 1 in, 0 rejected" : "0: max request size (1048576 bytes) exceeded");
     EXPECT_EQ(stream.Next(), "1: 1 in, 0 rejected");
   }
 }
@@ -235,7 +235,8 @@ TEST_F(WriteStreamTest, AllOrNothingIsForEachBatch) {
 
 // ---- How streams end.
 
-grpc::Status EndOf(const std::string& address, const std::vector<v1::WriteStreamRequest>& requests) {
+grpc::Status EndOf(const std::string& address,
+                   const std::vector<v1::WriteStreamRequest>& requests) {
   Stream stream(address);
   for (const auto& request : requests) stream.Send(request);
   stream.Close();
@@ -324,8 +325,8 @@ TEST_F(TokenStreamTest, ATokenThatIsDeletedEndsTheStream) {
   Stream nobody(address());
   EXPECT_FALSE(nobody.Open("demo"));
   EXPECT_EQ(nobody.Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
-  const std::string token = server_->CreateToken(
-      {.name = "writer", .grants = {{"demo", false, true}}});
+  const std::string token =
+      server_->CreateToken({.name = "writer", .grants = {{"demo", false, true}}});
   Stream stream(address(), token);
   ASSERT_TRUE(stream.Open("demo"));
   stream.Send(0, "m f=1 1");
@@ -340,8 +341,8 @@ TEST_F(TokenStreamTest, ATokenThatIsDeletedEndsTheStream) {
 TEST_F(TokenStreamTest, AWriterBelongsToItsToken) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (const char* name : {"one", "two"}) {
-    const std::string token = server_->CreateToken(
-        {.name = name, .grants = {{"demo", false, true}}});
+    const std::string token =
+        server_->CreateToken({.name = name, .grants = {{"demo", false, true}}});
     streams.push_back(std::make_unique<Stream>(address(), token));
     ASSERT_TRUE(streams.back()->Open("demo", "w"));
     EXPECT_FALSE(streams.back()->opened().has_last_written_sequence());
@@ -472,7 +473,8 @@ TEST_F(WriteStreamTest, ClientsThatLeaveGiveEverythingBack) {
 
 class ScarceStreamTest : public WriteStreamTest {
  protected:
-  ScarceStreamTest() : WriteStreamTest({.max_memory_bytes = 4 << 20, .max_judging_bytes = 4 << 20}) {}
+  ScarceStreamTest()
+      : WriteStreamTest({.max_memory_bytes = 4 << 20, .max_judging_bytes = 4 << 20}) {}
 };
 
 TEST_F(ScarceStreamTest, WithoutMemoryTheStreamIsToComeLater) {

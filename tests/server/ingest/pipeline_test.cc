@@ -254,8 +254,9 @@ class TogetherTest : public PipelineTest {
     request.mark = {.writer = "w", .sequence = 10};
     std::promise<absl::StatusOr<std::vector<Outcome>>> outcomes;
     Pipeline pipeline = Open();
-    pipeline.Write(std::move(request),
-                   [&](absl::StatusOr<std::vector<Outcome>> result) { outcomes.set_value(result); });
+    pipeline.Write(std::move(request), [&](absl::StatusOr<std::vector<Outcome>> result) {
+      outcomes.set_value(result);
+    });
     return outcomes.get_future().get();
   }
   std::optional<int64_t> Mark() { return (*store_->FindDatabase(name_))->FindMark("w").value(); }

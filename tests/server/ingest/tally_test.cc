@@ -95,12 +95,11 @@ TEST(TallyTest, TellsSoManyIndexesAndNoneOfMore) {
 
 TEST(ExcerptTest, IsThePointAsALine) {
   const std::vector<Tag> tags = {{"room", "the hall"}, {"a,b", "x=y"}};
-  const std::vector<Field> fields = {
-      {.key = "f", .bits = std::bit_cast<int64_t>(1.5)},
-      {.key = "i", .type = FieldType::kInteger, .bits = -2},
-      {.key = "u", .type = FieldType::kUnsigned, .bits = -1},
-      {.key = "s", .type = FieldType::kString, .text = "say \"x\""},
-      {.key = "b", .type = FieldType::kBoolean, .bits = 1}};
+  const std::vector<Field> fields = {{.key = "f", .bits = std::bit_cast<int64_t>(1.5)},
+                                     {.key = "i", .type = FieldType::kInteger, .bits = -2},
+                                     {.key = "u", .type = FieldType::kUnsigned, .bits = -1},
+                                     {.key = "s", .type = FieldType::kString, .text = "say \"x\""},
+                                     {.key = "b", .type = FieldType::kBoolean, .bits = 1}};
   EXPECT_EQ(ExcerptOf({.table = "home", .tags = tags, .fields = fields, .timestamp = 7}),
             "home,room=the\\ hall,a\\,b=x\\=y f=1.5,i=-2i,u=18446744073709551615u,"
             "s=\"say \\\"x\\\"\",b=true 7");

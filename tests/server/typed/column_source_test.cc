@@ -132,13 +132,15 @@ TEST(ColumnSourceTest, WhatDoesNotAddUpIsNamedByItsPath) {
       {"row_tag_sets", [](auto& t) { t.add_row_tag_sets(0); }},
       {"row_tag_sets", [](auto& t) { t.set_row_tag_sets(1, 2); }},
       {"row_tag_sets", [](auto& t) { t.set_row_tag_sets(0, ~uint32_t{0}); }},
-      {"row_tag_sets", [](auto& t) {
+      {"row_tag_sets",
+       [](auto& t) {
          t.clear_row_tag_sets();
          t.set_tag_set_count(3);
          t.mutable_tags(0)->add_values(0);
        }},
       {"tag_set_count", [](auto& t) { t.set_tag_set_count(0); }},
-      {"tag_set_count", [](auto& t) {
+      {"tag_set_count",
+       [](auto& t) {
          t.set_tag_set_count(~uint32_t{0});
          t.mutable_tags(0)->clear_values();
        }},
@@ -148,7 +150,8 @@ TEST(ColumnSourceTest, WhatDoesNotAddUpIsNamedByItsPath) {
       {"tags[1].dictionary", [](auto& t) { t.mutable_tags(1)->clear_dictionary(); }},
       {"tags[1].key", [](auto& t) { t.mutable_tags(1)->set_key("room"); }},
       {"fields[1].key", [](auto& t) { t.mutable_fields(1)->set_key("temp"); }},
-      {"fields[0].floats.values", [](auto& t) { t.mutable_fields(0)->mutable_floats()->add_values(1); }},
+      {"fields[0].floats.values",
+       [](auto& t) { t.mutable_fields(0)->mutable_floats()->add_values(1); }},
       {"fields[0].values", [](auto& t) { t.mutable_fields(0)->clear_values(); }},
       {"fields[1].validity", [](auto& t) { t.mutable_fields(1)->set_validity("\x02\x01"); }},
       {"fields[1].validity", [](auto& t) { t.mutable_fields(1)->set_validity("\x06"); }},
@@ -172,7 +175,8 @@ TEST(ColumnSourceTest, WhatDoesNotAddUpIsNamedByItsPath) {
        [](auto& t) { t.mutable_fields(5)->mutable_booleans()->set_bits("\x01\x01"); }},
       {"fields[5].booleans.bits",
        [](auto& t) { t.mutable_fields(5)->mutable_booleans()->set_bits("\x04"); }},
-      {"row_count", [](auto& t) {
+      {"row_count",
+       [](auto& t) {
          t.clear_timestamps();
          t.clear_fields();
        }},
@@ -274,8 +278,8 @@ Result ResultOf(PointSource& points, bool split, const ingest::JudgeOptions& opt
       continue;
     }
     if (auto objection = judge.Add(points.point())) {
-      result.rejected.push_back(fmt::format("{} {} {}", index, objection->message,
-                                            objection->column));
+      result.rejected.push_back(
+          fmt::format("{} {} {}", index, objection->message, objection->column));
     }
     ++index;
   }
@@ -411,8 +415,8 @@ TEST(ColumnSourceTest, ColumnsComeToTheSameAsTheirPoints) {
         .limits = {.max_tables = seed % 5 == 0 ? 1u : 10u,
                    .max_columns = seed % 7 == 0 ? 5u : 50u,
                    .max_days = seed % 11 == 0 ? 3u : 1000u},
-        .precision = seed % 4 == 0 ? ingest::Precision::kMicrosecond
-                                   : ingest::Precision::kNanosecond,
+        .precision =
+            seed % 4 == 0 ? ingest::Precision::kMicrosecond : ingest::Precision::kNanosecond,
         .arrival_ns = 1'000'000,
         .min_time_ns = seed % 3 == 0 ? 0 : std::numeric_limits<int64_t>::min()};
     ColumnSource source(bytes);

@@ -60,8 +60,8 @@ TEST(FixedListTest, GathersWhatComesInPieces) {
 
 TEST(AddZigzagsTest, ReadsNumbersPackedAndAlone) {
   v1::FieldColumn::Integers integers;
-  const std::vector<int64_t> numbers = {0, -1, 1, 300, std::numeric_limits<int64_t>::min(),
-                                        std::numeric_limits<int64_t>::max()};
+  const std::vector<int64_t> numbers = {
+      0, -1, 1, 300, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
   for (int64_t number : numbers) integers.add_compact_values(number);
   const std::string bytes = integers.SerializeAsString();
   WireReader reader(bytes);
