@@ -15,6 +15,7 @@
 #include "server/grpc/calls.h"
 #include "server/grpc/health_service.h"
 #include "server/grpc/query_service.h"
+#include "server/grpc/reflection_service.h"
 #include "server/grpc/server_service.h"
 #include "server/grpc/status.h"
 #include "server/grpc/write_service.h"
@@ -74,6 +75,11 @@ class GrpcServer : public Server {
   AdminService admin_;
   ServerService about_;
   HealthService health_;
+  ReflectionService reflection_{
+      {v1::WriteService::service_full_name(), v1::QueryService::service_full_name(),
+       v1::AdminService::service_full_name(), v1::ServerService::service_full_name(),
+       grpc::health::v1::Health::service_full_name(),
+       grpc::reflection::v1::ServerReflection::service_full_name()}};
   Calls calls_;
   const size_t quota_bytes_;
   int port_ = 0;
@@ -116,6 +122,7 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.RegisterService(&admin_);
   builder.RegisterService(&about_);
   builder.RegisterService(&health_);
+  builder.RegisterService(&reflection_);
   if (options.max_connection_age.count() > 0) {
     const int age_ms = static_cast<int>(options.max_connection_age.count());
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, age_ms);

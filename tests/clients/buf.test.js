@@ -71,9 +71,11 @@ test('it gets the details of errors', async () => {
 });
 
 test('reflection describes the details, so that tools can decode them', async () => {
-  for (const type of ['ErrorInfo', 'BadRequest', 'ResourceInfo', 'RetryInfo', 'Status']) {
-    const answer = JSON.parse(await ask('-d', `{"file_containing_symbol":"google.rpc.${type}"}`,
-      `http://${server.grpcAddress}/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo`));
-    assert.ok(answer.fileDescriptorResponse, type);
+  for (const version of ['v1', 'v1alpha']) {
+    for (const type of ['ErrorInfo', 'BadRequest', 'ResourceInfo', 'RetryInfo', 'Status']) {
+      const answer = JSON.parse(await ask('-d', `{"file_containing_symbol":"google.rpc.${type}"}`,
+        `http://${server.grpcAddress}/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`));
+      assert.ok(answer.fileDescriptorResponse, type);
+    }
   }
 });
