@@ -8,9 +8,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "server/grpc/call.h"
 #include "server/grpc/status.h"
+#include "server/ingest/bad_field.h"
 #include "storage/caught.h"
 #include "storage/reason.h"
 #include "storage/retention.h"
@@ -22,6 +24,7 @@ namespace {
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr size_t kDefaultRejections = 100;
 constexpr size_t kMaxPage = 1000;
+constexpr std::string_view kTokenPrefix = "after:";
 // Names can be long, and clients take answers of up to 4 MiB.
 constexpr size_t kMaxPageBytes = size_t{1} << 20;
 constexpr char kRetentionField[] = "retention_period";
@@ -204,27 +207,48 @@ grpc::Status WithName(const std::string& text, const char* field, Act act) {
   return ToGrpc(act(*name), "database", text);
 }
 
+std::string PageTokenOf(std::string_view last) {
+  return absl::Base64Escape(std::string(kTokenPrefix).append(last));
+}
+
+// What the page before ended with; nothing for the first page.
+absl::StatusOr<std::optional<std::string>> ReadPageToken(const std::string& token) {
+  if (token.empty()) return std::nullopt;
+  std::string last;
+  if (!absl::Base64Unescape(token, &last) || !std::string_view(last).starts_with(kTokenPrefix)) {
+    return ingest::BadField("page_token", "is no next_page_token of an answer");
+  }
+  return last.substr(kTokenPrefix.size());
+}
+
+absl::StatusOr<size_t> ReadPageSize(int32_t size, size_t none) {
+  if (size < 0) return ingest::BadField("page_size", "is negative");
+  return size == 0 ? none : std::min(static_cast<size_t>(size), kMaxPage);
+}
+
 // Puts the page that a request asks for into a list of a response. `items` are in the order of
-// their names; a page's token is the last name of the page before.
+// their names; a page's token has the last name of the page before.
 template <typename Items, typename NameOf, typename Add, typename Request, typename Response>
-void FillPage(const Items& items, NameOf name_of, Add add, const Request& request,
-              Response& response) {
-  const size_t size = request.page_size() > 0
-                          ? std::min(static_cast<size_t>(request.page_size()), kMaxPage)
-                          : kMaxPage;
+absl::Status FillPage(const Items& items, NameOf name_of, Add add, const Request& request,
+                      Response& response) {
+  const absl::StatusOr<size_t> size = ReadPageSize(request.page_size(), kMaxPage);
+  if (!size.ok()) return size.status();
+  const absl::StatusOr<std::optional<std::string>> before = ReadPageToken(request.page_token());
+  if (!before.ok()) return before.status();
   size_t count = 0;
   std::string last;
   for (const auto& item : items) {
     const std::string& name = name_of(item);
-    if (!request.page_token().empty() && name <= request.page_token()) continue;
-    if (count == size || response.ByteSizeLong() > kMaxPageBytes) {
-      response.set_next_page_token(last);
-      return;
+    if (*before && name <= **before) continue;
+    if (count == *size || response.ByteSizeLong() > kMaxPageBytes) {
+      response.set_next_page_token(PageTokenOf(last));
+      return absl::OkStatus();
     }
     add(item);
     last = name;
     ++count;
   }
+  return absl::OkStatus();
 }
 
 // What `act` returns, or an error for what it throws.
@@ -296,10 +320,10 @@ grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContex
   return ForAdmin(context, [this, request, response] {
     auto databases = parts_.store.ListDatabases();
     if (!databases.ok()) return ToGrpc(databases.status());
-    FillPage(
+    return ToGrpc(FillPage(
         *databases, [](const auto& record) -> const std::string& { return record.name; },
-        [&](const auto& record) { Fill(record, *response->add_databases()); }, *request, *response);
-    return grpc::Status::OK;
+        [&](const auto& record) { Fill(record, *response->add_databases()); }, *request,
+        *response));
   });
 }
 
@@ -348,15 +372,14 @@ grpc::ServerUnaryReactor* AdminService::DropDatabase(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* AdminService::ListTables(grpc::CallbackServerContext* context,
                                                    const v1::ListTablesRequest* request,
                                                    v1::ListTablesResponse* response) {
-  return ForReader(context, request->database(), "database",
-                   [request, response](const storage::DatabaseView& database) {
-                     FillPage(
-                         database.schema->Tables(),
-                         [](const auto& table) -> const std::string& { return table->name(); },
-                         [&](const auto& table) { response->add_tables(table->name()); }, *request,
-                         *response);
-                     return grpc::Status::OK;
-                   });
+  return ForReader(
+      context, request->database(), "database",
+      [request, response](const storage::DatabaseView& database) {
+        return ToGrpc(FillPage(
+            database.schema->Tables(),
+            [](const auto& table) -> const std::string& { return table->name(); },
+            [&](const auto& table) { response->add_tables(table->name()); }, *request, *response));
+      });
 }
 
 grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContext* context,
@@ -383,29 +406,32 @@ grpc::ServerUnaryReactor* AdminService::DescribeTable(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerContext* context,
                                                        const v1::ListRejectionsRequest* request,
                                                        v1::ListRejectionsResponse* response) {
-  return ForReader(
-      context, request->database(), "database",
-      [this, request, response](const storage::DatabaseView& database) {
-        // A page's token is the id that its last one has.
-        int64_t older_than = std::numeric_limits<int64_t>::max();
-        if (!request->page_token().empty() &&
-            !absl::SimpleAtoi(request->page_token(), &older_than)) {
-          return ToGrpc(absl::InvalidArgumentError("page_token is none of a page"), "page_token");
-        }
-        const size_t size = request->page_size() > 0 ? request->page_size() : kDefaultRejections;
-        size_t count = 0;
-        for (const auto& kept :
-             parts_.rejections.List(database.record->id, kMaxPage, request->newer_than())) {
-          if (kept->id >= older_than) continue;
-          if (count++ == size) {
-            const int64_t last = response->rejections().rbegin()->id();
-            response->set_next_page_token(std::to_string(last));
-            break;
-          }
-          Fill(*kept, *response->add_rejections());
-        }
-        return grpc::Status::OK;
-      });
+  return ForReader(context, request->database(), "database",
+                   [this, request, response](const storage::DatabaseView& database) {
+                     // A page's token is the id that its last one has.
+                     int64_t older_than = std::numeric_limits<int64_t>::max();
+                     const absl::StatusOr<std::optional<std::string>> before =
+                         ReadPageToken(request->page_token());
+                     if (!before.ok()) return ToGrpc(before.status());
+                     if (*before && !absl::SimpleAtoi(**before, &older_than)) {
+                       return ToGrpc(ingest::BadField("page_token", "is none of this list"));
+                     }
+                     const absl::StatusOr<size_t> size =
+                         ReadPageSize(request->page_size(), kDefaultRejections);
+                     if (!size.ok()) return ToGrpc(size.status());
+                     size_t count = 0;
+                     for (const auto& kept : parts_.rejections.List(database.record->id, kMaxPage,
+                                                                    request->newer_than())) {
+                       if (kept->id >= older_than) continue;
+                       if (count++ == *size) {
+                         const int64_t last = response->rejections().rbegin()->id();
+                         response->set_next_page_token(PageTokenOf(std::to_string(last)));
+                         break;
+                       }
+                       Fill(*kept, *response->add_rejections());
+                     }
+                     return grpc::Status::OK;
+                   });
 }
 
 grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext* context,
@@ -427,11 +453,10 @@ grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* 
                                                    const v1::ListTokensRequest* request,
                                                    v1::ListTokensResponse* response) {
   return ForAdmin(context, [this, request, response] {
-    FillPage(
+    return ToGrpc(FillPage(
         parts_.authority.List(),
         [](const auto& record) -> const std::string& { return record.name; },
-        [&](const auto& record) { Fill(record, *response->add_tokens()); }, *request, *response);
-    return grpc::Status::OK;
+        [&](const auto& record) { Fill(record, *response->add_tokens()); }, *request, *response));
   });
 }
 

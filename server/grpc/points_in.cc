@@ -56,7 +56,13 @@ absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields&
     }
   }
   if (!reader.ok()) return NotParsed();
+  points.is_set = found;
   return points;
+}
+
+absl::Status PointsIn::Check() const {
+  if (is_set) return absl::OkStatus();
+  return ingest::BadField("points", "none are there: set one of line_protocol, rows and columns");
 }
 
 absl::Status NotParsed() {

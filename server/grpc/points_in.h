@@ -25,9 +25,15 @@ struct PointsIn {
 
   Kind kind = Kind::kLines;
   std::string_view bytes = {};
+  bool is_set = false;
+
+  // InvalidArgument where the message has none.
+  absl::Status Check() const;
 
   // The field's name: "line_protocol", "rows" or "columns".
   std::string_view field() const;
+  // Where its points are: "line_protocol", "rows.points" or "columns".
+  std::string_view points_field() const { return kind == Kind::kRows ? "rows.points" : field(); }
   std::unique_ptr<ingest::PointSource> MakeSource() const;
 };
 
@@ -54,8 +60,8 @@ absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields&
 // InvalidArgument, for bytes that are not the message that the method takes (contract W-93).
 absl::Status NotParsed();
 
-// Parses `message` without its points, and returns those: empty line protocol where it has none.
-// InvalidArgument where it is no such message, or has points twice.
+// Parses `message` without its points, and returns those. InvalidArgument where it is no such
+// message, or has points twice.
 template <typename Message>
 absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields& fields,
                                     Message& parsed) {

@@ -87,6 +87,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   server::Claim claim = ClaimOf(*context, act, database,
                                 precision.ok() ? CheckId(id, "request_id") : precision.status());
   if (!points.ok()) claim.parameters = points.status();
+  if (claim.parameters.ok()) claim.parameters = arrived->points.Check();
   absl::StatusOr<server::Pass> pass = gate_.Admit(std::move(claim), PeerOf(*context));
   if (!pass.ok()) {
     const char* field = !points.ok()                          ? "request"
@@ -147,7 +148,7 @@ grpc::ServerUnaryReactor* WriteService::Write(grpc::CallbackServerContext* conte
     const bool partly = outcome.rejected > 0 && outcome.ingested > 0;
     const bool error = outcome.ingested == 0 || (partly && arrived.request.partial_as_error());
     if (error && !arrived.request.rejections_in_response()) {
-      made.status = RejectionStatus(outcome, arrived.points.field());
+      made.status = RejectionStatus(outcome, arrived.points.points_field());
     } else {
       Fill(outcome, made.response);
     }

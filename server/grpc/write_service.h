@@ -27,9 +27,8 @@ class WriteService final : public RawWriteService {
         max_body_bytes_(options.max_batch_bytes),
         request_ids_(parts.bodies.max_bytes() / 2),
         streams_(std::make_shared<WriteStreams>(parts, options)) {
-    parts.metrics.AddGauge("sluice_write_streams", "Open streams of writes.", [streams = streams_] {
-      return static_cast<double>(streams->size());
-    });
+    parts.metrics.AddGauge("sluice_write_streams", "Open streams of writes.",
+                           [streams = streams_] { return static_cast<double>(streams->size()); });
   }
 
   grpc::ServerUnaryReactor* Write(grpc::CallbackServerContext* context,

@@ -41,6 +41,13 @@ bool EndsStream(const absl::Status& error) {
   return !absl::IsInvalidArgument(error) && !absl::IsResourceExhausted(error);
 }
 
+// The number after one: 0 where there was none, nothing after the last that there is.
+std::optional<int64_t> After(std::optional<int64_t> sequence) {
+  if (!sequence) return 0;
+  if (*sequence == std::numeric_limits<int64_t>::max()) return std::nullopt;
+  return *sequence + 1;
+}
+
 // `status` has details, which say all of it.
 v1::BatchError ToProto(const grpc::Status& status) {
   v1::BatchError error;
@@ -222,7 +229,6 @@ class WriteStreams::Stream final : public Reactor {
     }
     precision_ = *precision;
     claim_.act = server::Act::kWriteOn;
-    next_sequence_ = open_.first_sequence();
     if (open_.writer_id().empty()) return Opened(std::nullopt);
     writer_ = fmt::format("{}\n{}", pass->origin.principal, open_.writer_id());
     busy_ = true;
@@ -249,6 +255,7 @@ class WriteStreams::Stream final : public Reactor {
 
   void Opened(std::optional<int64_t> last_written) {
     last_written_ = last_written;
+    next_sequence_ = open_.has_first_sequence() ? open_.first_sequence() : After(last_written);
     opened_ = true;
     v1::WriteStreamOpened& opened = *to_send_.mutable_opened();
     opened.mutable_window()->set_max_bytes(kWindowBytes);
@@ -295,12 +302,9 @@ class WriteStreams::Stream final : public Reactor {
           "BATCH_OUT_OF_SEQUENCE", {{"expected", std::to_string(*next_sequence_)}});
     }
     batch.sequence = *next_sequence_;
-    if (batch.sequence == std::numeric_limits<int64_t>::max()) {
-      next_sequence_.reset();
-    } else {
-      ++*next_sequence_;
-    }
+    next_sequence_ = After(batch.sequence);
     batch.points = *points;
+    batch.error = points->Check();
     const size_t max_bytes = streams_->options_.max_batch_bytes;
     if (points->bytes.size() > max_bytes) batch.error = server::BodyTooLarge(max_bytes);
     return absl::OkStatus();

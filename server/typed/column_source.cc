@@ -23,6 +23,8 @@ constexpr uint32_t kUnsigneds = 5;
 constexpr uint32_t kStrings = 6;
 constexpr uint32_t kBooleans = 7;
 
+constexpr char kRowsWithValue[] = "rows that have a value by row_count and validity";
+
 FieldType TypeOf(uint32_t kind) {
   switch (kind) {
     case kIntegers:
@@ -59,7 +61,7 @@ absl::Status CheckBits(std::string_view bytes, size_t count, const std::string& 
 absl::Status CheckLength(size_t length, size_t expected, std::string_view of,
                          const std::string& path) {
   if (length == expected) return absl::OkStatus();
-  return BadField(path, fmt::format("has {} entries for {} {}", length, expected, of));
+  return BadField(path, fmt::format("has {} entries, and there are {} {}", length, expected, of));
 }
 
 absl::Status CheckNumbers(storage::Packed<uint32_t> numbers, uint64_t end,
@@ -200,7 +202,7 @@ absl::Status TableReader::CheckSets(const std::string& path) const {
   }
   if (!columns_.timestamps.empty()) {
     absl::Status status =
-        CheckLength(columns_.timestamps.size(), rows_, "rows", path + ".timestamps");
+        CheckLength(columns_.timestamps.size(), rows_, "rows by row_count", path + ".timestamps");
     if (!status.ok()) return status;
   }
   bool told_apart = sets_ <= 1 || sets_ == rows_;
@@ -214,7 +216,7 @@ absl::Status TableReader::CheckSets(const std::string& path) const {
   }
   if (!columns_.row_sets.empty()) {
     absl::Status status =
-        CheckLength(columns_.row_sets.size(), rows_, "rows", path + ".row_tag_sets");
+        CheckLength(columns_.row_sets.size(), rows_, "rows by row_count", path + ".row_tag_sets");
     if (!status.ok()) return status;
     return CheckNumbers(columns_.row_sets, sets_, path + ".row_tag_sets");
   }
@@ -231,7 +233,13 @@ absl::Status TableReader::CheckTag(Tag& tag, const std::string& path) const {
   }
   absl::Status status = CheckLength(tag.column.values.size(), sets_, "tag sets", path + ".values");
   if (!status.ok()) return status;
-  return CheckNumbers(tag.column.values, tag.texts.size() + 1, path + ".values");
+  for (size_t i = 0; i < tag.column.values.size(); ++i) {
+    if (tag.column.values[i] <= tag.texts.size()) continue;
+    return BadField(path + ".values",
+                    fmt::format("entry {} is {}, and the dictionary has {} values, counted from 1",
+                                i, tag.column.values[i], tag.texts.size()));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TableReader::CheckField(Field& field, const std::string& path) const {
@@ -244,7 +252,8 @@ absl::Status TableReader::CheckField(Field& field, const std::string& path) cons
     if (field.column.count < rows_) field.column.present = storage::PackedBits(field.validity);
   }
   if (field.kind == 0 && field.column.count > 0) {
-    return BadField(path + ".values", "is not there");
+    return BadField(path + ".values",
+                    "is not there; set one of floats, integers, unsigneds, strings and booleans");
   }
   field.column.type = TypeOf(field.kind);
   return CheckValues(field, path);
@@ -261,29 +270,30 @@ absl::Status TableReader::CheckValues(Field& field, const std::string& path) con
                                          : field.kind == kUnsigneds ? ".unsigneds.values"
                                                                     : ".integers.values");
       if (field.compact.empty()) {
-        return CheckLength(column.numbers.size(), column.count, "values", values);
+        return CheckLength(column.numbers.size(), column.count, kRowsWithValue, values);
       }
       if (!column.numbers.empty()) {
         return BadField(path + ".integers.compact_values", "is there beside `values`");
       }
       column.numbers = storage::Packed<int64_t>(field.compact);
-      return CheckLength(column.numbers.size(), column.count, "values",
+      return CheckLength(column.numbers.size(), column.count, kRowsWithValue,
                          path + ".integers.compact_values");
     }
     case kStrings: {
       column.texts = field.texts;
       column.text_numbers = field.indexes.numbers();
       if (column.text_numbers.empty()) {
-        return CheckLength(field.texts.size(), column.count, "values", path + ".strings.values");
+        return CheckLength(field.texts.size(), column.count, kRowsWithValue,
+                           path + ".strings.values");
       }
-      absl::Status status = CheckLength(column.text_numbers.size(), column.count, "values",
+      absl::Status status = CheckLength(column.text_numbers.size(), column.count, kRowsWithValue,
                                         path + ".strings.indexes");
       if (!status.ok()) return status;
       return CheckNumbers(column.text_numbers, field.texts.size(), path + ".strings.indexes");
     }
     case kBooleans: {
       absl::Status status =
-          CheckLength(field.boolean_count, column.count, "values", path + ".booleans.count");
+          CheckLength(field.boolean_count, column.count, kRowsWithValue, path + ".booleans.count");
       if (!status.ok()) return status;
       column.booleans = storage::PackedBits(field.bits);
       return CheckBits(field.bits, column.count, path + ".booleans.bits");

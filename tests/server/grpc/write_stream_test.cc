@@ -197,12 +197,16 @@ TEST_F(WriteStreamTest, AnErrorOfABatchDoesNotEndTheStream) {
   stream.Send(lie);
   stream.Send(3, std::string(1 << 20, ' '));
   stream.Send(4, "m f=1i 1\nm f=2 2");
+  v1::WriteStreamRequest nothing;
+  nothing.mutable_batch()->set_sequence(5);
+  stream.Send(nothing);
   stream.Close();
   EXPECT_EQ(stream.Next(), "0: 1 in, 0 rejected");
   EXPECT_THAT(stream.Next(), HasSubstr("1: no points"));
   EXPECT_THAT(stream.Next(), HasSubstr("2: columns.tables[0].timestamps: has 1 entries"));
   EXPECT_THAT(stream.Next(), HasSubstr("3: no points"));
   EXPECT_EQ(stream.Next(), "4: 1 in, 1 rejected");
+  EXPECT_THAT(stream.Next(), HasSubstr("5: points: none are there"));
   EXPECT_TRUE(stream.Finish().ok());
 }
 
