@@ -37,6 +37,13 @@ std::string HeadOf(int64_t sequence, size_t points_bytes) {
   return head + number;
 }
 
+// Channels that are alike share a connection otherwise.
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 }  // namespace
 
 std::string MakeBatch(const std::string& body, StreamForm form) {
@@ -61,8 +68,7 @@ std::string MakeBatch(const std::string& body, StreamForm form) {
 class StreamConnection::Stream final
     : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Stream(const std::string& address, const std::string& database)
-      : stub_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())) {
+  Stream(const std::string& address, const std::string& database) : stub_(Connect(address)) {
     stub_.PrepareBidiStreamingCall(&context_, "/sluice.v1.WriteService/WriteStream", {}, this);
     v1::WriteStreamRequest open;
     open.mutable_open()->set_database(database);
