@@ -144,6 +144,11 @@ size_t BytesOf(const std::vector<std::unique_ptr<PointSource>>& batches) {
   return bytes;
 }
 
+bool AreUtf8(const std::vector<std::unique_ptr<PointSource>>& batches) {
+  return std::all_of(batches.begin(), batches.end(),
+                     [](const auto& points) { return points->is_utf8(); });
+}
+
 // What a thread that reads from the network may judge: so much takes as long as to hand it to
 // another one.
 bool IsQuick(const std::vector<std::unique_ptr<PointSource>>& batches) {
@@ -227,7 +232,7 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
   JudgeOptions options = {.limits = options_.limits,
                           .precision = request.precision,
                           .arrival_ns = request.arrival_ns,
-                          .check_utf8 = !request.batches.front()->is_utf8()};
+                          .check_utf8 = !AreUtf8(request.batches)};
   auto schema = std::make_shared<const storage::DatabaseSchema>();
   if (*database != nullptr) {
     absl::StatusOr<storage::DatabaseView> view = (*database)->View();

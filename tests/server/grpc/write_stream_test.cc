@@ -210,6 +210,27 @@ TEST_F(WriteStreamTest, AnErrorOfABatchDoesNotEndTheStream) {
   EXPECT_TRUE(stream.Finish().ok());
 }
 
+// Line protocol is looked at as a whole, other forms value by value, also where both go together.
+TEST_F(WriteStreamTest, FormsMayAlternate) {
+  Stream stream(address());
+  ASSERT_TRUE(stream.Open("demo"));
+  for (int i = 0; i < 200; i += 2) {
+    stream.Send(i, "m f=1 1");
+    v1::WriteStreamRequest bad;
+    bad.mutable_batch()->set_sequence(i + 1);
+    v1::Point& point = *bad.mutable_batch()->mutable_rows()->add_points();
+    point.set_table("m");
+    v1::Field& field = *point.add_fields();
+    field.set_key("s");
+    field.mutable_value()->set_string_value("\xff");
+    stream.Send(bad);
+  }
+  for (int i = 0; i < 200; i += 2) {
+    ASSERT_EQ(stream.Next(), fmt::format("{}: 1 in, 0 rejected", i));
+    ASSERT_EQ(stream.Next(), fmt::format("{}: 0 in, 1 rejected", i + 1));
+  }
+}
+
 TEST_F(WriteStreamTest, ABatchOverTheLimitIsAnErrorOfItsOwn) {
   for (size_t more : {0, 1}) {
     Stream stream(address());
