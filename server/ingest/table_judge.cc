@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "server/ingest/utf8.h"
@@ -24,22 +25,27 @@ bool IsFinite(int64_t bits) { return std::isfinite(std::bit_cast<double>(bits));
 
 }  // namespace
 
-int64_t DayOf(int64_t time_ns) {
-  return (time_ns >= 0 ? time_ns : time_ns - (kDayNs - 1)) / kDayNs;
-}
+int64_t DayOf(int64_t time_ns) { return time_ns / kDayNs - (time_ns % kDayNs < 0 ? 1 : 0); }
 
 void TableJudge::AddDay(int64_t time_ns) {
   days_.insert(DayOf(time_ns));
-  last_day_ns_ = DayOf(time_ns) * kDayNs;
+  RememberDay(DayOf(time_ns));
 }
 
 bool TableJudge::IsOn(int64_t time_ns) {
-  const uint64_t into_day = static_cast<uint64_t>(time_ns) - static_cast<uint64_t>(last_day_ns_);
-  if (into_day < kDayNs && !days_.empty()) return true;
+  if (time_ns >= day_begin_ns_ && time_ns <= day_end_ns_) return true;
   const int64_t day = DayOf(time_ns);
   if (!days_.contains(day)) return false;
-  last_day_ns_ = day * kDayNs;
+  RememberDay(day);
   return true;
+}
+
+// Neither the first day nor the last is there as a whole.
+void TableJudge::RememberDay(int64_t day) {
+  constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  if (__builtin_mul_overflow(day, kDayNs, &day_begin_ns_)) day_begin_ns_ = kFirst;
+  day_end_ns_ = day == DayOf(kLast) ? kLast : (day + 1) * kDayNs - 1;
 }
 
 std::optional<Objection> TableJudge::Judge(const Point& point) {

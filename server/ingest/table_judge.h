@@ -80,6 +80,7 @@ class TableJudge {
   bool IsFine(std::span<const Field> fields) const;
   bool IsFine(std::span<const Tag> tags) const;
   bool IsText(std::string_view text, size_t max_bytes) const;
+  void RememberDay(int64_t day);
   // The column for a value. Columns that the point adds count on after those of the schema.
   // kTooMany where it would be one over the limit, so that a point of very many names is soon
   // refused.
@@ -98,8 +99,10 @@ class TableJudge {
 
   // Days since 1970.
   absl::flat_hash_set<int64_t> days_;
-  // When the day of the last point began; it is one of them.
-  int64_t last_day_ns_ = 0;
+  // The first and the last moment of the day of the last point, which is one of them; none at
+  // first.
+  int64_t day_begin_ns_ = 1;
+  int64_t day_end_ns_ = 0;
 
   // About the point being judged: the column of each tag and each field, and the columns it adds.
   static constexpr size_t kTooMany = kDropped;

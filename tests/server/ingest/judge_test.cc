@@ -293,5 +293,25 @@ TEST(JudgeOfABodyTest, ARejectedLineOfAKnownSeriesLeavesNothing) {
   }
 }
 
+TEST(DayOfTest, DaysBeginAtMidnightFromTheFirstTimeToTheLast) {
+  EXPECT_EQ(DayOf(0), 0);
+  EXPECT_EQ(DayOf(kDayNs - 1), 0);
+  EXPECT_EQ(DayOf(kDayNs), 1);
+  EXPECT_EQ(DayOf(-1), -1);
+  EXPECT_EQ(DayOf(-kDayNs), -1);
+  EXPECT_EQ(DayOf(-kDayNs - 1), -2);
+  EXPECT_EQ(DayOf(std::numeric_limits<int64_t>::min()), -106752);
+  EXPECT_EQ(DayOf(std::numeric_limits<int64_t>::max()), 106751);
+}
+
+TEST_F(JudgeTest, TheFirstAndTheLastDayThereAreCountOnce) {
+  limits_.max_days = 2;
+  for (const char* time : {"-9223372036854775808", "-9223372036854775807", "9223372036854775807",
+                           "9223372036854775806", "-9223372036854775806"}) {
+    EXPECT_EQ(Add(std::string("m f=1 ") + time), "") << time;
+  }
+  EXPECT_NE(Add("m f=1 0"), "");
+}
+
 }  // namespace
 }  // namespace sluice::ingest
