@@ -10,6 +10,16 @@ namespace sluice::server {
 WriteGate::WriteGate(const Parts& parts, std::string door)
     : parts_(parts), door_(std::move(door)), metrics_(parts.metrics.AddDoor(door_)) {}
 
+absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> WriteGate::Reserve(
+    const std::optional<std::string>& token, size_t bytes) const {
+  auto memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
+  absl::Status taken = parts_.gate.Identify(token).status();
+  if (taken.ok()) taken = memory->GrowBody(bytes);
+  if (taken.ok()) return memory;
+  Refuse(taken);
+  return taken;
+}
+
 absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {
   absl::StatusOr<auth::Principal> principal = parts_.gate.Admit(claim);
   if (!principal.ok()) {
@@ -25,8 +35,7 @@ absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {
 
 absl::Status WriteGate::TakeBody(size_t bytes, size_t max_bytes, Pass& pass) const {
   pass.body_bytes = bytes;
-  pass.memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
-  absl::Status taken = bytes > max_bytes ? BodyTooLarge(max_bytes) : pass.memory->GrowBody(bytes);
+  absl::Status taken = bytes > max_bytes ? BodyTooLarge(max_bytes) : absl::OkStatus();
   if (!taken.ok()) Refuse(taken);
   return taken;
 }

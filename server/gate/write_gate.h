@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,16 @@ class WriteGate {
   // `parts` must outlive it. `door` is "grpc" or the path of an HTTP route.
   WriteGate(const Parts& parts, std::string door);
 
+  // Memory for a message of which nothing has been read yet, for whoever has a valid token:
+  // Unauthenticated, or Unavailable where there is none.
+  absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> Reserve(
+      const std::optional<std::string>& token, size_t bytes) const;
+
   // See Gate. `peer` is the client's address.
   absl::StatusOr<Pass> Admit(Claim claim, std::string peer) const;
 
-  // For a body that is there as a whole: ResourceExhausted where it is larger than allowed,
-  // Unavailable where there is no memory for it. OK where it may be judged.
+  // For a body that is there as a whole: ResourceExhausted where it is larger than allowed. OK
+  // where it may be judged.
   absl::Status TakeBody(size_t bytes, size_t max_bytes, Pass& pass) const;
 
   // Hands the write to the pipeline, which see. `request` has what the format and the parameters

@@ -1,5 +1,9 @@
 #include "server/grpc/points_in.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "server/ingest/bad_field.h"
 #include "server/lineprotocol/line_source.h"
 #include "server/typed/column_source.h"
@@ -7,6 +11,12 @@
 #include "server/typed/wire_reader.h"
 
 namespace sluice::grpc_door {
+namespace {
+
+// A parsed message takes many times what was sent, if that is all unknown fields.
+constexpr size_t kMaxRestBytes = 16 << 10;
+
+}  // namespace
 
 std::string_view PointsIn::field() const {
   switch (kind) {
@@ -45,7 +55,10 @@ absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields&
                             field.number == fields.columns);
     if (!is_points) {
       rest.append(reader.raw());
-      continue;
+      if (rest.size() <= kMaxRestBytes) continue;
+      return ingest::BadField("request", fmt::format("the fields besides the points take more than "
+                                                     "{} bytes",
+                                                     kMaxRestBytes));
     }
     points.kind = field.number == fields.lines  ? Kind::kLines
                   : field.number == fields.rows ? Kind::kRows

@@ -61,7 +61,7 @@ absl::StatusOr<PointsIn> TakeApart(std::string_view message, const PointsFields&
 absl::Status NotParsed();
 
 // Parses `message` without its points, and returns those. InvalidArgument where it is no such
-// message, or has points twice.
+// message, has points twice, or is large without them.
 template <typename Message>
 absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields& fields,
                                     Message& parsed) {

@@ -76,6 +76,12 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                                                Tell tell) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto end = std::make_shared<Ending>(context, reactor);
+  // Before it is put in one piece.
+  auto memory = gate_.Reserve(TokenOf(*context), message.Length());
+  if (!memory.ok()) {
+    (*end)(ToGrpc(memory.status(), "points"));
+    return reactor;
+  }
   auto arrived = std::make_unique<Arrived<Request>>();
   // The call's own, which nobody reads again: it is not to hold the bytes a second time.
   arrived->bytes = TakeBytes(const_cast<grpc::ByteBuffer&>(message));
@@ -96,6 +102,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
     (*end)(ToGrpc(pass.status(), field, database));
     return reactor;
   }
+  pass->memory = *std::move(memory);
   absl::Status taken = gate_.TakeBody(arrived->points.bytes.size(), max_body_bytes_, *pass);
   if (!taken.ok()) {
     (*end)(WriteError(taken, arrived->points, database));

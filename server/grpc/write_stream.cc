@@ -32,6 +32,8 @@ constexpr size_t kGroupBytes = size_t{1} << 20;
 // With so much to be told that the client has not read, no more is judged. With what one group adds
 // it is less than the 4 MiB that clients take at once.
 constexpr size_t kAcksBytes = size_t{512} << 10;
+// Nobody has been asked for a token by then.
+constexpr size_t kMaxOpenBytes = 16 << 10;
 constexpr std::chrono::milliseconds kWatchPeriod(100);
 
 grpc::Status Left() { return grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"); }
@@ -207,6 +209,10 @@ class WriteStreams::Stream final : public Reactor {
   }
 
   void TakeOpen(std::unique_lock<std::mutex> lock) {
+    if (in_.Length() > kMaxOpenBytes) {
+      return EndWith(
+          ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"), "open"));
+    }
     v1::WriteStreamRequest message;
     const grpc::Slice bytes = TakeBytes(in_);
     if (!message.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
@@ -267,15 +273,18 @@ class WriteStreams::Stream final : public Reactor {
   }
 
   void TakeBatch() {
+    const size_t bytes = in_.Length();
+    absl::Status taken = memory_.GrowBody(bytes);
+    if (!taken.ok()) return CloseWith(ToGrpc(taken, "batch"));
     Batch& batch = waiting_.emplace_back();
     batch.bytes = TakeBytes(in_);
-    absl::Status taken = ReadBatch(batch);
-    if (taken.ok()) taken = memory_.GrowBody(batch.bytes.size());
+    taken = ReadBatch(batch);
     if (taken.ok()) {
-      window_bytes_ += batch.bytes.size();
+      window_bytes_ += bytes;
       return;
     }
     waiting_.pop_back();
+    memory_.Shrink(bytes);
     CloseWith(ToGrpc(taken, "batch"));
   }
 

@@ -86,6 +86,9 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Ju
   for (auto item = points.Next(); item != PointSource::Item::kEnd; item = points.Next()) {
     if (item == PointSource::Item::kBroken) return points.error();
     if (item == PointSource::Item::kColumns) {
+      status = charge.ForMore(points.columns_bytes());
+      if (status.ok()) status = points.ReadColumns();
+      if (!status.ok()) return status;
       const PointColumns& columns = *points.columns();
       status = charge.ForMore(columns.taken_bytes());
       if (!status.ok()) return status;

@@ -82,7 +82,11 @@ class PointSource {
   virtual const Point& point() const = 0;
   // What is wrong with an unreadable one.
   virtual Objection fault() const = 0;
-  // Points in columns, where Next has said so; good until it is called again.
+  // Where Next has said that there are columns: what it takes in memory to read them, roughly;
+  // reads them, where an error is one of the whole request; and gives them, good until Next is
+  // called again.
+  virtual size_t columns_bytes() const { return 0; }
+  virtual absl::Status ReadColumns() { return absl::OkStatus(); }
   virtual const PointColumns* columns() const { return nullptr; }
   // Next is to go through those point by point.
   virtual void SplitColumns() {}

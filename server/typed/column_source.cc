@@ -86,6 +86,31 @@ absl::Status CheckKeys(const std::vector<Column>& columns, const std::string& pa
 
 }  // namespace
 
+size_t TableReader::BytesToRead(std::string_view message) {
+  size_t bytes = 0;
+  size_t columns = 0;
+  WireReader table(message);
+  while (table.Next() && columns <= kMaxKeys) {
+    const WireField& field = table.field();
+    if (field.type != Type::kBytes || (field.number != 6 && field.number != 7)) continue;
+    ++columns;
+    bytes += std::max(sizeof(Tag), sizeof(Field)) + sizeof(ingest::FieldColumn);
+    // Every entry of a dictionary is a field of its own; strings and small integers are one deeper.
+    WireReader column(field.bytes);
+    while (column.Next()) {
+      const WireField& part = column.field();
+      bytes += sizeof(std::string_view);
+      if (field.number != 7 || part.type != Type::kBytes) continue;
+      if (part.number == kIntegers) bytes += sizeof(int64_t) * part.bytes.size();
+      if (part.number != kStrings) continue;
+      WireReader strings(part.bytes);
+      while (strings.Next()) bytes += sizeof(std::string_view);
+    }
+  }
+  // Vectors grow by doubling.
+  return 3 * bytes;
+}
+
 absl::Status TableReader::Read(std::string_view message, const std::string& path) {
   columns_ = {};
   rows_ = sets_ = 0;
@@ -321,23 +346,22 @@ ingest::PointSource::Item ColumnSource::Next() {
     split_ = false;
     first_series_ += std::max(table_.columns().sets, 1u);
   }
-  if (!error_.ok()) return Item::kBroken;
   while (reader_.Next()) {
     if (!reader_.field().Is(1, Type::kBytes)) continue;
-    absl::Status read =
-        table_.Read(reader_.field().bytes, fmt::format("columns.tables[{}]", next_table_++));
-    if (!read.ok()) return Fail(std::move(read));
-    points_ += table_.columns().rows;
-    if (points_ <= kMaxBatchPoints) return Item::kColumns;
-    return Fail(TooManyPoints());
+    message_ = reader_.field().bytes;
+    ++next_table_;
+    return Item::kColumns;
   }
   if (reader_.ok()) return Item::kEnd;
-  return Fail(BadField("columns", "could not be parsed as a ColumnBatch"));
+  error_ = BadField("columns", "could not be parsed as a ColumnBatch");
+  return Item::kBroken;
 }
 
-ingest::PointSource::Item ColumnSource::Fail(absl::Status error) {
-  error_ = std::move(error);
-  return Item::kBroken;
+absl::Status ColumnSource::ReadColumns() {
+  absl::Status read = table_.Read(message_, fmt::format("columns.tables[{}]", next_table_ - 1));
+  if (!read.ok()) return read;
+  points_ += table_.columns().rows;
+  return points_ <= kMaxBatchPoints ? absl::OkStatus() : TooManyPoints();
 }
 
 void ColumnSource::SplitColumns() {

@@ -17,6 +17,9 @@ namespace sluice::typed {
 // other.
 class TableReader {
  public:
+  // What it takes in memory to read that one, roughly: a text of no bytes takes sixteen.
+  static size_t BytesToRead(std::string_view message);
+
   // `path` is that of the table, such as `columns.tables[2]`. An error, with the path of what is
   // wrong, is the whole request's (contract W-81).
   absl::Status Read(std::string_view message, const std::string& path);
@@ -71,6 +74,8 @@ class ColumnSource : public ingest::PointSource {
 
   absl::Status Rewind() override;
   Item Next() override;
+  size_t columns_bytes() const override { return TableReader::BytesToRead(message_); }
+  absl::Status ReadColumns() override;
   const ingest::PointColumns* columns() const override { return &table_.columns(); }
   void SplitColumns() override;
   const ingest::Point& point() const override { return point_; }
@@ -85,12 +90,13 @@ class ColumnSource : public ingest::PointSource {
   std::string_view no_points() const override { return "no points: the columns have no rows"; }
 
  private:
-  Item Fail(absl::Status error);
   void ReadRow();
 
   const std::string_view batch_;
   WireReader reader_{batch_};
   absl::Status error_;
+  // The table that it is at, and the number of the one after.
+  std::string_view message_;
   size_t next_table_ = 0;
   size_t points_ = 0;
   TableReader table_;

@@ -40,6 +40,11 @@ Result Run(PointSource& points, bool split) {
       return result;
     }
     if (item == PointSource::Item::kColumns) {
+      if (points.columns_bytes() > 8 * kMaxBytes) return {};
+      if (!points.ReadColumns().ok()) {
+        result.broken = true;
+        return result;
+      }
       if (points.columns()->taken_bytes() > kMaxBytes) return {};
       if (!split && judge.AddColumns(*points.columns())) {
         result.taken += points.columns()->rows;

@@ -94,13 +94,16 @@ TEST_F(GateTest, ABodyIsTakenUpToItsLimitAndWhileThereIsMemory) {
   EXPECT_EQ(pass->origin, (ingest::Origin{"test", "w", "10.0.0.1:5"}));
   EXPECT_EQ(gate.TakeBody(1001, 1000, *pass).code(), Code::kResourceExhausted);
   EXPECT_TRUE(gate.TakeBody(1000, 1000, *pass).ok());
+  auto memory = gate.Reserve(writer_, 1000);
+  ASSERT_TRUE(memory.ok());
   EXPECT_EQ(server_.budget().used_bytes(), 1000u);
   MemoryBudget::Share others(server_.budget());
   ASSERT_TRUE(others.Grow(server_.budget().max_bytes() - 1000).ok());
-  absl::StatusOr<Pass> another = gate.Admit(claim, "");
-  EXPECT_EQ(gate.TakeBody(1, 1000, *another).code(), Code::kUnavailable);
+  EXPECT_EQ(gate.Reserve(writer_, 1).status().code(), Code::kUnavailable);
+  // Who has no token is not told that.
+  EXPECT_EQ(gate.Reserve("sluice_nonsense", 1).status().code(), Code::kUnauthenticated);
   others.Clear();
-  pass = absl::CancelledError();
+  memory = absl::CancelledError();
   EXPECT_EQ(server_.budget().used_bytes(), 0u);
 }
 

@@ -80,8 +80,12 @@ absl::Status ErrorOf(const v1::ColumnBatch& batch) {
       case Item::kEnd:
         return absl::OkStatus();
       case Item::kBroken:
-        EXPECT_EQ(source.Next(), Item::kBroken);
         return source.error();
+      case Item::kColumns: {
+        const absl::Status read = source.ReadColumns();
+        if (!read.ok()) return read;
+        break;
+      }
       default:
         break;
     }
@@ -93,6 +97,8 @@ TEST(ColumnSourceTest, ReadsColumnsAndTheirPoints) {
   ColumnSource source(bytes);
   ASSERT_TRUE(source.Rewind().ok());
   ASSERT_EQ(source.Next(), Item::kColumns);
+  EXPECT_GT(source.columns_bytes(), bytes.size());
+  ASSERT_TRUE(source.ReadColumns().ok());
   EXPECT_EQ(source.columns()->rows, 2u);
   source.SplitColumns();
   ASSERT_EQ(source.Next(), Item::kPoint);
@@ -196,7 +202,8 @@ TEST(ColumnSourceTest, WhatIsNoMessageIsNamedToo) {
   for (size_t size = 1; size < bytes.size(); ++size) {
     ColumnSource source(std::string_view(bytes).substr(0, size));
     source.Rewind().IgnoreError();
-    EXPECT_EQ(source.Next(), Item::kBroken) << size;
+    const Item item = source.Next();
+    EXPECT_TRUE(item == Item::kBroken || !source.ReadColumns().ok()) << size;
   }
 }
 
@@ -231,6 +238,22 @@ TEST(ColumnSourceTest, ABatchHasSoManyPoints) {
   v1::ColumnBatch lie;
   lie.add_tables()->set_row_count(~uint32_t{0});
   EXPECT_TRUE(absl::IsResourceExhausted(ErrorOf(lie)));
+}
+
+// Before anything is read it is known what that takes.
+TEST(ColumnSourceTest, WhatTextsAndIntegersTakeIsToldBeforeTheyAreRead) {
+  v1::ColumnBatch batch;
+  v1::TableBatch& table = *batch.add_tables();
+  for (int i = 0; i < 1000; ++i) table.add_tags()->add_dictionary();
+  v1::FieldColumn& strings = *table.add_fields();
+  for (int i = 0; i < 5000; ++i) strings.mutable_strings()->add_values();
+  v1::FieldColumn& integers = *table.add_fields();
+  for (int i = 0; i < 5000; ++i) integers.mutable_integers()->add_compact_values(0);
+  const std::string bytes = batch.SerializeAsString();
+  ColumnSource source(bytes);
+  source.Rewind().IgnoreError();
+  ASSERT_EQ(source.Next(), Item::kColumns);
+  EXPECT_GT(source.columns_bytes(), 1000 * 300 + 5000 * 16 + 5000 * 8);
 }
 
 // What the points of a source come to: those that are rejected, and all that is taken, row by row.
@@ -269,6 +292,9 @@ Result ResultOf(PointSource& points, bool split, const ingest::JudgeOptions& opt
     EXPECT_NE(item, Item::kBroken) << points.error();
     if (item == Item::kBroken) return result;
     if (item == Item::kColumns) {
+      const absl::Status read = points.ReadColumns();
+      EXPECT_TRUE(read.ok()) << read;
+      if (!read.ok()) return result;
       if (!split && judge.AddColumns(*points.columns())) {
         index += static_cast<int64_t>(points.columns()->rows);
         ++*at_once;
