@@ -283,7 +283,8 @@ void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
 absl::Status TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_server,
                       const Config& config) {
   core.Drain();
-  grpc_server.Drain(std::chrono::seconds(config.drain_seconds));
+  // Streams end before anything else does, so that what they have read is acknowledged.
+  grpc_server.Drain(std::chrono::milliseconds(750) * config.drain_seconds);
   std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
   query::StopQueries();
   EndWithin(2 * kGrace);

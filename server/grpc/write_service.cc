@@ -40,8 +40,10 @@ const std::string& IdOf(const v1::ValidateRequest&) {
 template <typename Request>
 std::string FingerprintOf(const Arrived<Request>& arrived) {
   const XXH128_hash_t hash = XXH3_128bits(arrived.points.bytes.data(), arrived.points.bytes.size());
-  return fmt::format("{:x}{:x} {} {}", hash.high64, hash.low64,
-                     static_cast<int>(arrived.points.kind), arrived.request.SerializeAsString());
+  const std::string rest = arrived.request.SerializeAsString();
+  const XXH128_hash_t others = XXH3_128bits(rest.data(), rest.size());
+  return fmt::format("{:x} {:x} {} {:x} {:x}", hash.high64, hash.low64,
+                     static_cast<int>(arrived.points.kind), others.high64, others.low64);
 }
 
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {

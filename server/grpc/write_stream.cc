@@ -23,6 +23,7 @@
 #include "server/typed/wire_reader.h"
 #include "storage/caught.h"
 #include "storage/reason.h"
+#include "storage/timestamp.h"
 
 namespace sluice::grpc_door {
 namespace {
@@ -35,6 +36,7 @@ constexpr size_t kAcksBytes = size_t{512} << 10;
 // Nobody has been asked for a token by then.
 constexpr size_t kMaxOpenBytes = 16 << 10;
 constexpr std::chrono::milliseconds kWatchPeriod(100);
+constexpr std::chrono::seconds kPatience(5);
 
 grpc::Status Left() { return grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"); }
 
@@ -101,6 +103,8 @@ class WriteStreams::Stream final : public Reactor {
     if (now >= old_at_) Drain(v1::WriteStreamDrain::REASON_MAX_AGE, grace);
     std::lock_guard lock(mutex_);
     if (!end_at_ || now < *end_at_) return;
+    // Whoever does not even read what is told is not waited for.
+    if (writing_ && now > *end_at_ + kPatience) context_->TryCancel();
     CloseWith(ToGrpc(storage::WithReason(
         absl::UnavailableError("the server has ended the stream; open a new one"), why_)));
   }
@@ -110,6 +114,7 @@ class WriteStreams::Stream final : public Reactor {
   void GiveWay(std::function<void()> gone) {
     {
       std::lock_guard lock(mutex_);
+      if (!end_at_) end_at_ = Clock::now();
       EndWith(ToGrpc(storage::WithReason(
           absl::AbortedError(
               "another stream was opened with this writer_id; two writers must not share one"),
@@ -158,6 +163,7 @@ class WriteStreams::Stream final : public Reactor {
     int64_t sequence = 0;
     grpc::Slice bytes;
     PointsIn points;
+    int64_t arrival_ns = 0;
     // What is wrong with it before it has been judged.
     absl::Status error;
   };
@@ -279,6 +285,8 @@ class WriteStreams::Stream final : public Reactor {
     Batch& batch = waiting_.emplace_back();
     batch.bytes = TakeBytes(in_);
     taken = ReadBatch(batch);
+    // Points without a time get this: those of two batches are two points.
+    batch.arrival_ns = last_arrival_ns_ = std::max(storage::NowNs(), last_arrival_ns_ + 1);
     if (taken.ok()) {
       window_bytes_ += bytes;
       return;
@@ -328,7 +336,19 @@ class WriteStreams::Stream final : public Reactor {
     std::unique_lock lock(mutex_);
     if (busy_ || !CanWrite()) return;
     busy_ = true;
-    WriteGroup(std::move(lock));
+    lock.unlock();
+    GoOn();
+  }
+
+  // The stream is busy: goes on with it, or ends it where there is no memory to do so. Takes the lock.
+  void GoOn() {
+    const absl::Status thrown =
+        storage::Caught([this] { WriteGroup(std::unique_lock(mutex_)); });
+    if (thrown.ok()) return;
+    std::unique_lock lock(mutex_);
+    group_ = 0;
+    EndWith(grpc::Status(grpc::StatusCode::UNAVAILABLE, "out of memory"));
+    Rest(std::move(lock));
   }
 
   // The stream is busy: this goes on with it, or lets it rest.
@@ -346,6 +366,7 @@ class WriteStreams::Stream final : public Reactor {
       const bool full = bytes > 0 && bytes + batch.bytes.size() > kGroupBytes;
       if (full || group_ == max_group_ || !batch.error.ok()) break;
       request.batches.push_back(batch.points.MakeSource());
+      request.arrivals_ns.push_back(batch.arrival_ns);
       bytes += batch.bytes.size();
       ++group_;
     }
@@ -382,7 +403,7 @@ class WriteStreams::Stream final : public Reactor {
     ReadOn();
     lock.unlock();
     // The thread that commits is to go on committing.
-    streams_->parts_.write_workers.Post([this] { WriteGroup(std::unique_lock(mutex_)); });
+    streams_->parts_.write_workers.Post([this] { GoOn(); });
   }
 
   void AckGroup(const Outcomes& outcomes) {
@@ -444,13 +465,21 @@ class WriteStreams::Stream final : public Reactor {
     waiting_.pop_front();
     auto& acks = *to_send_.mutable_acks()->mutable_acks();
     v1::WriteStreamAck& ack = acks[acks.size() - 1];
-    const size_t ack_bytes = ack.ByteSizeLong();
+    size_t ack_bytes = ack.ByteSizeLong() + sizeof(uint32_t) * DeltasOf(ack);
     if (memory_.Grow(ack_bytes).ok()) {
-      ack_bytes_ += ack_bytes;
+      charged_ack_bytes_ += ack_bytes;
     } else if (ack.has_written()) {
-      // There is no memory for all that there is to say: the counts have to do.
+      // There is no memory for all that there is to say: how many has to do.
       ack.mutable_written()->clear_errors();
+      ack.mutable_written()->clear_rejected_index_deltas();
+      ack.mutable_written()->clear_rejection_counts();
+      ack_bytes = ack.ByteSizeLong();
     }
+    ack_bytes_ += ack_bytes;
+  }
+
+  static size_t DeltasOf(const v1::WriteStreamAck& ack) {
+    return static_cast<size_t>(ack.written().rejected_index_deltas_size());
   }
 
   // Sends what there is to say, unless something is being sent.
@@ -464,7 +493,8 @@ class WriteStreams::Stream final : public Reactor {
     } else if (to_send_.message_case() == v1::WriteStreamResponse::MESSAGE_NOT_SET) {
       return FinishIfDone();
     } else {
-      sent_bytes_ = std::exchange(ack_bytes_, 0);
+      ack_bytes_ = 0;
+      sent_bytes_ = std::exchange(charged_ack_bytes_, 0);
     }
     out_.Clear();
     bool owned = false;
@@ -514,6 +544,7 @@ class WriteStreams::Stream final : public Reactor {
   // For the store; empty where the stream names none.
   std::string writer_;
   std::optional<int64_t> last_written_;
+  int64_t last_arrival_ns_ = 0;
   // Nothing after the last number that there is.
   std::optional<int64_t> next_sequence_;
 
@@ -523,9 +554,11 @@ class WriteStreams::Stream final : public Reactor {
   size_t group_ = 0;
   size_t max_group_ = kWindowBatches;
 
-  // What is said next, and the bytes of acknowledgements in it and in what is being sent.
+  // What is said next; the bytes of acknowledgements in it, how many of those are charged, and how
+  // many of what is being sent.
   v1::WriteStreamResponse to_send_;
   size_t ack_bytes_ = 0;
+  size_t charged_ack_bytes_ = 0;
   size_t sent_bytes_ = 0;
   std::optional<v1::WriteStreamDrain> drain_;
   std::optional<Clock::time_point> end_at_;

@@ -69,7 +69,6 @@ class WriteStreams : public std::enable_shared_from_this<WriteStreams> {
   mutable std::mutex mutex_;
   std::unordered_set<Stream*> streams_;
   std::map<std::string, Stream*> by_writer_;
-  bool draining_ = false;
   // Ends streams whose time has come.
   std::jthread watch_;
 };

@@ -15,7 +15,8 @@ using storage::TableSchema;
 Judge::Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeOptions& options)
     : schema_(std::move(schema)), options_(options) {}
 
-void Judge::BeginSource() {
+void Judge::BeginSource(int64_t arrival_ns) {
+  options_.arrival_ns = arrival_ns;
   ++source_;
   series_.clear();
   last_ = nullptr;

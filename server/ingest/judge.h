@@ -44,8 +44,9 @@ class Judge {
  public:
   Judge(std::shared_ptr<const storage::DatabaseSchema> schema, const JudgeOptions& options);
 
-  // The points that follow are from another source: their numbers are others.
-  void BeginSource();
+  // The points that follow are from another source: their numbers are others, and those without a
+  // time get this one.
+  void BeginSource(int64_t arrival_ns);
 
   // Takes a point, or objects.
   std::optional<Objection> Add(const Point& point);
@@ -71,7 +72,7 @@ class Judge {
   Objection TooManyDays(int64_t time_ns) const;
 
   const std::shared_ptr<const storage::DatabaseSchema> schema_;
-  const JudgeOptions options_;
+  JudgeOptions options_;
   // By name: the database's own tables that points have named, and the new ones with points.
   absl::flat_hash_map<std::string, std::unique_ptr<TableJudge>> tables_;
   size_t new_tables_ = 0;

@@ -46,9 +46,16 @@ class Charge {
     return grown;
   }
 
+  // Before columns are taken, which may be very much more than what was sent: vectors grow by
+  // doubling.
+  absl::Status ForColumns(size_t bytes) {
+    expanded_bytes_ += bytes;
+    return ForMore(2 * bytes);
+  }
+
   // What comes next takes as much as the body twice at most: the blocks, and the store's batch.
   absl::Status ForStoring() {
-    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * bytes_);
+    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * bytes_ + expanded_bytes_);
     if (needed <= due_) return absl::OkStatus();
     return share_->Grow(static_cast<size_t>(needed - due_));
   }
@@ -66,10 +73,17 @@ class Charge {
 
   server::MemoryBudget::Share* const share_;
   const size_t bytes_;
+  size_t expanded_bytes_ = 0;
   const server::AllocationMeter meter_;
   // As soon as it has grown by this, more is to be charged.
   int64_t due_ = 1;
 };
+
+bool HasTooManyDays(const Outcome& outcome) {
+  return std::any_of(outcome.counts.begin(), outcome.counts.end(), [](const RejectionCount& count) {
+    return count.reason == Reason::kDayLimit;
+  });
+}
 
 struct Judged {
   std::vector<Outcome> outcomes;
@@ -77,11 +91,11 @@ struct Judged {
 };
 
 // Lets the judge see all points.
-absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Judge& judge,
-                                 Charge& charge) {
+absl::StatusOr<Outcome> JudgeAll(PointSource& points, int64_t arrival_ns, const Telling& telling,
+                                 Judge& judge, Charge& charge) {
   absl::Status status = points.Rewind();
   if (!status.ok()) return status;
-  judge.BeginSource();
+  judge.BeginSource(arrival_ns);
   Tally tally(telling);
   for (auto item = points.Next(); item != PointSource::Item::kEnd; item = points.Next()) {
     if (item == PointSource::Item::kBroken) return points.error();
@@ -90,7 +104,7 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Ju
       if (status.ok()) status = points.ReadColumns();
       if (!status.ok()) return status;
       const PointColumns& columns = *points.columns();
-      status = charge.ForMore(columns.taken_bytes());
+      status = charge.ForColumns(columns.taken_bytes());
       if (!status.ok()) return status;
       if (judge.AddColumns(columns)) {
         tally.Accept(static_cast<int64_t>(columns.rows));
@@ -116,6 +130,10 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, const Telling& telling, Ju
   return outcome;
 }
 
+int64_t ArrivalOf(const WriteRequest& request, size_t batch) {
+  return request.arrivals_ns.empty() ? request.arrival_ns : request.arrivals_ns[batch];
+}
+
 // Judges the first `count` batches, or as many as can be taken together. The judge has already
 // taken some points of one that cannot: then those before it are judged again without.
 absl::StatusOr<Judged> JudgeTogether(const WriteRequest& request, size_t count,
@@ -126,11 +144,14 @@ absl::StatusOr<Judged> JudgeTogether(const WriteRequest& request, size_t count,
   size_t told = 0;
   for (size_t i = 0; i < count && told < kMaxToldTogether; ++i) {
     absl::StatusOr<Outcome> outcome =
-        JudgeAll(*request.batches[i], request.dry_run ? kTellAll : kTellFirst, judge, charge);
-    const bool taken = outcome.ok() && (outcome->rejected == 0 || request.options.accept_partial);
+        JudgeAll(*request.batches[i], ArrivalOf(request, i), request.dry_run ? kTellAll : kTellFirst, judge, charge);
+    // Days are counted over all that go together.
+    const bool taken = outcome.ok() &&
+                       (outcome->rejected == 0 || request.options.accept_partial) &&
+                       (i == 0 || !HasTooManyDays(*outcome));
     if (!taken && i > 0) return JudgeTogether(request, i, schema, options, charge);
     if (!outcome.ok()) return outcome.status();
-    told += outcome->rejections.size();
+    told += outcome->rejections.size() + outcome->rejected_index_deltas.size() / 1000;
     judged.outcomes.push_back(*std::move(outcome));
     if (!taken) {
       judged.outcomes.back().ingested = 0;

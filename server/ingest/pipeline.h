@@ -37,6 +37,8 @@ struct WriteRequest {
   Precision precision = Precision::kNanosecond;
   // When the request arrived, taken once.
   int64_t arrival_ns = 0;
+  // The same of each batch, where they came one after the other; empty otherwise.
+  std::vector<int64_t> arrivals_ns = {};
   WriteOptions options = {};
   // Whether nothing is to be stored, and only told what would be.
   bool dry_run = false;

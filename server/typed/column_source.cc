@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "server/ingest/bad_field.h"
 #include "server/typed/row_source.h"
+#include "storage/reason.h"
 
 namespace sluice::typed {
 namespace {
@@ -22,6 +23,10 @@ constexpr uint32_t kIntegers = 4;
 constexpr uint32_t kUnsigneds = 5;
 constexpr uint32_t kStrings = 6;
 constexpr uint32_t kBooleans = 7;
+
+// Of one table batch, its rows times its tags and fields: what it costs to judge is not told by its
+// bytes.
+constexpr uint64_t kMaxValues = 64'000'000;
 
 constexpr char kRowsWithValue[] = "rows that have a value by row_count and validity";
 
@@ -125,6 +130,13 @@ absl::Status TableReader::Read(std::string_view message, const std::string& path
     return BadField(path, fmt::format("has more than {} tags and fields", kMaxKeys));
   }
   if (rows_ > kMaxBatchPoints) return TooManyPoints();
+  if (rows_ * (tags_.size() + fields_.size()) > kMaxValues) {
+    return storage::WithReason(
+        absl::ResourceExhaustedError(fmt::format(
+            "{}: {} rows of {} tags and fields are more than {} values; send it in several", path,
+            rows_, tags_.size() + fields_.size(), kMaxValues)),
+        "TOO_MANY_POINTS", {{"max_values", std::to_string(kMaxValues)}});
+  }
   columns_.rows = rows_;
   columns_.timestamps = timestamps_.numbers();
   columns_.row_sets = row_sets_.numbers();
@@ -367,6 +379,7 @@ absl::Status ColumnSource::ReadColumns() {
 void ColumnSource::SplitColumns() {
   split_ = true;
   row_ = 0;
+  tags_of_.reset();
   const auto& fields = table_.columns().fields;
   values_.assign(fields.size(), 0);
   const bool same_shape =
@@ -378,10 +391,13 @@ void ColumnSource::SplitColumns() {
 void ColumnSource::ReadRow() {
   const ingest::PointColumns& columns = table_.columns();
   const uint32_t set = columns.sets > 0 ? columns.set_of(row_) : 0;
-  tags_.clear();
-  for (const ingest::TagColumn& tag : columns.tags) {
-    if (const uint32_t value = tag.value(set); value > 0) {
-      tags_.push_back({tag.key, tag.texts[value - 1]});
+  if (tags_of_ != set) {
+    tags_of_ = set;
+    tags_.clear();
+    for (const ingest::TagColumn& tag : columns.tags) {
+      if (const uint32_t value = tag.value(set); value > 0) {
+        tags_.push_back({tag.key, tag.texts[value - 1]});
+      }
     }
   }
   fields_.clear();

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,7 +87,8 @@ class ColumnSource : public ingest::PointSource {
   std::string_view text() const override { return {}; }
   size_t bytes() const override { return batch_.size(); }
   bool is_utf8() const override { return false; }
-  bool is_quick() const override { return true; }
+  // A bit can be a row, and a row have many tags.
+  bool is_quick() const override { return batch_.size() <= 1024; }
   std::string_view no_points() const override { return "no points: the columns have no rows"; }
 
  private:
@@ -104,6 +106,8 @@ class ColumnSource : public ingest::PointSource {
   // While it goes point by point: the next row, and of each field the next value.
   bool split_ = false;
   size_t row_ = 0;
+  // The set whose tags were read last, if any.
+  std::optional<uint32_t> tags_of_;
   std::vector<size_t> values_;
   // Numbers that points get: of the first tag set, and of the shape if all rows have one.
   uint32_t first_series_ = 0;

@@ -12,7 +12,7 @@ namespace sluice::typed {
 
 // So many tags and fields may a point have, or a table of a column batch, however many columns a
 // table may: they take memory before any rule is asked.
-inline constexpr size_t kMaxKeys = 16'384;
+inline constexpr size_t kMaxKeys = 4'096;
 // Of one batch: a row of a column batch may be a single bit.
 inline constexpr size_t kMaxBatchPoints = 1'000'000;
 
