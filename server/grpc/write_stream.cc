@@ -340,10 +340,10 @@ class WriteStreams::Stream final : public Reactor {
     GoOn();
   }
 
-  // The stream is busy: goes on with it, or ends it where there is no memory to do so. Takes the lock.
+  // The stream is busy: goes on with it, or ends it where there is no memory to do so. Takes the
+  // lock.
   void GoOn() {
-    const absl::Status thrown =
-        storage::Caught([this] { WriteGroup(std::unique_lock(mutex_)); });
+    const absl::Status thrown = storage::Caught([this] { WriteGroup(std::unique_lock(mutex_)); });
     if (thrown.ok()) return;
     std::unique_lock lock(mutex_);
     group_ = 0;

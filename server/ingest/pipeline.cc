@@ -80,9 +80,8 @@ class Charge {
 };
 
 bool HasTooManyDays(const Outcome& outcome) {
-  return std::any_of(outcome.counts.begin(), outcome.counts.end(), [](const RejectionCount& count) {
-    return count.reason == Reason::kDayLimit;
-  });
+  return std::any_of(outcome.counts.begin(), outcome.counts.end(),
+                     [](const RejectionCount& count) { return count.reason == Reason::kDayLimit; });
 }
 
 struct Judged {
@@ -144,10 +143,10 @@ absl::StatusOr<Judged> JudgeTogether(const WriteRequest& request, size_t count,
   size_t told = 0;
   for (size_t i = 0; i < count && told < kMaxToldTogether; ++i) {
     absl::StatusOr<Outcome> outcome =
-        JudgeAll(*request.batches[i], ArrivalOf(request, i), request.dry_run ? kTellAll : kTellFirst, judge, charge);
+        JudgeAll(*request.batches[i], ArrivalOf(request, i),
+                 request.dry_run ? kTellAll : kTellFirst, judge, charge);
     // Days are counted over all that go together.
-    const bool taken = outcome.ok() &&
-                       (outcome->rejected == 0 || request.options.accept_partial) &&
+    const bool taken = outcome.ok() && (outcome->rejected == 0 || request.options.accept_partial) &&
                        (i == 0 || !HasTooManyDays(*outcome));
     if (!taken && i > 0) return JudgeTogether(request, i, schema, options, charge);
     if (!outcome.ok()) return outcome.status();
