@@ -5,23 +5,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include "client/channel.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "sluice/v1/query.grpc.pb.h"
 #include "sluice/v1/write.grpc.pb.h"
 
 namespace sluice::client {
 namespace {
-
-constexpr char kDetailsUrl[] = "google.rpc.Status";
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  result.SetPayload(kDetailsUrl, absl::Cord(status.error_details()));
-  return result;
-}
 
 v1::Precision ToProto(Precision precision) {
   switch (precision) {
@@ -131,10 +121,27 @@ void Fill(const DatabaseSettings& settings, Request& request) {
   if (settings.max_columns) request.set_max_columns(*settings.max_columns);
 }
 
+void Read(const v1::QueryResponse& part, const ResultReader& reader) {
+  if (part.has_columns() && reader.on_columns) {
+    std::vector<Column> columns;
+    for (const auto& column : part.columns().columns()) {
+      columns.push_back({column.name(), column.type()});
+    }
+    reader.on_columns(columns);
+  }
+  if (!reader.on_row) return;
+  for (const auto& row : part.rows().rows()) {
+    std::vector<Value> values;
+    for (const auto& value : row.values()) values.push_back(FromProto(value));
+    reader.on_row(values);
+  }
+}
+
 class GrpcClient : public Client {
  public:
   GrpcClient(const std::shared_ptr<grpc::Channel>& channel, const ConnectOptions& options)
       : options_(options),
+        token_(options.token, options.token_source),
         write_(v1::WriteService::NewStub(channel)),
         query_(v1::QueryService::NewStub(channel)),
         admin_(v1::AdminService::NewStub(channel)) {}
@@ -163,17 +170,30 @@ class GrpcClient : public Client {
   absl::Status DeleteToken(const std::string& name) override;
 
  private:
-  void Prepare(grpc::ClientContext& context) const {
-    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
-    if (!options_.token.empty()) context.AddMetadata("authorization", "Bearer " + options_.token);
+  // Makes a call, `call`, of a context and to a status: once more where the token was refused and
+  // there is another one.
+  template <typename Make>
+  absl::Status Call(Make make) {
+    while (true) {
+      const absl::StatusOr<std::string> token = token_.Get();
+      if (!token.ok()) return token.status();
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+      context.set_wait_for_ready(options_.wait_for_server);
+      if (!token->empty()) context.AddMetadata("authorization", "Bearer " + *token);
+      const absl::Status status = FromGrpc(make(context));
+      if (!absl::IsUnauthenticated(status)) return status;
+      const absl::StatusOr<bool> is_renewed = token_.Renew(*token);
+      if (!is_renewed.ok() || !*is_renewed) return status;
+    }
   }
 
   // A unary call.
   template <typename Stub, typename Method, typename Request, typename Response>
   absl::Status Call(Stub& stub, Method method, const Request& request, Response& response) {
-    grpc::ClientContext context;
-    Prepare(context);
-    return FromGrpc((stub.*method)(&context, request, &response));
+    return Call([&](grpc::ClientContext& context) {
+      return (stub.*method)(&context, request, &response);
+    });
   }
 
   // Calls `take` with each page of a list.
@@ -190,6 +210,7 @@ class GrpcClient : public Client {
   }
 
   const ConnectOptions options_;
+  CurrentToken token_;
   const std::unique_ptr<v1::WriteService::Stub> write_;
   const std::unique_ptr<v1::QueryService::Stub> query_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
@@ -205,6 +226,7 @@ absl::StatusOr<WriteResult> GrpcClient::Write(const std::string& database,
   request.set_accept_partial(options.accept_partial);
   request.set_no_sync(options.no_sync);
   request.set_partial_as_error(options.partial_as_error);
+  request.set_request_id(options.request_id);
   v1::WriteResponse response;
   absl::Status status = Call(*write_, &v1::WriteService::Stub::Write, request, response);
   if (!status.ok()) return status;
@@ -234,28 +256,15 @@ absl::StatusOr<Verdict> GrpcClient::Validate(const std::string& database, std::s
 
 absl::Status GrpcClient::Query(const std::string& database, const std::string& sql,
                                const ResultReader& reader) {
-  grpc::ClientContext context;
-  Prepare(context);
   v1::QueryRequest request;
   request.set_database(database);
   request.set_sql(sql);
-  auto stream = query_->Query(&context, request);
-  v1::QueryResponse part;
-  while (stream->Read(&part)) {
-    if (part.has_columns()) {
-      std::vector<Column> columns;
-      for (const auto& column : part.columns().columns()) {
-        columns.push_back({column.name(), column.type()});
-      }
-      if (reader.on_columns) reader.on_columns(columns);
-    }
-    for (const auto& row : part.rows().rows()) {
-      std::vector<Value> values;
-      for (const auto& value : row.values()) values.push_back(FromProto(value));
-      if (reader.on_row) reader.on_row(values);
-    }
-  }
-  return FromGrpc(stream->Finish());
+  return Call([&](grpc::ClientContext& context) {
+    auto stream = query_->Query(&context, request);
+    v1::QueryResponse part;
+    while (stream->Read(&part)) Read(part, reader);
+    return stream->Finish();
+  });
 }
 
 absl::StatusOr<Database> GrpcClient::CreateDatabase(const std::string& name,
@@ -411,31 +420,8 @@ struct AsText {
 std::string ToText(const Value& value) { return std::visit(AsText(), value); }
 
 std::unique_ptr<Client> Client::Connect(const std::string& address, const ConnectOptions& options) {
-  grpc::ChannelArguments arguments;
-  // The server bounds what it takes; the client takes what it answers.
-  arguments.SetMaxReceiveMessageSize(-1);
-  auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  auto channel = MakeChannel(address, options.tls, Retries::kByGrpc);
   return std::make_unique<GrpcClient>(channel, options);
-}
-
-bool IsFromServer(const absl::Status& status) {
-  absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
-  return details && !details->empty();
-}
-
-std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {
-  std::vector<std::pair<std::string, std::string>> violations;
-  absl::optional<absl::Cord> payload = status.GetPayload(kDetailsUrl);
-  google::rpc::Status details;
-  if (!payload || !details.ParseFromString(std::string(*payload))) return violations;
-  google::rpc::BadRequest bad_request;
-  for (const auto& detail : details.details()) {
-    if (!detail.UnpackTo(&bad_request)) continue;
-    for (const auto& violation : bad_request.field_violations()) {
-      violations.emplace_back(violation.field(), violation.description());
-    }
-  }
-  return violations;
 }
 
 }  // namespace sluice::client

@@ -14,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/connection.h"
+#include "client/precision.h"
 
 // A client of a Sluice server over gRPC.
 //
@@ -23,14 +25,15 @@
 
 namespace sluice::client {
 
-enum class Precision { kNanosecond, kMicrosecond, kMillisecond, kSecond, kAuto };
-
 // How to write; the meaning and the defaults are those of WriteRequest in write.proto.
 struct WriteOptions {
   Precision precision = Precision::kNanosecond;
   bool accept_partial = true;
   bool no_sync = false;
   bool partial_as_error = false;
+  // Names the write, so that it is not made twice: the same call again gets the first answer.
+  // Without, a point that has no time may be there twice where the write was made again.
+  std::string request_id = "";
 };
 
 // Where a point is in a body of line protocol.
@@ -155,12 +158,21 @@ struct ResultReader {
 struct ConnectOptions {
   // Sent with every call, unless empty.
   std::string token = "";
+  // Wins over `token`.
+  TokenSource token_source = nullptr;
+  // Absent: plaintext.
+  std::optional<Tls> tls = std::nullopt;
   // How long a call may take.
   absl::Duration timeout = absl::Seconds(60);
+  // Whether a call waits for a server that is not there, for instance since it is being restarted,
+  // as long as `timeout`. Otherwise it is Unavailable at once.
+  bool wait_for_server = true;
 };
 
 // Errors have the canonical code and the message of the server's status; what explains a failed
-// write line by line is in its details: see ViolationsOf. Safe for use by many threads.
+// write line by line is in its details: see connection.h. A write, or a call that changes nothing,
+// is made again where the server cannot take it, as long as it has time. Has a connection of its own.
+// Safe for use by many threads.
 class Client {
  public:
   // Does not wait: the first call finds out whether the server, at "host:port", is there.
@@ -199,12 +211,6 @@ class Client {
   virtual absl::StatusOr<std::vector<Token>> ListTokens() = 0;
   virtual absl::Status DeleteToken(const std::string& name) = 0;
 };
-
-// Whether the server itself said so, rather than gRPC for want of it.
-bool IsFromServer(const absl::Status& status);
-
-// The field violations that a failed call was explained with: field and description.
-std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status);
 
 }  // namespace sluice::client
 

@@ -207,6 +207,22 @@ void TableBatch::Clear() {
   for (BatchColumn& column : columns_) column.Clear();
 }
 
+namespace {
+
+// Calls `visit` with the row or set of each value of a column, and the value's position.
+template <typename Visit>
+void ForEachValue(const BatchColumn& column, Visit visit) {
+  const Bitmap present = column.Present();
+  uint32_t position = 0;
+  for (size_t w = 0; w < present.words().size(); ++w) {
+    for (uint64_t word = present.words()[w]; word != 0; word &= word - 1) {
+      visit(w * 64 + static_cast<size_t>(std::countr_zero(word)), position++);
+    }
+  }
+}
+
+}  // namespace
+
 RowIndex::RowIndex(const TableBatch& batch)
     : batch_(batch),
       by_set_(Collect(batch, true, batch.set_count())),
@@ -217,13 +233,8 @@ RowIndex::Values RowIndex::Collect(const TableBatch& batch, bool tags, size_t co
   auto for_each_value = [&](auto visit) {
     for (uint32_t c = 0; c < batch.columns().size(); ++c) {
       if ((batch.columns()[c].type() == ColumnType::kTag) != tags) continue;
-      const Bitmap present = batch.columns()[c].Present();
-      uint32_t position = 0;
-      for (size_t w = 0; w < present.words().size(); ++w) {
-        for (uint64_t word = present.words()[w]; word != 0; word &= word - 1) {
-          visit(w * 64 + static_cast<size_t>(std::countr_zero(word)), ValueRef{c, position++});
-        }
-      }
+      ForEachValue(batch.columns()[c],
+                   [&](size_t n, uint32_t position) { visit(n, ValueRef{c, position}); });
     }
   };
   Values values;
@@ -261,6 +272,26 @@ void RowIndex::CopyRows(std::span<const uint32_t> rows, TableBatch& out) const {
       }
     }
   }
+}
+
+size_t RepeatedTagBytes(const TableBatch& batch, size_t days) {
+  const size_t blocks = days + batch.row_count() / kMaxBlockRows;
+  if (blocks <= 1) return 0;
+  size_t distinct_bytes = 0;
+  for (const BatchColumn& column : batch.columns()) {
+    distinct_bytes += column.dictionary().strings().bytes().size();
+  }
+  std::vector<size_t> set_bytes(batch.set_count());
+  for (const BatchColumn& column : batch.columns()) {
+    if (column.type() != ColumnType::kTag) continue;
+    const StringList& values = column.dictionary().strings();
+    ForEachValue(column, [&](size_t set, uint32_t position) {
+      set_bytes[set] += values[static_cast<size_t>(column.numbers()[position])].size();
+    });
+  }
+  size_t row_bytes = 0;
+  for (int64_t set : batch.row_sets()) row_bytes += set_bytes[static_cast<size_t>(set)];
+  return std::min((blocks - 1) * distinct_bytes, row_bytes);
 }
 
 }  // namespace sluice::storage

@@ -225,6 +225,13 @@ class RowIndex {
   Values by_row_;
 };
 
+// More rows than this do not go into one block.
+inline constexpr size_t kMaxBlockRows = 32768;
+
+// How many bytes of tag values the store keeps of a batch, at most, beyond each of them once: its
+// rows are on so many days (UTC), and every block has the values of its own rows.
+size_t RepeatedTagBytes(const TableBatch& batch, size_t days);
+
 }  // namespace sluice::storage
 
 #endif  // SLUICE_STORAGE_BATCH_H_

@@ -13,11 +13,13 @@ WriteGate::WriteGate(const Parts& parts, std::string door)
 absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> WriteGate::Reserve(
     const std::optional<std::string>& token, size_t bytes) const {
   auto memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
-  absl::Status taken = parts_.gate.Identify(token).status();
-  if (taken.ok()) taken = memory->GrowBody(bytes);
+  const absl::Status taken = memory->GrowBody(bytes);
+  // Who is let in is asked by Admit; here only whom to tell that there is none.
   if (taken.ok()) return memory;
-  Refuse(taken);
-  return taken;
+  const absl::Status known = parts_.gate.Identify(token).status();
+  const absl::Status refused = known.ok() ? taken : known;
+  Refuse(refused);
+  return refused;
 }
 
 absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {

@@ -38,8 +38,8 @@ class WriteGate {
   // `parts` must outlive it. `door` is "grpc" or the path of an HTTP route.
   WriteGate(const Parts& parts, std::string door);
 
-  // Memory for a message of which nothing has been read yet, for whoever has a valid token:
-  // Unauthenticated, or Unavailable where there is none.
+  // Memory for a message of which nothing has been read yet. Where there is none: Unavailable, or
+  // Unauthenticated for who has no valid token.
   absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> Reserve(
       const std::optional<std::string>& token, size_t bytes) const;
 

@@ -1,6 +1,7 @@
 #include "server/grpc/points_in.h"
 
 #include <fmt/format.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <utility>
 
@@ -83,11 +84,26 @@ absl::Status NotParsed() {
       "the request could not be parsed as the message that the method takes; texts must be UTF-8");
 }
 
-grpc::Slice TakeBytes(grpc::ByteBuffer& buffer) {
-  grpc::Slice slice;
-  if (!buffer.TrySingleSlice(&slice).ok()) buffer.DumpToSingleSlice(&slice).ok();
+std::string TakeBytes(grpc::ByteBuffer& buffer) {
+  std::string bytes;
+  bytes.reserve(buffer.Length());
+  {
+    grpc::ProtoBufferReader reader(&buffer);
+    const void* piece = nullptr;
+    int size = 0;
+    while (reader.Next(&piece, &size)) {
+      bytes.append(static_cast<const char*>(piece), static_cast<size_t>(size));
+    }
+  }
   buffer.Clear();
-  return slice;
+  return bytes;
+}
+
+grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {
+  to.Clear();
+  bool owned = false;
+  return grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(message, &to,
+                                                                                   &owned);
 }
 
 }  // namespace sluice::grpc_door

@@ -2,7 +2,7 @@
 #define SLUICE_SERVER_GRPC_POINTS_IN_H_
 
 #include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/slice.h>
+#include <grpcpp/support/status.h>
 
 #include <cstdint>
 #include <memory>
@@ -71,12 +71,12 @@ absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields
   return NotParsed();
 }
 
-// The bytes of `buffer` in one piece, which it no longer has itself.
-grpc::Slice TakeBytes(grpc::ByteBuffer& buffer);
+// The bytes of `buffer` in one piece, which it no longer has itself. A copy, and for a thread of
+// gRPC's: what gRPC has received counts towards its quota, and gRPC 1.51 follows a null pointer where
+// another thread gives it back while the quota is used up.
+std::string TakeBytes(grpc::ByteBuffer& buffer);
 
-inline std::string_view ViewOf(const grpc::Slice& slice) {
-  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
-}
+grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to);
 
 }  // namespace sluice::grpc_door
 

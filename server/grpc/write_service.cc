@@ -1,7 +1,6 @@
 #include "server/grpc/write_service.h"
 
 #include <fmt/format.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -19,7 +18,7 @@ namespace {
 // A request apart from its points, both good as long as this stays where it is.
 template <typename Request>
 struct Arrived {
-  grpc::Slice bytes;
+  std::string bytes;
   Request request;
   PointsIn points;
 };
@@ -44,12 +43,6 @@ std::string FingerprintOf(const Arrived<Request>& arrived) {
   const XXH128_hash_t others = XXH3_128bits(rest.data(), rest.size());
   return fmt::format("{:x} {:x} {} {:x} {:x}", hash.high64, hash.low64,
                      static_cast<int>(arrived.points.kind), others.high64, others.low64);
-}
-
-grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {
-  bool owned = false;
-  return grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(message, &to,
-                                                                                    &owned);
 }
 
 // Ends a request that may have an id: with its answer, or where it goes without, with none.
@@ -87,7 +80,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   auto arrived = std::make_unique<Arrived<Request>>();
   // The call's own, which nobody reads again: it is not to hold the bytes a second time.
   arrived->bytes = TakeBytes(const_cast<grpc::ByteBuffer&>(message));
-  absl::StatusOr<PointsIn> points = ParseApart(ViewOf(arrived->bytes), fields, arrived->request);
+  absl::StatusOr<PointsIn> points = ParseApart(arrived->bytes, fields, arrived->request);
   if (points.ok()) arrived->points = *points;
   const std::string& database = arrived->request.database();
   const std::string& id = IdOf(arrived->request);
@@ -143,8 +136,8 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
           return;
         }
         auto made = std::make_shared<const WriteAnswer>(answer(*outcome, *arrived));
-        (*end)(tell(*made));
         remember->Answered(made);
+        (*end)(tell(*made));
       });
   return reactor;
 }

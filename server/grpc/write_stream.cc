@@ -1,7 +1,6 @@
 #include "server/grpc/write_stream.h"
 
 #include <fmt/format.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -39,6 +38,9 @@ constexpr std::chrono::milliseconds kWatchPeriod(100);
 constexpr std::chrono::seconds kPatience(5);
 
 grpc::Status Left() { return grpc::Status(grpc::StatusCode::CANCELLED, "the client has left"); }
+
+// Takes no memory itself.
+grpc::Status OutOfMemory() { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "out of memory"); }
 
 // Whether other batches would meet it as well, or this one would not later.
 bool EndsStream(const absl::Status& error) {
@@ -102,9 +104,10 @@ class WriteStreams::Stream final : public Reactor {
   void EndIfDue(Clock::time_point now, std::chrono::milliseconds grace) {
     if (now >= old_at_) Drain(v1::WriteStreamDrain::REASON_MAX_AGE, grace);
     std::lock_guard lock(mutex_);
-    if (!end_at_ || now < *end_at_) return;
+    if (!end_at_ || now < *end_at_ || finished_) return;
     // Whoever does not even read what is told is not waited for.
     if (writing_ && now > *end_at_ + kPatience) context_->TryCancel();
+    if (closed_ || ended_) return;
     CloseWith(ToGrpc(storage::WithReason(
         absl::UnavailableError("the server has ended the stream; open a new one"), why_)));
   }
@@ -161,7 +164,7 @@ class WriteStreams::Stream final : public Reactor {
   // it.
   struct Batch {
     int64_t sequence = 0;
-    grpc::Slice bytes;
+    std::string bytes;
     PointsIn points;
     int64_t arrival_ns = 0;
     // What is wrong with it before it has been judged.
@@ -220,8 +223,7 @@ class WriteStreams::Stream final : public Reactor {
           ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"), "open"));
     }
     v1::WriteStreamRequest message;
-    const grpc::Slice bytes = TakeBytes(in_);
-    if (!message.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
+    if (!message.ParseFromString(TakeBytes(in_))) {
       return EndWith(ToGrpc(NotParsed(), "open"));
     }
     if (!message.has_open()) {
@@ -245,20 +247,21 @@ class WriteStreams::Stream final : public Reactor {
     writer_ = fmt::format("{}\n{}", pass->origin.principal, open_.writer_id());
     busy_ = true;
     lock.unlock();
-    streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this,
-                    [this] { streams_->parts_.write_workers.Post([this] { FindMark(); }); });
+    WhileBusy([this] {
+      streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this, [this] {
+        streams_->parts_.write_workers.Post([this] { WhileBusy([this] { FindMark(); }); });
+      });
+    });
   }
 
   // How far the writer has come, now that no other stream writes for it. Takes the lock.
   void FindMark() {
     absl::StatusOr<std::optional<int64_t>> mark = std::nullopt;
-    const absl::Status thrown = storage::Caught([&] {
-      const auto database = streams_->parts_.store.FindDatabase(*claim_.database);
-      if (database.ok()) mark = (*database)->FindMark(writer_);
-    });
+    const auto database = streams_->parts_.store.FindDatabase(*claim_.database);
+    if (database.ok()) mark = (*database)->FindMark(writer_);
     std::unique_lock lock(mutex_);
-    if (!thrown.ok() || !mark.ok()) {
-      EndWith(ToGrpc(thrown.ok() ? mark.status() : thrown));
+    if (!mark.ok()) {
+      EndWith(ToGrpc(mark.status()));
     } else if (!ended_) {
       Opened(*mark);
     }
@@ -298,7 +301,7 @@ class WriteStreams::Stream final : public Reactor {
 
   absl::Status ReadBatch(Batch& batch) {
     std::string_view message;
-    typed::WireReader reader(ViewOf(batch.bytes));
+    typed::WireReader reader(batch.bytes);
     while (reader.Next()) {
       const bool is_batch = reader.field().Is(v1::WriteStreamRequest::kBatchFieldNumber,
                                               typed::WireField::Type::kBytes);
@@ -337,17 +340,17 @@ class WriteStreams::Stream final : public Reactor {
     if (busy_ || !CanWrite()) return;
     busy_ = true;
     lock.unlock();
-    GoOn();
+    WhileBusy([this] { WriteGroup(std::unique_lock(mutex_)); });
   }
 
-  // The stream is busy: goes on with it, or ends it where there is no memory to do so. Takes the
-  // lock.
-  void GoOn() {
-    const absl::Status thrown = storage::Caught([this] { WriteGroup(std::unique_lock(mutex_)); });
-    if (thrown.ok()) return;
+  // The stream is busy: `work` lets it rest or passes that on to others, and throws before either.
+  // Then the stream ends. Takes the lock.
+  template <typename Work>
+  void WhileBusy(Work work) {
+    if (storage::Caught(work).ok()) return;
     std::unique_lock lock(mutex_);
     group_ = 0;
-    EndWith(grpc::Status(grpc::StatusCode::UNAVAILABLE, "out of memory"));
+    EndWith(OutOfMemory());
     Rest(std::move(lock));
   }
 
@@ -397,13 +400,16 @@ class WriteStreams::Stream final : public Reactor {
   void Written(const Outcomes& outcomes) {
     std::unique_lock lock(mutex_);
     const absl::Status thrown = storage::Caught([&] { AckGroup(outcomes); });
-    if (!thrown.ok()) EndWith(ToGrpc(thrown));
+    if (!thrown.ok()) EndWith(OutOfMemory());
     if (!CanWrite()) return Rest(std::move(lock));
     Send();
     ReadOn();
     lock.unlock();
     // The thread that commits is to go on committing.
-    streams_->parts_.write_workers.Post([this] { GoOn(); });
+    WhileBusy([this] {
+      streams_->parts_.write_workers.Post(
+          [this] { WhileBusy([this] { WriteGroup(std::unique_lock(mutex_)); }); });
+    });
   }
 
   void AckGroup(const Outcomes& outcomes) {
@@ -496,11 +502,10 @@ class WriteStreams::Stream final : public Reactor {
       ack_bytes_ = 0;
       sent_bytes_ = std::exchange(charged_ack_bytes_, 0);
     }
-    out_.Clear();
-    bool owned = false;
-    grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(*message, &out_,
-                                                                               &owned);
+    bool made = false;
+    storage::Caught([&] { made = Serialize(*message, out_).ok(); }).IgnoreError();
     message->Clear();
+    if (!made) return EndWith(OutOfMemory());
     writing_ = true;
     StartWrite(&out_);
   }

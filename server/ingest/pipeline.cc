@@ -5,7 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "server/ingest/judge.h"
+#include "server/ingest/table_judge.h"
 #include "server/ingest/tally.h"
 #include "server/resources/allocation_meter.h"
 #include "storage/caught.h"
@@ -53,9 +55,11 @@ class Charge {
     return ForMore(2 * bytes);
   }
 
-  // What comes next takes as much as the body twice at most: the blocks, and the store's batch.
-  absl::Status ForStoring() {
-    const int64_t needed = meter_.grown() + static_cast<int64_t>(2 * bytes_ + expanded_bytes_);
+  // What comes next takes as much as the body twice at most, the blocks and the store's batch, and
+  // `repeated_bytes` once more in what the store has not written out yet.
+  absl::Status ForStoring(size_t repeated_bytes) {
+    const int64_t needed =
+        meter_.grown() + static_cast<int64_t>(2 * bytes_ + expanded_bytes_ + 3 * repeated_bytes);
     if (needed <= due_) return absl::OkStatus();
     return share_->Grow(static_cast<size_t>(needed - due_));
   }
@@ -127,6 +131,24 @@ absl::StatusOr<Outcome> JudgeAll(PointSource& points, int64_t arrival_ns, const 
     return absl::InvalidArgumentError(std::string(points.no_points()));
   }
   return outcome;
+}
+
+size_t DaysOf(const storage::TableBatch& rows) {
+  absl::flat_hash_set<int64_t> days;
+  int64_t last = 0;
+  for (int64_t time_ns : rows.timestamps()) {
+    const int64_t day = DayOf(time_ns);
+    if (days.empty() || day != last) days.insert(last = day);
+  }
+  return days.size();
+}
+
+size_t RepeatedTagBytes(const storage::WriteSet& write) {
+  size_t bytes = 0;
+  for (const storage::TableBatch& rows : write.batches) {
+    bytes += storage::RepeatedTagBytes(rows, DaysOf(rows));
+  }
+  return bytes;
 }
 
 int64_t ArrivalOf(const WriteRequest& request, size_t batch) {
@@ -275,7 +297,7 @@ absl::Status Pipeline::Attempt(const std::shared_ptr<Writing>& writing, bool may
     writing->Finish(std::move(writing->outcomes));
     return absl::OkStatus();
   }
-  status = charge.ForStoring();
+  status = charge.ForStoring(RepeatedTagBytes(judged->write));
   if (!status.ok()) return status;
   writing->database = *std::move(database);
   if (request.mark) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 
+#include "storage/batch.h"
 #include "storage/block/block_format.h"
 #include "storage/block/integers.h"
 #include "storage/bytes.h"

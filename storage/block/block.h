@@ -53,9 +53,6 @@
 
 namespace sluice::storage {
 
-// More rows than this do not go into one block.
-inline constexpr size_t kMaxBlockRows = 32768;
-
 struct EncodedBlock {
   std::string directory;
   std::string body;

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "storage/batch.h"
 #include "storage/block/series_key.h"
 
 namespace sluice::storage {

@@ -2,6 +2,7 @@
 // everybody gets an answer, and nobody else waits.
 
 #include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "client/client.h"
+#include "sluice/v1/write.grpc.pb.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/server_process.h"
 #include "tests/fixture/temp_dir.h"
@@ -149,6 +151,49 @@ TEST_F(MemoryTest, AContainerHoldsItsServerWhateverItIsAsked) {
                              "/api/v3/query_sql?db=demo&q=SELECT+count(*)+AS+n+FROM+small");
   ASSERT_TRUE(rows);
   EXPECT_EQ(rows->body, fmt::format(R"([{{"n":{}}}])", small_points.load()));
+  EXPECT_EQ(server_->Terminate(), 0);
+}
+
+// gRPC has a quota of its own for what it receives, and does not bear every use of it.
+TEST_F(MemoryTest, ManyConnectionsThatSendAsMuchAsTheyMay) {
+  server_.reset();
+  server_ = std::make_unique<fixture::ServerProcess>(
+      dir_.path() + "/data",
+      std::vector<std::string>{"--create-databases", "--max-memory-bytes=268435456"},
+      fixture::ServerProcess::Auth::kNone);
+  std::atomic<bool> stop = false;
+  Counts answers;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 50; ++i) {
+      threads.emplace_back([&, i] {
+        v1::WriteRequest request;
+        request.set_database("demo");
+        std::string& body = *request.mutable_line_protocol();
+        for (int line = 0; body.size() < 9'000'000; ++line) {
+          body += fmt::format("m,h=h{} f={}.5 {}\n", i, line % 97, int64_t{line} * 1000);
+        }
+        grpc::ChannelArguments arguments;
+        arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+        auto stub = v1::WriteService::NewStub(grpc::CreateCustomChannel(
+            server_->grpc_address(), grpc::InsecureChannelCredentials(), arguments));
+        while (!stop) {
+          grpc::ClientContext context;
+          v1::WriteResponse response;
+          const grpc::Status status = stub->Write(&context, request, &response);
+          answers.Add(status.ok() ? "OK" : fmt::format("{}", status.error_code()));
+        }
+      });
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(40);
+    while (std::chrono::steady_clock::now() < end && server_->IsAlive()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    stop = true;
+  }
+  fmt::print("answers:{}\n", answers.Show());
+  ASSERT_TRUE(server_->IsAlive());
+  EXPECT_EQ(Status("POST", "/write?db=demo", "small f=1 1"), "204");
   EXPECT_EQ(server_->Terminate(), 0);
 }
 

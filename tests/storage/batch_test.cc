@@ -143,6 +143,20 @@ TEST(TableBatchTest, ManyRowsAtOnceAreAsRowByRow) {
   }
 }
 
+TEST(TableBatchTest, TellsWhatTagsTakeWhereBlocksRepeatThem) {
+  TableBatch batch(Home());
+  const std::string text(1000, 'x');
+  batch.AddSet();
+  batch.AddTag(0, text);
+  for (int i = 0; i < 5; ++i) batch.AddRow(0, i);
+  EXPECT_EQ(RepeatedTagBytes(batch, 1), 0u);
+  EXPECT_EQ(RepeatedTagBytes(batch, 3), 2000u);
+  // No more than if every row had them for itself.
+  EXPECT_EQ(RepeatedTagBytes(batch, 100), 5000u);
+  for (size_t i = 5; i < 2 * kMaxBlockRows; ++i) batch.AddRow(0, 0);
+  EXPECT_EQ(RepeatedTagBytes(batch, 1), 2000u);
+}
+
 TEST(TableBatchTest, BooleansAndNumberedTextsAreTakenAtOnce) {
   auto table = std::make_shared<TableSchema>(1, "t");
   table->Add("b", ColumnType::kBoolean);

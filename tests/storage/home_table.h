@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -45,20 +44,7 @@ inline WriteSet CreatingWriteOf(const Database& database, const std::vector<int6
 
 inline std::vector<int64_t> Times(const Database& database, int64_t min = INT64_MIN,
                                   int64_t max = INT64_MAX) {
-  auto snapshot = database.TakeSnapshot().value();
-  ScanSpec spec;
-  spec.table = snapshot->schema().Find("home");
-  spec.min_time_ns = min;
-  spec.max_time_ns = max;
-  if (spec.table == nullptr) return {};
-  auto scan = snapshot->Read(spec).value();
-  std::vector<int64_t> times;
-  ScanRows rows;
-  while (scan->Next(rows).ok() && !rows.timestamps.empty()) {
-    times.insert(times.end(), rows.timestamps.begin(), rows.timestamps.end());
-  }
-  std::sort(times.begin(), times.end());
-  return times;
+  return fixture::TimesOf(database, "home", min, max);
 }
 
 }  // namespace sluice::storage

@@ -6,6 +6,9 @@
 
 #include <thread>
 
+#include "server/ingest/table_judge.h"
+#include "server/typed/column_source.h"
+#include "sluice/v1/points.pb.h"
 #include "storage/rocksdb/store.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
@@ -242,6 +245,42 @@ TEST_F(PipelineTest, MakesADatabaseOnlyWhereItIsToldToAndSomethingIsIngested) {
   EXPECT_EQ(Kept().size(), 1u);
 }
 
+// Tags that each day's block has again, from a request that has them once.
+class RepeatedTagsTest : public PipelineTest {
+ protected:
+  absl::StatusOr<Outcome> WriteDays(int days) {
+    v1::ColumnBatch batch;
+    v1::TableBatch& table = *batch.add_tables();
+    table.set_table("m");
+    table.set_row_count(static_cast<uint32_t>(days));
+    table.set_tag_set_count(1);
+    for (int i = 0; i < days; ++i) table.add_timestamps(kDayNs * i);
+    for (int i = 0; i < 20; ++i) {
+      v1::TagColumn& tag = *table.add_tags();
+      tag.set_key(fmt::format("t{}", i));
+      tag.add_dictionary(std::string(50'000, 'x'));
+    }
+    v1::FieldColumn& field = *table.add_fields();
+    field.set_key("f");
+    for (int i = 0; i < days; ++i) field.mutable_floats()->add_values(i);
+    const std::string bytes = batch.SerializeAsString();
+    WriteRequest request{.database = name_, .memory = &memory_};
+    request.batches.push_back(std::make_unique<typed::ColumnSource>(bytes));
+    return fixture::Write(Open(), std::move(request));
+  }
+
+  server::MemoryBudget memory_{size_t{64} << 20};
+};
+
+TEST_F(RepeatedTagsTest, AreChargedForEachDay) {
+  const absl::StatusOr<Outcome> few = WriteDays(10);
+  ASSERT_TRUE(few.ok()) << few.status();
+  EXPECT_EQ(few->ingested, 10);
+  const absl::Status many = WriteDays(100).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(many)) << many;
+  EXPECT_EQ(memory_.used_bytes(), 0u);
+}
+
 // What a stream's batches come to when they are written together.
 class TogetherTest : public PipelineTest {
  protected:
@@ -251,6 +290,7 @@ class TogetherTest : public PipelineTest {
     for (const std::string& body : bodies) {
       request.batches.push_back(std::make_unique<lineprotocol::LineSource>(body));
     }
+    request.arrivals_ns = arrivals_ns_;
     request.mark = {.writer = "w", .sequence = 10};
     std::promise<absl::StatusOr<std::vector<Outcome>>> outcomes;
     Pipeline pipeline = Open();
@@ -267,7 +307,28 @@ class TogetherTest : public PipelineTest {
     }
     return text;
   }
+
+  std::vector<int64_t> arrivals_ns_;
 };
+
+TEST_F(TogetherTest, PointsWithoutATimeGetThatOfTheirOwnBatch) {
+  arrivals_ns_ = {1000, 1001, 1002};
+  ASSERT_TRUE(WriteTogether({"m f=1", "m f=2", "m f=3"}).ok());
+  EXPECT_THAT(fixture::TimesOf(**store_->FindDatabase(name_), "m"),
+              testing::ElementsAre(1000, 1001, 1002));
+}
+
+TEST_F(TogetherTest, EachBatchMayBeOnAsManyDaysAsARequest) {
+  options_.limits.max_days = 2;
+  const auto on = [](int day) { return fmt::format("m f=1 {}\n", kDayNs * day); };
+  auto outcomes = WriteTogether({on(1) + on(2), on(3) + on(4), on(5)});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "2/0 ");
+  EXPECT_EQ(Mark(), 10);
+  outcomes = WriteTogether({on(3) + on(4) + on(5)});
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_EQ(Count(*outcomes), "2/1 ");
+}
 
 TEST_F(TogetherTest, EachBatchHasItsOwnOutcomeAfterThoseBefore) {
   const auto outcomes = WriteTogether({"m f=1 1\nm f=2 2", "m f=1i 3\nm g=1i 4", "bad", "m g=2 5"});

@@ -1,0 +1,317 @@
+#include "client/batch_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "server/ingest/utf8.h"
+#include "server/lineprotocol/line_reader.h"
+
+namespace sluice::client {
+namespace {
+
+// Tags and fields that the server takes in one table of a batch, and values.
+constexpr size_t kMaxKeys = 4096;
+constexpr size_t kMaxFields = 4000;
+constexpr size_t kMaxValues = 64'000'000;
+// Integers within this take at most four bytes, which is less than eight for the network and no
+// more to do for the server.
+constexpr int64_t kSmall = int64_t{1} << 27;
+// What a column or a text has beside its own bytes on the wire, roughly.
+constexpr size_t kOverhead = 8;
+
+constexpr size_t kFloat = 0;
+constexpr size_t kInteger = 1;
+constexpr size_t kUnsigned = 2;
+constexpr size_t kBoolean = 3;
+constexpr size_t kString = 4;
+static_assert(std::is_same_v<std::variant_alternative_t<kString, FieldValue>, std::string_view>);
+static_assert(std::is_same_v<std::variant_alternative_t<kBoolean, FieldValue>, bool>);
+
+void SetBit(std::string& bits, size_t position) {
+  if (bits.size() <= position / 8) bits.resize(position / 8 + 1);
+  bits[position / 8] = static_cast<char>(bits[position / 8] | 1 << position % 8);
+}
+
+// The first `count` are set.
+void SetFirst(std::string& bits, size_t count) {
+  bits.assign(count / 8, '\xff');
+  if (count % 8 != 0) bits.push_back(static_cast<char>((1 << count % 8) - 1));
+}
+
+void Compact(v1::FieldColumn::Integers& integers) {
+  const auto is_small = [](int64_t value) { return -kSmall < value && value < kSmall; };
+  if (!std::all_of(integers.values().begin(), integers.values().end(), is_small)) return;
+  integers.mutable_compact_values()->Reserve(integers.values_size());
+  for (int64_t value : integers.values()) integers.mutable_compact_values()->AddAlreadyReserved(value);
+  integers.clear_values();
+}
+
+}  // namespace
+
+uint64_t SealedBatch::CookieOf(size_t index) const {
+  if (kind == Kind::kColumns) return index < cookies.size() ? cookies[index] : 0;
+  const auto after = std::upper_bound(lines.begin(), lines.end(), index,
+                                      [](size_t i, const Lines& l) { return i < l.first_point; });
+  return after == lines.begin() ? 0 : std::prev(after)->cookie;
+}
+
+int64_t SealedBatch::LineIn(size_t index, int64_t line) const {
+  const auto after = std::upper_bound(lines.begin(), lines.end(), index,
+                                      [](size_t i, const Lines& l) { return i < l.first_point; });
+  return after == lines.begin() ? line : line - std::prev(after)->lines_before;
+}
+
+std::vector<uint64_t> SealedBatch::AllCookies() const {
+  if (kind == Kind::kColumns) return cookies;
+  std::vector<uint64_t> all;
+  all.reserve(point_count);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const size_t end = i + 1 < lines.size() ? lines[i + 1].first_point : point_count;
+    all.resize(end, lines[i].cookie);
+  }
+  return all;
+}
+
+// What holds for the values; of the keys only where they are not those of the row before.
+absl::Status BatchBuilder::Check(std::span<const FieldView> fields) {
+  if (fields.empty()) return absl::InvalidArgumentError("a point has one field at least");
+  for (const FieldView& field : fields) {
+    const double* number = std::get_if<kFloat>(&field.value);
+    if (number != nullptr && !std::isfinite(*number)) {
+      return absl::InvalidArgumentError(
+          fmt::format("the field '{}' is not a finite number", field.key));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BatchBuilder::CheckKeys(std::span<const FieldView> fields) {
+  if (fields.size() > kMaxFields) {
+    return absl::InvalidArgumentError(fmt::format("a point has at most {} fields", kMaxFields));
+  }
+  absl::flat_hash_set<std::string_view> keys;
+  for (const FieldView& field : fields) {
+    if (field.key.empty()) return absl::InvalidArgumentError("a field has an empty key");
+    if (!keys.insert(field.key).second) {
+      return absl::InvalidArgumentError(fmt::format("the field '{}' is there twice", field.key));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BatchBuilder::Add(const Series& series, int64_t time_ns,
+                               std::span<const FieldView> fields, uint64_t cookie) {
+  absl::Status sound = Check(fields);
+  if (!sound.ok()) return sound;
+  const std::shared_ptr<const Series::Names>& names = series.names_;
+  if (last_ == nullptr || last_->wire->table() != names->table) {
+    const auto found = current_.find(names->table);
+    last_ = found == current_.end() ? nullptr : found->second;
+  }
+  if (last_ != nullptr && FindLastColumns(*last_, fields)) {
+    columns_ = last_->last_columns;
+  } else {
+    sound = CheckKeys(fields);
+    if (!sound.ok()) return sound;
+    if (last_ == nullptr) last_ = &BeginTable(names->table);
+    if (!FindColumns(*last_, fields)) BeginAgain(*names, fields);
+  }
+  if (!HasRoom(*last_, *names)) BeginAgain(*names, fields);
+  Table& table = *last_;
+  table.last_columns = columns_;
+  table.wire->add_row_tag_sets(SetOf(table, names));
+  table.wire->add_timestamps(time_ns);
+  for (size_t i = 0; i < fields.size(); ++i) AddValue(table, table.columns[columns_[i]], fields[i]);
+  table.cookies.push_back(cookie);
+  bytes_ += sizeof(int64_t) + sizeof(uint32_t) + table.gapped_columns / 8 + 1;
+  ++point_count_;
+  return absl::OkStatus();
+}
+
+BatchBuilder::Table& BatchBuilder::BeginTable(const std::string& name) {
+  Table& table = tables_.emplace_back();
+  table.wire = wire_.add_tables();
+  table.wire->set_table(name);
+  bytes_ += name.size() + 4 * kOverhead;
+  current_[table.wire->table()] = &table;
+  return table;
+}
+
+void BatchBuilder::BeginAgain(const Series::Names& names, std::span<const FieldView> fields) {
+  last_ = &BeginTable(names.table);
+  FindColumns(*last_, fields);
+}
+
+// Whether the server takes one row more of such tags.
+bool BatchBuilder::HasRoom(const Table& table, const Series::Names& names) {
+  const size_t keys = table.tags.size() + table.columns.size();
+  if (table.row_count() == 0) return true;
+  if ((table.row_count() + 1) * keys > kMaxValues / 2) return false;
+  return keys + names.tags.size() <= kMaxKeys || (keys <= kMaxKeys && table.sets.contains(&names));
+}
+
+bool BatchBuilder::FindLastColumns(const Table& table, std::span<const FieldView> fields) {
+  if (table.last_columns.size() != fields.size()) return false;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const Column& column = table.columns[table.last_columns[i]];
+    if (column.kind != fields[i].value.index() || column.wire->key() != fields[i].key) return false;
+  }
+  return true;
+}
+
+bool BatchBuilder::FindColumns(Table& table, std::span<const FieldView> fields) {
+  columns_.clear();
+  for (const FieldView& field : fields) {
+    const auto found = table.column_numbers.find(field.key);
+    if (found == table.column_numbers.end()) {
+      columns_.push_back(AddColumn(table, field));
+    } else if (table.columns[found->second].kind == field.value.index()) {
+      columns_.push_back(found->second);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+size_t BatchBuilder::AddColumn(Table& table, const FieldView& field) {
+  const size_t number = table.columns.size();
+  Column& column = table.columns.emplace_back();
+  column.kind = field.value.index();
+  column.wire = table.wire->add_fields();
+  column.wire->set_key(field.key.data(), field.key.size());
+  table.column_numbers.emplace(column.wire->key(), number);
+  bytes_ += field.key.size() + 2 * kOverhead;
+  return number;
+}
+
+uint32_t BatchBuilder::SetOf(Table& table, const std::shared_ptr<const Series::Names>& names) {
+  const auto [found, is_new] =
+      table.sets.try_emplace(names.get(), static_cast<uint32_t>(table.held.size()));
+  if (!is_new) return found->second;
+  const int set = static_cast<int>(found->second);
+  table.held.push_back(names);
+  for (const auto& [key, value] : names->tags) {
+    const auto [number, is_new_tag] = table.tag_numbers.try_emplace(key, table.tags.size());
+    if (is_new_tag) {
+      table.tags.emplace_back().wire = table.wire->add_tags();
+      table.tags.back().wire->set_key(key);
+      bytes_ += key.size() + kOverhead;
+    }
+    Tag& tag = table.tags[number->second];
+    const auto [position, is_new_value] =
+        tag.values.try_emplace(value, static_cast<uint32_t>(tag.values.size() + 1));
+    if (is_new_value) {
+      tag.wire->add_dictionary(value);
+      bytes_ += value.size() + kOverhead;
+    }
+    tag.wire->mutable_values()->Resize(set, 0);
+    tag.wire->add_values(position->second);
+  }
+  bytes_ += table.tags.size() * sizeof(uint32_t);
+  return found->second;
+}
+
+void BatchBuilder::AddValue(Table& table, Column& column, const FieldView& field) {
+  const size_t row = table.row_count();
+  if (column.end != row && !column.has_gaps) {
+    column.has_gaps = true;
+    SetFirst(*column.wire->mutable_validity(), column.present);
+    ++table.gapped_columns;
+    bytes_ += row / 8;
+  }
+  if (column.has_gaps) SetBit(*column.wire->mutable_validity(), row);
+  switch (column.kind) {
+    case kFloat:
+      column.wire->mutable_floats()->add_values(*std::get_if<kFloat>(&field.value));
+      break;
+    case kInteger:
+      column.wire->mutable_integers()->add_values(*std::get_if<kInteger>(&field.value));
+      break;
+    case kUnsigned:
+      column.wire->mutable_unsigneds()->add_values(*std::get_if<kUnsigned>(&field.value));
+      break;
+    case kBoolean: {
+      v1::FieldColumn::Booleans& booleans = *column.wire->mutable_booleans();
+      if (*std::get_if<kBoolean>(&field.value)) SetBit(*booleans.mutable_bits(), column.present);
+      booleans.set_count(booleans.count() + 1);
+      break;
+    }
+    default: {
+      const std::string_view text = *std::get_if<kString>(&field.value);
+      column.wire->mutable_strings()->add_values(text.data(), text.size());
+      bytes_ += text.size();
+    }
+  }
+  bytes_ += column.kind == kBoolean ? 1 : sizeof(int64_t);
+  ++column.present;
+  column.end = row + 1;
+}
+
+// What depends on how many rows and sets there are in the end.
+void BatchBuilder::Finish(Table& table) {
+  v1::TableBatch& wire = *table.wire;
+  const size_t rows = table.row_count();
+  const size_t bitmap_bytes = (rows + 7) / 8;
+  wire.set_row_count(static_cast<uint32_t>(rows));
+  // Of a row that went into another table after all.
+  while (!table.columns.empty() && table.columns.back().present == 0) {
+    table.columns.pop_back();
+    wire.mutable_fields()->RemoveLast();
+  }
+  const size_t sets = table.tags.empty() ? 0 : table.held.size();
+  wire.set_tag_set_count(static_cast<uint32_t>(sets));
+  if (sets <= 1) wire.clear_row_tag_sets();
+  for (Tag& tag : table.tags) tag.wire->mutable_values()->Resize(static_cast<int>(sets), 0);
+  for (Column& column : table.columns) {
+    if (column.end != rows && !column.has_gaps) {
+      SetFirst(*column.wire->mutable_validity(), column.present);
+      column.has_gaps = true;
+    }
+    if (column.has_gaps) column.wire->mutable_validity()->resize(bitmap_bytes);
+    if (column.kind == kBoolean) {
+      column.wire->mutable_booleans()->mutable_bits()->resize((column.present + 7) / 8);
+    }
+    if (column.kind == kInteger) Compact(*column.wire->mutable_integers());
+  }
+}
+
+SealedBatch BatchBuilder::Seal() {
+  SealedBatch sealed;
+  sealed.point_count = point_count_;
+  sealed.cookies.reserve(point_count_);
+  for (Table& table : tables_) {
+    Finish(table);
+    sealed.cookies.insert(sealed.cookies.end(), table.cookies.begin(), table.cookies.end());
+  }
+  wire_.SerializeToString(&sealed.bytes);
+  *this = BatchBuilder();
+  return sealed;
+}
+
+absl::Status LinesBuilder::Add(std::string_view lines, uint64_t cookie) {
+  if (!ingest::IsUtf8(lines)) return absl::InvalidArgumentError("the lines are not UTF-8");
+  size_t points = 0;
+  lineprotocol::LineReader reader(lines);
+  while (reader.Next()) ++points;
+  if (points == 0) return absl::InvalidArgumentError("the lines hold no point");
+  batch_.lines.push_back(
+      {.cookie = cookie, .first_point = batch_.point_count, .lines_before = line_count_});
+  batch_.bytes.append(lines);
+  if (lines.back() != '\n') batch_.bytes.push_back('\n');
+  line_count_ += std::count(lines.begin(), lines.end(), '\n') + (lines.back() != '\n' ? 1 : 0);
+  batch_.point_count += points;
+  return absl::OkStatus();
+}
+
+SealedBatch LinesBuilder::Seal() {
+  line_count_ = 0;
+  return std::exchange(batch_, {.kind = SealedBatch::Kind::kLines});
+}
+
+}  // namespace sluice::client

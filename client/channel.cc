@@ -1,0 +1,150 @@
+#include "client/channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace sluice::client {
+namespace {
+
+constexpr char kDetailsUrl[] = "google.rpc.Status";
+
+constexpr int kMinReconnectMs = 100;
+constexpr int kMaxReconnectMs = 1'000;
+constexpr int kPingMs = 30'000;
+constexpr int kPingTimeoutMs = 10'000;
+// A call is made again only if all of its request is still there: by default 256 KiB.
+constexpr int kRetryBufferBytes = 16 << 20;
+
+// Not those that change something and may not be made twice.
+constexpr char kRetriedCalls[] = R"({"methodConfig": [{
+  "name": [{"service": "sluice.v1.WriteService"},
+           {"service": "sluice.v1.QueryService"},
+           {"service": "sluice.v1.ServerService"},
+           {"service": "sluice.v1.AdminService", "method": "ListDatabases"},
+           {"service": "sluice.v1.AdminService", "method": "GetDatabase"},
+           {"service": "sluice.v1.AdminService", "method": "ListTables"},
+           {"service": "sluice.v1.AdminService", "method": "DescribeTable"},
+           {"service": "sluice.v1.AdminService", "method": "ListRejections"},
+           {"service": "sluice.v1.AdminService", "method": "ListTokens"}],
+  "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "2s",
+                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
+
+// The details of one type among those of a status.
+template <typename Detail>
+std::optional<Detail> DetailOf(const absl::Status& status) {
+  absl::optional<absl::Cord> payload = status.GetPayload(kDetailsUrl);
+  google::rpc::Status details;
+  if (!payload || !details.ParseFromString(std::string(*payload))) return std::nullopt;
+  Detail found;
+  for (const auto& detail : details.details()) {
+    if (detail.UnpackTo(&found)) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const std::optional<Tls>& tls, Retries retries) {
+  grpc::ChannelArguments arguments;
+  // The server bounds what it takes; the client takes what it answers.
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMinReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  if (retries == Retries::kByGrpc) {
+    arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kRetryBufferBytes);
+    arguments.SetServiceConfigJSON(kRetriedCalls);
+  } else {
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  }
+  if (!tls) {
+    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  if (!tls->server_name.empty()) arguments.SetSslTargetNameOverride(tls->server_name);
+  return grpc::CreateCustomChannel(
+      address,
+      grpc::SslCredentials({.pem_root_certs = tls->root_certificates,
+                            .pem_private_key = tls->private_key,
+                            .pem_cert_chain = tls->certificate_chain}),
+      arguments);
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  result.SetPayload(kDetailsUrl, absl::Cord(status.error_details()));
+  return result;
+}
+
+absl::Duration RetryDelayOf(const absl::Status& status) {
+  const auto retry = DetailOf<google::rpc::RetryInfo>(status);
+  if (!retry) return absl::ZeroDuration();
+  return absl::Seconds(retry->retry_delay().seconds()) +
+         absl::Nanoseconds(retry->retry_delay().nanos());
+}
+
+absl::StatusOr<std::string> CurrentToken::Get() {
+  std::lock_guard lock(mutex_);
+  if (is_known_) return token_;
+  absl::StatusOr<std::string> token = source_();
+  if (!token.ok()) return token.status();
+  is_known_ = true;
+  return token_ = *std::move(token);
+}
+
+absl::StatusOr<bool> CurrentToken::Renew(const std::string& refused) {
+  if (!source_) return false;
+  std::lock_guard lock(mutex_);
+  // Another thread has been faster.
+  if (is_known_ && token_ != refused) return true;
+  absl::StatusOr<std::string> token = source_();
+  if (!token.ok()) return token.status();
+  if (*token == refused) return false;
+  token_ = *std::move(token);
+  return true;
+}
+
+TokenSource TokenFromFile(std::string path) {
+  return [path = std::move(path)]() -> absl::StatusOr<std::string> {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (file) text << file.rdbuf();
+    if (!file) return absl::NotFoundError("cannot read the token's file " + path);
+    return std::string(absl::StripAsciiWhitespace(text.str()));
+  };
+}
+
+bool IsFromServer(const absl::Status& status) {
+  absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
+  return details && !details->empty();
+}
+
+std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {
+  std::vector<std::pair<std::string, std::string>> violations;
+  const auto bad_request = DetailOf<google::rpc::BadRequest>(status);
+  if (!bad_request) return violations;
+  for (const auto& violation : bad_request->field_violations()) {
+    violations.emplace_back(violation.field(), violation.description());
+  }
+  return violations;
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  const auto info = DetailOf<google::rpc::ErrorInfo>(status);
+  return info ? info->reason() : "";
+}
+
+}  // namespace sluice::client
