@@ -8,6 +8,7 @@
 #include "client/channel.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "sluice/v1/query.grpc.pb.h"
+#include "sluice/v1/server.grpc.pb.h"
 #include "sluice/v1/write.grpc.pb.h"
 
 namespace sluice::client {
@@ -144,8 +145,10 @@ class GrpcClient : public Client {
         token_(options.token, options.token_source),
         write_(v1::WriteService::NewStub(channel)),
         query_(v1::QueryService::NewStub(channel)),
-        admin_(v1::AdminService::NewStub(channel)) {}
+        admin_(v1::AdminService::NewStub(channel)),
+        server_(v1::ServerService::NewStub(channel)) {}
 
+  absl::StatusOr<ServerInfo> GetServerInfo() override;
   absl::StatusOr<WriteResult> Write(const std::string& database, std::string line_protocol,
                                     const WriteOptions& options) override;
   absl::StatusOr<Verdict> Validate(const std::string& database, std::string line_protocol,
@@ -214,7 +217,29 @@ class GrpcClient : public Client {
   const std::unique_ptr<v1::WriteService::Stub> write_;
   const std::unique_ptr<v1::QueryService::Stub> query_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::unique_ptr<v1::ServerService::Stub> server_;
 };
+
+absl::StatusOr<ServerInfo> GrpcClient::GetServerInfo() {
+  v1::GetServerInfoResponse response;
+  absl::Status status = Call(*server_, &v1::ServerService::Stub::GetServerInfo,
+                             v1::GetServerInfoRequest(), response);
+  if (!status.ok()) return status;
+  ServerInfo info;
+  info.version = response.version();
+  info.instance_id = response.instance_id();
+  if (response.has_start_time()) {
+    info.start_time = absl::UnixEpoch() + DurationOf(response.start_time());
+  }
+  info.current_time = absl::UnixEpoch() + DurationOf(response.current_time());
+  info.features.assign(response.features().begin(), response.features().end());
+  info.principal = response.principal();
+  info.max_batch_bytes = response.limits().max_batch_bytes();
+  info.max_batch_points = response.limits().max_batch_points();
+  info.max_tables = response.limits().max_tables();
+  info.max_columns = response.limits().max_columns();
+  return info;
+}
 
 absl::StatusOr<WriteResult> GrpcClient::Write(const std::string& database,
                                               std::string line_protocol,

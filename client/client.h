@@ -143,6 +143,21 @@ struct Token {
   std::optional<absl::Time> expire_time = std::nullopt;
 };
 
+// What a server is, and what it allows; see GetServerInfoResponse in server.proto.
+struct ServerInfo {
+  std::string version;
+  // Empty without a valid token, as is the principal.
+  std::string instance_id;
+  std::optional<absl::Time> start_time;
+  absl::Time current_time;
+  std::vector<std::string> features;
+  std::string principal;
+  int64_t max_batch_bytes = 0;
+  int64_t max_batch_points = 0;
+  int64_t max_tables = 0;
+  int64_t max_columns = 0;
+};
+
 struct CreatedToken {
   // What a client sends; the server tells it this once.
   std::string secret;
@@ -179,6 +194,8 @@ class Client {
   static std::unique_ptr<Client> Connect(const std::string& address,
                                          const ConnectOptions& options = {});
   virtual ~Client() = default;
+
+  virtual absl::StatusOr<ServerInfo> GetServerInfo() = 0;
 
   virtual absl::StatusOr<WriteResult> Write(const std::string& database, std::string line_protocol,
                                             const WriteOptions& options = {}) = 0;

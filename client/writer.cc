@@ -94,6 +94,11 @@ std::string ReasonName(v1::RejectionReason reason) {
   return name;
 }
 
+std::string ReasonNameOf(const absl::Status& status) {
+  std::string reason = ReasonOf(status);
+  return reason.empty() ? absl::StatusCodeToString(status.code()) : reason;
+}
+
 // Whether it would be the same the next time.
 bool IsForGood(const absl::Status& status) {
   switch (status.code()) {
@@ -232,6 +237,7 @@ class Writer::Core final : private StreamCall::Listener {
   void EndIfDone(std::unique_lock<std::mutex>& lock);
   void TellFates(std::unique_lock<std::mutex>& lock);
   void Tell(const Fate& fate) const;
+  static std::map<std::string, int64_t> RejectionsOf(const Fate& fate);
   void TellRejections(const Fate& fate) const;
   void TellEvent(WriterEvent::Kind kind, absl::Status status = absl::OkStatus(),
                  absl::Duration retry_in = absl::ZeroDuration());
@@ -850,18 +856,35 @@ void Writer::Core::Tell(const Fate& fate) const {
   options_.on_written({.sequence = *fate.batch->sequence,
                        .written_points = fate.written,
                        .rejected_points = static_cast<int64_t>(batch.point_count) - fate.written,
+                       .rejections = RejectionsOf(fate),
                        .bytes = batch.bytes.size(),
                        .latency = Between(fate.batch->begin, fate.time),
                        .attempts = fate.batch->attempts});
+}
+
+std::map<std::string, int64_t> Writer::Core::RejectionsOf(const Fate& fate) {
+  std::map<std::string, int64_t> rejections;
+  const int64_t points = static_cast<int64_t>(fate.batch->sealed.point_count);
+  if (fate.kind == Fate::Kind::kRefused) {
+    rejections[ReasonNameOf(fate.status)] = points;
+    return rejections;
+  }
+  int64_t counted = 0;
+  for (const v1::RejectionCount& cause : fate.response.rejection_counts()) {
+    rejections[ReasonName(cause.reason())] += cause.count();
+    counted += cause.count();
+  }
+  const int64_t more = points - fate.written - counted;
+  if (more > 0) rejections["UNSPECIFIED"] += more;
+  return rejections;
 }
 
 void Writer::Core::TellRejections(const Fate& fate) const {
   if (!options_.on_rejected) return;
   const SealedBatch& batch = fate.batch->sealed;
   if (fate.kind == Fate::Kind::kRefused) {
-    std::string reason = ReasonOf(fate.status);
+    const std::string reason = ReasonNameOf(fate.status);
     const std::string message(fate.status.message());
-    if (reason.empty()) reason = absl::StatusCodeToString(fate.status.code());
     for (uint64_t cookie : batch.AllCookies()) {
       options_.on_rejected(
           {.cookie = cookie, .reason = reason, .message = message});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -98,6 +99,8 @@ struct BatchResult {
   int64_t sequence = 0;
   int64_t written_points = 0;
   int64_t rejected_points = 0;
+  // Those by reason, named as in RejectedPoint; complete.
+  std::map<std::string, int64_t> rejections = {};
   // As sent.
   size_t bytes = 0;
   // From the first point's Add to the acknowledgement.
@@ -159,6 +162,7 @@ struct WriterOptions {
   // Called on one thread of the writer's, one after the other, without a lock held. They may call
   // Add, AddLines and report, and nothing else. One that takes long holds up all that is told, and
   // in the end Add, for want of room.
+  // For each batch that was acknowledged, after what was rejected of it.
   std::function<void(const BatchResult&)> on_written = nullptr;
   std::function<void(const RejectedPoint&)> on_rejected = nullptr;
   // The cookies of the points, those of AddLines once for each of its points.

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -13,8 +16,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
+#include "client/cli/completion.h"
+#include "client/cli/format.h"
+#include "client/cli/print.h"
+#include "client/cli/write.h"
 #include "client/client.h"
+#include "client/writer.h"
 #include "server/auth/token.h"
+#include "server/version.h"
 #include "storage/retention.h"
 
 namespace sluice::client {
@@ -37,7 +46,16 @@ struct Options {
   std::string max_tables;
   std::string max_columns;
   std::string precision = "ns";
-  WriteOptions write;
+  bool accept_partial = true;
+  bool no_sync = false;
+  bool dry_run = false;
+  std::string resume_id;
+  std::string csv_table;
+  std::vector<std::string> csv_tags;
+  std::string csv_time = "time";
+  std::string csv_separator = ",";
+  std::string format;
+  int64_t points = 10'000'000;
   uint32_t count = 20;
   bool follow = false;
   std::string token_name;
@@ -62,16 +80,10 @@ std::string Hint(const absl::Status& status) {
   }
 }
 
-// For a command that is none, as sysexits.h has it: 2 means that lines were rejected.
+// Exit codes. That for a command that is none is as sysexits.h has it.
+constexpr int kFailed = 1;
+constexpr int kRejected = 2;
 constexpr int kUsage = 64;
-
-// A line of output. Whether it got out is told by HasPrinted: fmt::print would throw.
-void Print(const std::string& line) {
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fputc('\n', stdout);
-}
-
-bool HasPrinted() { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
 
 int Fail(const absl::Status& status) {
   std::string message(status.message());
@@ -80,7 +92,7 @@ int Fail(const absl::Status& status) {
     if (description != message) fmt::print(stderr, "  {}: {}\n", field, description);
   }
   if (std::string hint = Hint(status); !hint.empty()) fmt::print(stderr, "{}\n", hint);
-  return 1;
+  return kFailed;
 }
 
 absl::StatusOr<std::string> ReadInput(const std::string& path) {
@@ -140,14 +152,6 @@ std::string Show(const PointError& error) {
   return fmt::format("{}: {}: {}\n  {}", place, error.reason, error.message, error.excerpt);
 }
 
-// Exit code 2: some lines are rejected.
-int Print(const std::vector<PointError>& errors, int64_t rejected) {
-  for (const PointError& error : errors) Print(Show(error));
-  int64_t more = rejected - static_cast<int64_t>(errors.size());
-  if (more > 0) Print(fmt::format("and {} more", more));
-  return rejected == 0 ? 0 : 2;
-}
-
 Precision PrecisionOf(const std::string& unit) {
   if (unit == "us") return Precision::kMicrosecond;
   if (unit == "ms") return Precision::kMillisecond;
@@ -161,54 +165,121 @@ bool IsRejection(const absl::Status& status) {
   return !violations.empty() && absl::StartsWith(violations[0].first, "line_protocol:");
 }
 
-int Write(Client& client, const Options& options) {
+// In one request, of which all is taken or nothing.
+int WriteAllOrNothing(Client& client, const Options& options) {
   auto input = ReadInput(options.file);
   if (!input.ok()) return Fail(input.status());
-  WriteOptions write = options.write;
-  write.precision = PrecisionOf(options.precision);
-  auto result = client.Write(options.database, *std::move(input), write);
+  auto result = client.Write(options.database, *std::move(input),
+                             {.precision = PrecisionOf(options.precision),
+                              .accept_partial = false,
+                              .no_sync = options.no_sync});
   if (!result.ok()) {
     Fail(result.status());
-    return IsRejection(result.status()) ? 2 : 1;
+    return IsRejection(result.status()) ? kRejected : kFailed;
   }
-  Print(fmt::format("{} points ingested, {} lines rejected", result->ingested_points,
-                    result->rejected_points));
-  return Print(result->errors, result->rejected_points);
+  Print(fmt::format("{} points ingested, 0 lines rejected", result->ingested_points));
+  return 0;
 }
 
-int Validate(Client& client, const Options& options) {
-  auto input = ReadInput(options.file);
-  if (!input.ok()) return Fail(input.status());
-  auto verdict =
-      client.Validate(options.database, *std::move(input), PrecisionOf(options.precision));
-  if (!verdict.ok()) return Fail(verdict.status());
-  Print(fmt::format("nothing written: {} points would be ingested, {} lines rejected",
-                    verdict->accepted_points, verdict->rejected_points));
-  return Print(verdict->errors, verdict->rejected_points);
+int WriteLines(Client& client, const Options& options, bool dry_run) {
+  WriteCommand command;
+  command.server = options.server;
+  command.database = options.database;
+  command.file = options.file;
+  command.precision = PrecisionOf(options.precision);
+  command.no_sync = options.no_sync;
+  command.resume_id = options.resume_id;
+  command.dry_run = dry_run;
+  command.token = options.token;
+  if (!options.token_file.empty()) command.token_source = TokenFromFile(options.token_file);
+  if (!options.csv_table.empty()) {
+    command.csv = CsvFormat{options.csv_table, options.csv_tags, options.csv_time,
+                            options.csv_separator.front()};
+  }
+  // One that is not there is known now, and not after a minute of patience.
+  const auto known = client.GetServerInfo();
+  if (!known.ok()) return Fail(known.status());
+  int64_t rejected = 0;
+  const absl::Status status = WriteFile(command, client, rejected);
+  if (!status.ok()) return Fail(status);
+  return rejected > 0 ? kRejected : 0;
 }
 
-// Tab-separated, for people and for cut(1).
+int Write(Client& client, const Options& options) {
+  if (!options.accept_partial) return WriteAllOrNothing(client, options);
+  return WriteLines(client, options, options.dry_run);
+}
+
+int Validate(Client& client, const Options& options) { return WriteLines(client, options, true); }
+
 int Query(Client& client, const Options& options) {
-  auto print = [](const auto& items, auto text) {
-    std::vector<std::string> texts;
-    for (const auto& item : items) texts.push_back(text(item));
-    Print(fmt::format("{}", fmt::join(texts, "\t")));
-  };
-  absl::Status status =
-      client.Query(options.database, options.sql,
-                   {.on_columns =
-                        [&](const std::vector<Column>& columns) {
-                          print(columns, [](const Column& column) { return column.name; });
-                        },
-                    .on_row = [&](const std::vector<Value>& row) { print(row, ToText); }});
-  return status.ok() ? 0 : Fail(status);
+  std::string format = options.format;
+  if (format.empty()) format = isatty(STDOUT_FILENO) == 1 ? "table" : "tsv";
+  const std::unique_ptr<RowPrinter> printer = RowPrinter::Make(format);
+  const absl::Status status = client.Query(
+      options.database, options.sql,
+      {.on_columns = [&](const std::vector<Column>& columns) { printer->Columns(columns); },
+       .on_row = [&](const std::vector<Value>& row) { printer->Row(row); }});
+  if (!status.ok()) return Fail(status);
+  printer->End();
+  return 0;
+}
+
+int Info(Client& client, const Options&) {
+  const auto info = client.GetServerInfo();
+  if (!info.ok()) return Fail(info.status());
+  Print("version\t" + info->version);
+  if (!info->instance_id.empty()) Print("instance\t" + info->instance_id);
+  if (info->start_time) Print("started\t" + Show(*info->start_time));
+  Print("clock\t" + Show(info->current_time));
+  if (!info->principal.empty()) Print("you are\t" + info->principal);
+  Print(fmt::format("features\t{}", fmt::join(info->features, " ")));
+  Print(fmt::format("limits\tbatch {} bytes, {} points; {} tables; {} columns",
+                    info->max_batch_bytes, info->max_batch_points, info->max_tables,
+                    info->max_columns));
+  return 0;
+}
+
+// Points of 100 series with 10 numbers each, as fast as the server takes them.
+int Bench(Client&, const Options& options) {
+  WriterOptions writer_options{
+      .database = options.database, .token = options.token, .no_sync = options.no_sync};
+  writer_options.delivery_timeout = absl::Seconds(60);
+  Writer writer(options.server, writer_options);
+  std::vector<Series> series;
+  for (int i = 0; i < 100; ++i) {
+    const std::string host = fmt::format("host_{}", i);
+    auto made = writer.AddSeries("sluice_bench", {{"host", host}, {"region", "here"}});
+    if (!made.ok()) return Fail(made.status());
+    series.push_back(*std::move(made));
+  }
+  constexpr std::array<std::string_view, 10> kKeys = {
+      "usage_user", "usage_system", "usage_idle",  "usage_nice",  "usage_iowait",
+      "usage_irq",  "usage_softirq", "usage_steal", "usage_guest", "usage_guest_nice"};
+  std::array<FieldView, kKeys.size()> fields;
+  const absl::Time start = absl::Now();
+  absl::Status status;
+  for (int64_t n = 0; n < options.points && status.ok(); ++n) {
+    for (size_t i = 0; i < fields.size(); ++i) {
+      fields[i] = {kKeys[i], (n * 7 + static_cast<int64_t>(i) * 13) % 101};
+    }
+    status = writer.Add(series[static_cast<size_t>(n % 100)],
+                        start + absl::Microseconds(n / 100), fields);
+  }
+  const WriterReport report = writer.Close(absl::Seconds(60));
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  Print(fmt::format("{} points of 10 fields in {:.2f} s: {:.0f} points/s; they are in the table "
+                    "sluice_bench",
+                    report.written, seconds, static_cast<double>(report.written) / seconds));
+  if (report.complete() && status.ok()) return 0;
+  return Fail(status.ok() ? report.last_error : status);
 }
 
 std::string Show(const std::optional<uint32_t>& limit) {
   return limit ? std::to_string(*limit) : "default";
 }
 
-int Print(const absl::StatusOr<Database>& database) {
+int PrintDatabase(const absl::StatusOr<Database>& database) {
   if (!database.ok()) return Fail(database.status());
   const DatabaseSettings& settings = database->settings;
   Print(fmt::format(
@@ -221,7 +292,7 @@ int Print(const absl::StatusOr<Database>& database) {
 int CreateDatabase(Client& client, const Options& options) {
   auto change = ChangeOf(options);
   if (!change.ok()) return Fail(change.status());
-  return Print(client.CreateDatabase(options.database, change->Settings()));
+  return PrintDatabase(client.CreateDatabase(options.database, change->Settings()));
 }
 
 int UpdateDatabase(Client& client, const Options& options) {
@@ -231,17 +302,17 @@ int UpdateDatabase(Client& client, const Options& options) {
     return Fail(absl::InvalidArgumentError(
         "nothing to change: give --retention, --max-tables or --max-columns"));
   }
-  return Print(client.UpdateDatabase(options.database, *change));
+  return PrintDatabase(client.UpdateDatabase(options.database, *change));
 }
 
 int GetDatabase(Client& client, const Options& options) {
-  return Print(client.GetDatabase(options.database));
+  return PrintDatabase(client.GetDatabase(options.database));
 }
 
 int ListDatabases(Client& client, const Options&) {
   auto databases = client.ListDatabases();
   if (!databases.ok()) return Fail(databases.status());
-  for (const Database& database : *databases) Print(database);
+  for (const Database& database : *databases) PrintDatabase(database);
   return 0;
 }
 
@@ -264,7 +335,7 @@ int DescribeTable(Client& client, const Options& options) {
   return 0;
 }
 
-void Print(const Rejection& rejection) {
+void PrintRejection(const Rejection& rejection) {
   Print(fmt::format("{} {} {} {} {}", Show(rejection.time), rejection.principal, rejection.peer,
                     rejection.door, Show(rejection.error)));
 }
@@ -276,7 +347,7 @@ int TailRejections(Client& client, const Options& options) {
   while (true) {
     auto rejections = client.ListRejections(options.database, count, seen);
     if (!rejections.ok()) return Fail(rejections.status());
-    for (auto it = rejections->rbegin(); it != rejections->rend(); ++it) Print(*it);
+    for (auto it = rejections->rbegin(); it != rejections->rend(); ++it) PrintRejection(*it);
     if (!rejections->empty()) seen = rejections->front().id;
     if (!options.follow) return 0;
     if (!HasPrinted()) return 1;
@@ -296,7 +367,7 @@ std::string Show(const Token& token) {
   return fmt::format("{}", fmt::join(rights, " "));
 }
 
-void Print(const Token& token) {
+void PrintToken(const Token& token) {
   Print(fmt::format("{}\t{}\texpires {}\tcreated {}", token.name, Show(token),
                     token.expire_time ? Show(*token.expire_time) : "never",
                     Show(token.create_time)));
@@ -330,7 +401,7 @@ int CreateToken(Client& client, const Options& options) {
 int ListTokens(Client& client, const Options&) {
   auto tokens = client.ListTokens();
   if (!tokens.ok()) return Fail(tokens.status());
-  for (const Token& token : *tokens) Print(token);
+  for (const Token& token : *tokens) PrintToken(token);
   return 0;
 }
 
@@ -350,6 +421,11 @@ class CommandLine {
  public:
   CommandLine() : app_("Writes to and queries a Sluice server.", "sluice") {
     app_.require_subcommand(1);
+    app_.set_version_flag("--version", std::string(server::kVersion));
+    app_.footer(
+        "Options come from the command line, or else the environment, or else the file that\n"
+        "SLUICE_CONFIG names (lines such as: server=10.0.0.5:8182).\n"
+        "Exit codes: 0 done, 1 failed, 2 lines were rejected, 64 no such command or option.");
     // --server is understood after the subcommand too.
     app_.fallthrough();
     app_.add_option("--server", options_.server, "HOST:PORT of the server's gRPC")
@@ -359,10 +435,31 @@ class CommandLine {
                                   "the token to send; otherwise the environment's SLUICE_TOKEN");
     app_.add_option("--token-file", options_.token_file, "a file with the token to send")
         ->excludes(token);
+    app_.set_config("--config", "", "a file with options")->envname("SLUICE_CONFIG");
     AddWrite();
     CLI::App* query = Add(app_, "query", "run one SELECT and print its rows", Query);
     AddDatabaseName(*query);
     query->add_option("sql", options_.sql, "the query")->required();
+    query
+        ->add_option("-f,--format", options_.format,
+                     "table, tsv, csv, json or jsonl; table on a terminal, otherwise tsv")
+        ->check(CLI::IsMember({"table", "tsv", "csv", "json", "jsonl"}));
+    query->footer(
+        "Example:\n"
+        "  sluice query demo 'SELECT room, avg(temp) AS t FROM home GROUP BY room' -f csv");
+    Add(app_, "info", "show what the server is, what it allows, and who you are", Info);
+    CLI::App* bench = Add(app_, "bench", "write points of the program's own, and tell the rate",
+                          Bench);
+    AddDatabaseName(*bench);
+    bench->add_option("-n,--points", options_.points, "how many")
+        ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
+        ->capture_default_str();
+    AddNoSync(*bench);
+    CLI::App* completion = app_.add_subcommand(
+        "completion", "print a script that completes this program's commands in a shell");
+    completion->add_option("shell", shell_, "bash or zsh")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh"}));
     AddDatabaseCommands();
     AddTableCommands();
     AddRejectionCommands();
@@ -375,9 +472,13 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return app_.exit(error) == 0 ? 0 : kUsage;
     }
+    if (!shell_.empty()) {
+      Print(CompletionOf(app_, shell_ == "zsh"));
+      return HasPrinted() ? 0 : kFailed;
+    }
     absl::Status token = FindToken();
     if (!token.ok()) return Fail(token);
-    auto client = Client::Connect(options_.server, {.token = options_.token});
+    auto client = Client::Connect(options_.server, {.token = options_.token, .wait_for_server = false});
     const int code = command_(*client, options_);
     // Whoever cannot write what was asked for has not done it.
     return HasPrinted() ? code : Fail(absl::InternalError("the output could not be written"));
@@ -424,19 +525,59 @@ class CommandLine {
         ->capture_default_str();
   }
 
+  void AddNoSync(CLI::App& app) {
+    app.add_flag("--no-sync", options_.no_sync, "do not wait for the disk");
+  }
+
+  void AddCsv(CLI::App& app) {
+    auto* table = app.add_option(
+        "--csv", options_.csv_table,
+        "the file is CSV with a header, and this the table; a name in the header may say what it is: "
+        "NAME:tag, :time, :float, :integer, :unsigned, :boolean, :string");
+    app.add_option("--tags", options_.csv_tags, "columns of the CSV that are tags")
+        ->delimiter(',')
+        ->needs(table);
+    app.add_option("--time", options_.csv_time, "the column with the timestamp, a number")
+        ->needs(table)
+        ->capture_default_str();
+    app.add_option("--separator", options_.csv_separator, "between two values")
+        ->needs(table)
+        ->check([](const std::string& text) {
+          return text.size() == 1 ? "" : "is to be one character";
+        })
+        ->capture_default_str();
+  }
+
   void AddWrite() {
     CLI::App* write = Add(app_, "write",
-                          "write line protocol from a file or standard input; exit "
-                          "code 2 where lines were rejected, 1 where all else failed",
+                          "write line protocol or CSV from a file or standard input, gzip and zstd "
+                          "too, of any size; exit code 2 where lines were rejected",
                           Write);
     AddBody(*write);
-    write->add_flag("--accept-partial,!--all-or-nothing", options_.write.accept_partial,
-                    "ingest the good lines when others are rejected (the default), or nothing");
-    write->add_flag("--no-sync", options_.write.no_sync, "do not wait for the disk");
-    AddBody(*Add(app_, "validate",
-                 "judge line protocol as a write would, and write nothing; exit code 2 where lines "
-                 "would be rejected",
-                 Validate));
+    auto* partial = write->add_flag(
+        "--accept-partial,!--all-or-nothing", options_.accept_partial,
+        "ingest the good lines when others are rejected (the default), or nothing; the latter takes "
+        "no more than one request may have");
+    AddNoSync(*write);
+    write->add_flag("--dry-run", options_.dry_run, "judge the lines, and write nothing")
+        ->excludes(partial);
+    write->add_option("--resume-id", options_.resume_id,
+                      "a name of your own for this file: given again with the same file and "
+                      "options, the command goes on where it was (within a day)");
+    AddCsv(*write);
+    write->footer(
+        "Examples:\n"
+        "  sluice write demo points.lp.gz\n"
+        "  zcat *.gz | sluice write demo\n"
+        "  sluice write demo weather.csv --csv weather --tags station,country --precision s\n"
+        "  sluice write demo huge.lp.zst --resume-id huge-2026-11");
+    CLI::App* validate =
+        Add(app_, "validate",
+            "judge lines as a write would, and write nothing; exit code 2 where lines would be "
+            "rejected",
+            Validate);
+    AddBody(*validate);
+    AddCsv(*validate);
   }
 
   void AddSettings(CLI::App& app) {
@@ -502,6 +643,7 @@ class CommandLine {
 
   CLI::App app_;
   Options options_;
+  std::string shell_;
   Command command_ = nullptr;
 };
 

@@ -1,0 +1,336 @@
+#include "client/cli/chunks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "server/ingest/utf8.h"
+#include "server/lineprotocol/line_reader.h"
+
+namespace sluice::client {
+namespace {
+
+// A point has at most so much: a text of 1 MiB, and whatever else.
+constexpr size_t kMaxPointBytes = size_t{8} << 20;
+constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kExcerptBytes = 200;
+constexpr size_t kSampleRecords = 1000;
+
+// Takes out the lines that are not UTF-8, for the server would refuse all of them for it.
+void TakeOutBadLines(Chunk& chunk) {
+  if (ingest::IsUtf8(chunk.text)) return;
+  std::string good;
+  int64_t line = chunk.first_line;
+  for (size_t begin = 0; begin < chunk.text.size(); ++line) {
+    const size_t end = std::min(chunk.text.find('\n', begin), chunk.text.size());
+    const std::string_view text = std::string_view(chunk.text).substr(begin, end - begin);
+    if (ingest::IsUtf8(text)) {
+      good += text;
+    } else {
+      std::string excerpt(text.substr(0, kExcerptBytes));
+      for (char& c : excerpt) c = absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
+      chunk.bad_lines.push_back({line, "NOT_UTF8", "the line is not UTF-8", excerpt});
+    }
+    // The others keep their numbers.
+    good += '\n';
+    begin = end + 1;
+  }
+  chunk.text = std::move(good);
+}
+
+bool IsBoolean(std::string_view text) {
+  for (const char* word : {"true", "false", "True", "False", "TRUE", "FALSE", "t", "f", "T", "F"}) {
+    if (text == word) return true;
+  }
+  return false;
+}
+
+bool IsFloat(const std::string& text) {
+  double number = 0;
+  return absl::SimpleAtod(text, &number) && std::isfinite(number) &&
+         !absl::ascii_isspace(static_cast<unsigned char>(text.front()));
+}
+
+template <typename Integer>
+bool IsInteger(const std::string& text) {
+  Integer number = 0;
+  const char* end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && at == end;
+}
+
+// Escapes for a table, a tag or a field key.
+void AppendName(std::string_view name, std::string& to) {
+  for (char c : name) {
+    if (c == ',' || c == ' ' || c == '=' || c == '\\') to += '\\';
+    to += c;
+  }
+}
+
+void AppendText(std::string_view text, std::string& to) {
+  to += '"';
+  for (char c : text) {
+    if (c == '"' || c == '\\') to += '\\';
+    to += c;
+  }
+  to += '"';
+}
+
+}  // namespace
+
+int64_t Chunk::LineInFile(int64_t line) const {
+  if (lines.empty()) return first_line + line - 1;
+  if (line < 1 || static_cast<size_t>(line) > lines.size()) return first_line;
+  return lines[static_cast<size_t>(line) - 1];
+}
+
+bool HoldsPoints(std::string_view lines) { return lineprotocol::LineReader(lines).Next(); }
+
+// ---- Line protocol
+
+absl::Status LineChunks::Fill(size_t bytes) {
+  while (!is_at_end_ && buffer_.size() < bytes) {
+    const size_t before = buffer_.size();
+    absl::Status read = input_.Read(kReadBytes, buffer_);
+    if (!read.ok()) return read;
+    is_at_end_ = buffer_.size() == before;
+  }
+  return absl::OkStatus();
+}
+
+// Behind the last line that is whole and can be read: of one that cannot the rest may be yet to come,
+// in a text that goes over several lines.
+size_t LineChunks::FindCut() const {
+  const size_t end = buffer_.rfind('\n');
+  if (end == std::string::npos) return 0;
+  size_t cut = 0;
+  lineprotocol::LineReader reader(std::string_view(buffer_).substr(0, end + 1));
+  while (reader.Next()) {
+    if (!reader.fault()) cut = std::min(reader.end(), end) + 1;
+  }
+  if (cut > 0 && cut <= buffer_.size()) return std::min(cut, end + 1);
+  // Nothing that can be read: it is cut anywhere, for it is not to grow for ever.
+  return buffer_.size() >= kMaxPointBytes ? end + 1 : 0;
+}
+
+absl::StatusOr<std::optional<Chunk>> LineChunks::Next() {
+  Chunk chunk;
+  for (size_t bytes = chunk_bytes_; chunk.text.empty(); bytes *= 2) {
+    absl::Status filled = Fill(bytes);
+    if (!filled.ok()) return filled;
+    if (buffer_.empty()) return std::nullopt;
+    const size_t cut = is_at_end_ ? buffer_.size() : FindCut();
+    if (cut == 0 && buffer_.size() >= 2 * kMaxPointBytes) {
+      return absl::InvalidArgumentError(
+          fmt::format("line {} is longer than any point may be", next_line_));
+    }
+    chunk.text = buffer_.substr(0, cut);
+    buffer_.erase(0, cut);
+  }
+  chunk.first_line = next_line_;
+  next_line_ += std::count(chunk.text.begin(), chunk.text.end(), '\n');
+  TakeOutBadLines(chunk);
+  return chunk;
+}
+
+// ---- CSV
+
+// False at the end.
+absl::StatusOr<bool> CsvChunks::ReadByte(char& byte) {
+  if (at_ == buffer_.size()) {
+    buffer_.clear();
+    at_ = 0;
+    absl::Status read = input_.Read(kReadBytes, buffer_);
+    if (!read.ok()) return read;
+    if (buffer_.empty()) return false;
+  }
+  byte = buffer_[at_++];
+  if (byte == '\n') ++line_;
+  return true;
+}
+
+// False at the end.
+absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
+  enum class In { kStart, kPlain, kQuotes, kAfterQuote };
+  record.values.assign(1, "");
+  record.line = line_;
+  In in = In::kStart;
+  bool is_begun = false;
+  while (true) {
+    char c = 0;
+    const absl::StatusOr<bool> found = ReadByte(c);
+    if (!found.ok()) return found.status();
+    record.is_closed = *found || in != In::kQuotes;
+    if (!*found) return is_begun;
+    is_begun = true;
+    if (in == In::kQuotes) {
+      if (c == '"') {
+        in = In::kAfterQuote;
+      } else {
+        record.values.back() += c;
+      }
+    } else if (c == '"' && in != In::kPlain) {
+      // Two of them in quotes are one.
+      if (in == In::kAfterQuote) record.values.back() += c;
+      in = In::kQuotes;
+    } else if (c == '\n') {
+      return true;
+    } else if (c == format_.separator) {
+      record.values.emplace_back();
+      in = In::kStart;
+    } else if (c != '\r') {
+      record.values.back() += c;
+      in = In::kPlain;
+    }
+  }
+}
+
+absl::Status CsvChunks::ReadHeader() {
+  has_begun_ = true;
+  Record header;
+  absl::StatusOr<bool> found = ReadRecord(header);
+  if (!found.ok()) return found.status();
+  if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
+  constexpr std::pair<std::string_view, Kind> kKinds[] = {
+      {"tag", Kind::kTag},           {"time", Kind::kTime},       {"float", Kind::kFloat},
+      {"integer", Kind::kInteger},   {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
+      {"string", Kind::kString}};
+  for (const std::string& title : header.values) {
+    Column column{std::string(absl::StripAsciiWhitespace(title)), Kind::kGuess};
+    const size_t colon = column.name.rfind(':');
+    for (const auto& [word, kind] : kKinds) {
+      if (colon == std::string::npos || column.name.substr(colon + 1) != word) continue;
+      column.kind = kind;
+      column.name.resize(colon);
+      break;
+    }
+    const bool is_tag =
+        std::find(format_.tags.begin(), format_.tags.end(), column.name) != format_.tags.end();
+    if (column.kind == Kind::kGuess && is_tag) column.kind = Kind::kTag;
+    if (column.kind == Kind::kGuess && column.name == format_.time) column.kind = Kind::kTime;
+    if (column.name.empty()) return absl::InvalidArgumentError("a column has no name");
+    columns_.push_back(std::move(column));
+  }
+  for (const std::string& tag : format_.tags) {
+    const bool is_there = std::any_of(columns_.begin(), columns_.end(),
+                                      [&](const Column& column) { return column.name == tag; });
+    if (!is_there) return absl::InvalidArgumentError(fmt::format("no column is named '{}'", tag));
+  }
+  return Guess();
+}
+
+// What the columns of the first records are.
+absl::Status CsvChunks::Guess() {
+  while (sample_.size() < kSampleRecords) {
+    Record record;
+    const absl::StatusOr<bool> found = ReadRecord(record);
+    if (!found.ok()) return found.status();
+    if (!*found) break;
+    sample_.push_back(std::move(record));
+  }
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if (columns_[i].kind != Kind::kGuess) continue;
+    bool are_booleans = true;
+    bool are_floats = true;
+    for (const Record& record : sample_) {
+      if (i >= record.values.size() || record.values[i].empty()) continue;
+      are_booleans &= IsBoolean(record.values[i]);
+      are_floats &= IsFloat(record.values[i]);
+    }
+    columns_[i].kind = are_booleans ? Kind::kBoolean : are_floats ? Kind::kFloat : Kind::kString;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const {
+  if (!record.is_closed) return absl::InvalidArgumentError("a text in quotes does not end");
+  if (record.values.size() != columns_.size()) {
+    return absl::InvalidArgumentError(fmt::format("{} values, and the header has {} columns",
+                                                  record.values.size(), columns_.size()));
+  }
+  AppendName(format_.table, to);
+  std::string fields;
+  std::string time;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    const std::string& value = record.values[i];
+    const auto& [name, kind] = columns_[i];
+    if (value.empty()) continue;
+    if (kind == Kind::kTag) {
+      to += ',';
+      AppendName(name, to);
+      to += '=';
+      AppendName(value, to);
+      continue;
+    }
+    const bool fits = kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
+                      (kind == Kind::kFloat && IsFloat(value)) ||
+                      (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
+                      ((kind == Kind::kInteger || kind == Kind::kTime) && IsInteger<int64_t>(value));
+    if (!fits) {
+      return absl::InvalidArgumentError(fmt::format(
+          "'{}' is not what the column '{}' has; name its type in the header, as in {}:string",
+          value.substr(0, 40), name, name));
+    }
+    if (kind == Kind::kTime) {
+      time = value;
+      continue;
+    }
+    fields += fields.empty() ? ' ' : ',';
+    AppendName(name, fields);
+    fields += '=';
+    if (kind == Kind::kString) {
+      AppendText(value, fields);
+    } else {
+      fields += value;
+    }
+    if (kind == Kind::kInteger) fields += 'i';
+    if (kind == Kind::kUnsigned) fields += 'u';
+  }
+  if (fields.empty()) return absl::InvalidArgumentError("no field has a value");
+  to += fields;
+  if (!time.empty()) to += ' ' + time;
+  to += '\n';
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Chunk>> CsvChunks::Next() {
+  if (!has_begun_) {
+    absl::Status begun = ReadHeader();
+    if (!begun.ok()) return begun;
+  }
+  Chunk chunk;
+  chunk.first_line = line_;
+  while (chunk.text.size() < chunk_bytes_ && chunk.bad_lines.size() < kSampleRecords) {
+    Record record;
+    if (sample_taken_ < sample_.size()) {
+      record = std::move(sample_[sample_taken_++]);
+    } else {
+      const absl::StatusOr<bool> found = ReadRecord(record);
+      if (!found.ok()) return found.status();
+      if (!*found) break;
+    }
+    if (record.values.size() == 1 && record.values[0].empty()) continue;
+    std::string line;
+    absl::Status made = AppendLine(record, line);
+    if (made.ok() && !ingest::IsUtf8(line)) {
+      made = absl::InvalidArgumentError("the record is not UTF-8");
+    }
+    if (made.ok()) {
+      // A text may have several lines.
+      chunk.lines.insert(chunk.lines.end(),
+                         static_cast<size_t>(std::count(line.begin(), line.end(), '\n')),
+                         record.line);
+      chunk.text += line;
+    } else {
+      chunk.bad_lines.push_back({record.line, "CSV", std::string(made.message()), ""});
+    }
+  }
+  if (chunk.text.empty() && chunk.bad_lines.empty()) return std::nullopt;
+  return chunk;
+}
+
+}  // namespace sluice::client

@@ -1,0 +1,121 @@
+#ifndef SLUICE_CLIENT_CLI_CHUNKS_H_
+#define SLUICE_CLIENT_CLI_CHUNKS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/cli/input.h"
+
+namespace sluice::client {
+
+// Lines of line protocol on their way to the server, and where in the file they came from.
+struct Chunk {
+  // Whole lines, in UTF-8.
+  std::string text;
+  // The number in the file, counted from 1, of the line that is the first here.
+  int64_t first_line = 1;
+  // Of each line here, where they do not follow one another in the file.
+  std::vector<int64_t> lines = {};
+  // Those left out, with why.
+  struct BadLine {
+    int64_t line = 0;
+    std::string reason;
+    std::string message;
+    std::string excerpt;
+  };
+  std::vector<BadLine> bad_lines = {};
+
+  // Where the line with that number here, counted from 1, is in the file.
+  int64_t LineInFile(int64_t line) const;
+};
+
+// Whether there is anything besides blank lines and comments.
+bool HoldsPoints(std::string_view lines);
+
+// Cuts a file into chunks of whole lines, the same way each time that the file is read.
+class Chunks {
+ public:
+  virtual ~Chunks() = default;
+  // Nothing at the end.
+  virtual absl::StatusOr<std::optional<Chunk>> Next() = 0;
+};
+
+// Of line protocol. Points that go over several lines, since a text in quotes does, stay whole.
+class LineChunks : public Chunks {
+ public:
+  // A chunk is so large or a little more. `input` must outlive it.
+  LineChunks(Input& input, size_t chunk_bytes) : input_(input), chunk_bytes_(chunk_bytes) {}
+  absl::StatusOr<std::optional<Chunk>> Next() override;
+
+ private:
+  absl::Status Fill(size_t bytes);
+  size_t FindCut() const;
+
+  Input& input_;
+  const size_t chunk_bytes_;
+  std::string buffer_;
+  bool is_at_end_ = false;
+  int64_t next_line_ = 1;
+};
+
+// How the columns of a CSV become a point.
+struct CsvFormat {
+  std::string table;
+  // Those that are tags.
+  std::vector<std::string> tags = {};
+  // That with the timestamp: a number in the write's precision. Empty: points get the time at which
+  // they arrive.
+  std::string time = "time";
+  char separator = ',';
+};
+
+// Of CSV (RFC 4180) with a header. Columns that are neither tags nor the time are fields: booleans,
+// numbers or texts, each as all its values in the first `sample` records are, or as the header says,
+// as in `count:integer`. A value that is empty is none.
+class CsvChunks : public Chunks {
+ public:
+  CsvChunks(Input& input, size_t chunk_bytes, CsvFormat format)
+      : input_(input), chunk_bytes_(chunk_bytes), format_(std::move(format)) {}
+  absl::StatusOr<std::optional<Chunk>> Next() override;
+
+ private:
+  enum class Kind { kGuess, kTag, kTime, kFloat, kInteger, kUnsigned, kBoolean, kString };
+  struct Column {
+    std::string name;
+    Kind kind;
+  };
+  struct Record {
+    std::vector<std::string> values;
+    int64_t line = 0;
+    bool is_closed = true;
+  };
+
+  absl::StatusOr<bool> ReadByte(char& byte);
+  absl::StatusOr<bool> ReadRecord(Record& record);
+  absl::Status ReadHeader();
+  absl::Status Guess();
+  // The record as a line, or what is wrong with it.
+  absl::Status AppendLine(const Record& record, std::string& to) const;
+
+  Input& input_;
+  const size_t chunk_bytes_;
+  const CsvFormat format_;
+  std::string buffer_;
+  size_t at_ = 0;
+  int64_t line_ = 1;
+  std::vector<Column> columns_;
+  std::vector<Record> sample_;
+  size_t sample_taken_ = 0;
+  bool has_begun_ = false;
+};
+
+}  // namespace sluice::client
+
+#endif  // SLUICE_CLIENT_CLI_CHUNKS_H_

@@ -1,0 +1,280 @@
+#include "client/cli/write.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "client/cli/print.h"
+
+namespace sluice::client {
+namespace {
+
+// One chunk is one batch: they are numbered, and the same when the file is read again.
+constexpr size_t kChunkBytes = size_t{512} << 10;
+constexpr size_t kBufferBytes = size_t{32} << 20;
+constexpr size_t kShownLines = 3;
+
+// All rejections, by reason, and the first lines of each.
+class Summary {
+ public:
+  struct Line {
+    int64_t number = 0;
+    std::string message;
+    std::string excerpt;
+  };
+
+  void Add(const std::string& reason, int64_t count) {
+    std::lock_guard lock(mutex_);
+    reasons_[reason].count += count;
+    rejected_ += count;
+  }
+  void Show(const std::string& reason, Line line) {
+    std::lock_guard lock(mutex_);
+    std::vector<Line>& lines = reasons_[reason].lines;
+    if (lines.size() < kShownLines) lines.push_back(std::move(line));
+  }
+  int64_t rejected() const {
+    std::lock_guard lock(mutex_);
+    return rejected_;
+  }
+  void Print() const {
+    std::lock_guard lock(mutex_);
+    for (const auto& [reason, told] : reasons_) {
+      client::Print(fmt::format("{}: {}", reason, told.count));
+      for (const Line& line : told.lines) {
+        client::Print(fmt::format("  line {}: {}", line.number, line.message));
+        if (!line.excerpt.empty()) client::Print("    " + line.excerpt);
+      }
+    }
+  }
+
+ private:
+  struct Told {
+    int64_t count = 0;
+    std::vector<Line> lines;
+  };
+  mutable std::mutex mutex_;
+  std::map<std::string, Told> reasons_;
+  int64_t rejected_ = 0;
+};
+
+std::string ShowBytes(int64_t bytes) {
+  const double mb = static_cast<double>(bytes) / 1e6;
+  return mb < 1000 ? fmt::format("{:.1f} MB", mb) : fmt::format("{:.2f} GB", mb / 1000);
+}
+
+// How far it is: a line that stays, on a terminal, or one now and then.
+class Progress {
+ public:
+  explicit Progress(const Input& input) : input_(input), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+  ~Progress() {
+    if (is_terminal_ && has_shown_) std::fputs("\r\x1b[K", stderr);
+  }
+
+  void Show(int64_t points, int64_t rejected) {
+    const absl::Time now = absl::Now();
+    if (now < next_) return;
+    next_ = now + (is_terminal_ ? absl::Milliseconds(200) : absl::Seconds(5));
+    has_shown_ = true;
+    const double seconds = absl::ToDoubleSeconds(now - start_);
+    const int64_t bytes = input_.stored_bytes();
+    std::string text = fmt::format("{} points, {} rejected, {}", points, rejected, ShowBytes(bytes));
+    if (seconds > 0) text += fmt::format(", {:.0f} points/s", static_cast<double>(points) / seconds);
+    const std::optional<int64_t> all = input_.all_stored_bytes();
+    if (all && *all > 0 && bytes > 0) {
+      const double part = static_cast<double>(bytes) / static_cast<double>(*all);
+      text += fmt::format(", {:.0f} %, {} left", 100 * part,
+                          absl::FormatDuration(absl::Trunc(
+                              absl::Seconds(seconds * (1 - part) / part), absl::Seconds(1))));
+    }
+    const std::string line = is_terminal_ ? "\r\x1b[K" + text : text + "\n";
+    std::fputs(line.c_str(), stderr);
+    std::fflush(stderr);
+  }
+
+ private:
+  const Input& input_;
+  const bool is_terminal_;
+  bool has_shown_ = false;
+  const absl::Time start_ = absl::Now();
+  absl::Time next_ = start_ + absl::Seconds(1);
+};
+
+// Where the chunks that are under way came from.
+class Origins {
+ public:
+  void Add(uint64_t cookie, Chunk chunk) {
+    chunk.text.clear();
+    chunk.text.shrink_to_fit();
+    std::lock_guard lock(mutex_);
+    chunks_.emplace(cookie, std::move(chunk));
+  }
+  int64_t LineInFile(uint64_t cookie, int64_t line) const {
+    std::lock_guard lock(mutex_);
+    const auto found = chunks_.find(cookie);
+    return found == chunks_.end() ? 0 : found->second.LineInFile(line);
+  }
+  // Chunks are answered in their order.
+  void RemoveFirst() {
+    std::lock_guard lock(mutex_);
+    if (!chunks_.empty()) chunks_.erase(chunks_.begin());
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<uint64_t, Chunk> chunks_;
+};
+
+void TellBadLines(const Chunk& chunk, Summary& summary) {
+  for (const Chunk::BadLine& bad : chunk.bad_lines) {
+    summary.Add(bad.reason, 1);
+    summary.Show(bad.reason, {bad.line, bad.message, bad.excerpt});
+  }
+}
+
+// What the server would say, chunk by chunk.
+absl::Status JudgeFile(const WriteCommand& command, Client& client, Chunks& chunks,
+                       Progress& progress, Summary& summary, int64_t& points) {
+  while (true) {
+    absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
+    if (!chunk.ok()) return chunk.status();
+    if (!*chunk) return absl::OkStatus();
+    TellBadLines(**chunk, summary);
+    if (!HoldsPoints((*chunk)->text)) continue;
+    const absl::StatusOr<Verdict> verdict =
+        client.Validate(command.database, (*chunk)->text, command.precision);
+    if (!verdict.ok()) return verdict.status();
+    points += verdict->accepted_points;
+    for (const PointError& error : verdict->errors) {
+      summary.Add(error.reason, 1);
+      summary.Show(error.reason, {(*chunk)->LineInFile(error.line ? error.line->number : 0),
+                                  error.message, error.excerpt});
+    }
+    const int64_t more = verdict->rejected_points - static_cast<int64_t>(verdict->errors.size());
+    if (more > 0) summary.Add("not told", more);
+    progress.Show(points, summary.rejected());
+  }
+}
+
+absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progress,
+                    Summary& summary, int64_t& points, int64_t& skipped) {
+  Origins origins;
+  std::atomic<int64_t> written = 0;
+  WriterOptions options{.database = command.database,
+                        .token = command.token,
+                        .token_source = command.token_source,
+                        .batch_bytes = 1,
+                        .max_buffer_bytes = kBufferBytes,
+                        .delivery_timeout = command.patience,
+                        .no_sync = command.no_sync,
+                        .precision = command.precision,
+                        .writer_id = command.resume_id};
+  options.on_written = [&](const BatchResult& batch) {
+    written += batch.written_points;
+    for (const auto& [reason, count] : batch.rejections) summary.Add(reason, count);
+    origins.RemoveFirst();
+  };
+  options.on_rejected = [&](const RejectedPoint& point) {
+    if (point.message.empty()) return;
+    summary.Show(std::string(point.reason),
+                 {origins.LineInFile(point.cookie, point.line), std::string(point.message),
+                  std::string(point.excerpt)});
+  };
+  Writer writer(command.server, std::move(options));
+  int64_t done = -1;
+  if (!command.resume_id.empty()) {
+    const auto last = writer.ResumeFrom(command.patience);
+    if (!last.ok()) return last.status();
+    done = last->value_or(-1);
+  }
+  absl::Status status;
+  for (int64_t number = 0; status.ok(); ++number) {
+    absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
+    status = chunk.status();
+    if (!status.ok() || !*chunk) break;
+    TellBadLines(**chunk, summary);
+    if (!HoldsPoints((*chunk)->text)) {
+      // It is no batch, and so has no number.
+      --number;
+      continue;
+    }
+    if (number <= done) {
+      ++skipped;
+      continue;
+    }
+    const std::string text = std::move((*chunk)->text);
+    origins.Add(static_cast<uint64_t>(number), *std::move(*chunk));
+    status = writer.AddLines(text, static_cast<uint64_t>(number));
+    const WriterReport report = writer.report();
+    // There is no use in going on.
+    if (report.dropped + report.unknown > 0) break;
+    progress.Show(written, summary.rejected());
+  }
+  // What has been taken goes on its way, whatever the file was.
+  while (status.ok() && absl::IsDeadlineExceeded(writer.Flush(absl::Milliseconds(200)))) {
+    progress.Show(written, summary.rejected());
+  }
+  const WriterReport report = writer.Close(command.patience);
+  points = report.written;
+  if (!status.ok()) return status;
+  if (report.complete()) return absl::OkStatus();
+  const absl::Status why =
+      report.last_error.ok() ? absl::UnavailableError("the server did not answer") : report.last_error;
+  return absl::Status(
+      why.code(), fmt::format("{}; {} points were not written and {} may have been; writing the "
+                              "file again does no harm where its points have timestamps",
+                              std::string(why.message()), report.dropped, report.unknown));
+}
+
+}  // namespace
+
+absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rejected) {
+  absl::StatusOr<std::unique_ptr<Input>> input = Input::Open(command.file);
+  if (!input.ok()) return input.status();
+  std::unique_ptr<Chunks> chunks;
+  if (command.csv) {
+    chunks = std::make_unique<CsvChunks>(**input, kChunkBytes, *command.csv);
+  } else {
+    chunks = std::make_unique<LineChunks>(**input, kChunkBytes);
+  }
+  Summary summary;
+  int64_t points = 0;
+  int64_t skipped = 0;
+  absl::Status status;
+  const absl::Time start = absl::Now();
+  {
+    Progress progress(**input);
+    status = command.dry_run ? JudgeFile(command, client, *chunks, progress, summary, points)
+                             : Stream(command, *chunks, progress, summary, points, skipped);
+  }
+  rejected = summary.rejected();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  if (command.dry_run) {
+    Print(fmt::format("nothing written: {} points would be ingested, {} lines rejected", points,
+                      rejected));
+  } else {
+    Print(fmt::format("{} points ingested, {} lines rejected, {} in {:.1f} s ({:.0f} points/s)",
+                      points, rejected, ShowBytes((*input)->stored_bytes()), seconds,
+                      seconds > 0 ? static_cast<double>(points) / seconds : 0));
+  }
+  if (skipped > 0) {
+    Print(fmt::format("the first {} KiB had been written before, under the same --resume-id",
+                      skipped * static_cast<int64_t>(kChunkBytes >> 10)));
+  }
+  summary.Print();
+  if (status.ok() && points + rejected + skipped == 0) {
+    return absl::InvalidArgumentError("the file holds no point");
+  }
+  return status;
+}
+
+}  // namespace sluice::client

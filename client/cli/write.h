@@ -1,0 +1,40 @@
+#ifndef SLUICE_CLIENT_CLI_WRITE_H_
+#define SLUICE_CLIENT_CLI_WRITE_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "client/cli/chunks.h"
+#include "client/client.h"
+#include "client/writer.h"
+
+namespace sluice::client {
+
+// What `sluice write` was told.
+struct WriteCommand {
+  std::string server;
+  std::string database;
+  std::string file = "-";
+  Precision precision = Precision::kNanosecond;
+  bool no_sync = false;
+  // A name under which the command, given again, goes on where it was.
+  std::string resume_id;
+  // Absent: line protocol.
+  std::optional<CsvFormat> csv;
+  // Judge, and write nothing.
+  bool dry_run = false;
+  std::string token;
+  TokenSource token_source;
+  // How long the server may be away.
+  absl::Duration patience = absl::Seconds(60);
+};
+
+// Writes a file of any size in one stream, in a bounded amount of memory: shows on standard error
+// how far it is, and on standard output what became of it. OK where everything was judged;
+// `rejected` says how much was not taken.
+absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rejected);
+
+}  // namespace sluice::client
+
+#endif  // SLUICE_CLIENT_CLI_WRITE_H_
