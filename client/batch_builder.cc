@@ -47,7 +47,8 @@ void Compact(v1::FieldColumn::Integers& integers) {
   const auto is_small = [](int64_t value) { return -kSmall < value && value < kSmall; };
   if (!std::all_of(integers.values().begin(), integers.values().end(), is_small)) return;
   integers.mutable_compact_values()->Reserve(integers.values_size());
-  for (int64_t value : integers.values()) integers.mutable_compact_values()->AddAlreadyReserved(value);
+  for (int64_t value : integers.values())
+    integers.mutable_compact_values()->AddAlreadyReserved(value);
   integers.clear_values();
 }
 

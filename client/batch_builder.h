@@ -56,8 +56,8 @@ struct SealedBatch {
   }
 };
 
-// Gathers points into columns of the wire's own form, in the order in which they come: a table whose
-// field changes its type is begun again. For one thread.
+// Gathers points into columns of the wire's own form, in the order in which they come: a table
+// whose field changes its type is begun again. For one thread.
 class BatchBuilder {
  public:
   // Takes a point, or tells why it is none.

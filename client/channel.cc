@@ -74,12 +74,11 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
     return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   }
   if (!tls->server_name.empty()) arguments.SetSslTargetNameOverride(tls->server_name);
-  return grpc::CreateCustomChannel(
-      address,
-      grpc::SslCredentials({.pem_root_certs = tls->root_certificates,
-                            .pem_private_key = tls->private_key,
-                            .pem_cert_chain = tls->certificate_chain}),
-      arguments);
+  return grpc::CreateCustomChannel(address,
+                                   grpc::SslCredentials({.pem_root_certs = tls->root_certificates,
+                                                         .pem_private_key = tls->private_key,
+                                                         .pem_cert_chain = tls->certificate_chain}),
+                                   arguments);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

@@ -194,9 +194,8 @@ class GrpcClient : public Client {
   // A unary call.
   template <typename Stub, typename Method, typename Request, typename Response>
   absl::Status Call(Stub& stub, Method method, const Request& request, Response& response) {
-    return Call([&](grpc::ClientContext& context) {
-      return (stub.*method)(&context, request, &response);
-    });
+    return Call(
+        [&](grpc::ClientContext& context) { return (stub.*method)(&context, request, &response); });
   }
 
   // Calls `take` with each page of a list.
@@ -222,8 +221,8 @@ class GrpcClient : public Client {
 
 absl::StatusOr<ServerInfo> GrpcClient::GetServerInfo() {
   v1::GetServerInfoResponse response;
-  absl::Status status = Call(*server_, &v1::ServerService::Stub::GetServerInfo,
-                             v1::GetServerInfoRequest(), response);
+  absl::Status status =
+      Call(*server_, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), response);
   if (!status.ok()) return status;
   ServerInfo info;
   info.version = response.version();
@@ -445,7 +444,8 @@ struct AsText {
 std::string ToText(const Value& value) { return std::visit(AsText(), value); }
 
 std::unique_ptr<Client> Client::Connect(const std::string& address, const ConnectOptions& options) {
-  auto channel = MakeChannel(address, options.tls, Retries::kByGrpc);
+  auto channel = MakeChannel(address, options.tls,
+                             options.wait_for_server ? Retries::kByGrpc : Retries::kNone);
   return std::make_unique<GrpcClient>(channel, options);
 }
 

@@ -180,14 +180,14 @@ struct ConnectOptions {
   // How long a call may take.
   absl::Duration timeout = absl::Seconds(60);
   // Whether a call waits for a server that is not there, for instance since it is being restarted,
-  // as long as `timeout`. Otherwise it is Unavailable at once.
+  // as long as `timeout`. Otherwise it is Unavailable at once, and no call is made again.
   bool wait_for_server = true;
 };
 
 // Errors have the canonical code and the message of the server's status; what explains a failed
 // write line by line is in its details: see connection.h. A write, or a call that changes nothing,
-// is made again where the server cannot take it, as long as it has time. Has a connection of its own.
-// Safe for use by many threads.
+// is made again where the server cannot take it, as long as it has time. Has a connection of its
+// own. Safe for use by many threads.
 class Client {
  public:
   // Does not wait: the first call finds out whether the server, at "host:port", is there.

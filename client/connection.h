@@ -13,8 +13,8 @@
 
 namespace sluice::client {
 
-// Gives the token to be sent; for tokens that rotate. Asked before the first call, and again when the
-// server has refused what it gave before. Called by any thread, one at a time, and may block.
+// Gives the token to be sent; for tokens that rotate. Asked before the first call, and again when
+// the server has refused what it gave before. Called by any thread, one at a time, and may block.
 using TokenSource = std::function<absl::StatusOr<std::string>()>;
 
 // Certificates in PEM.

@@ -14,8 +14,8 @@
 
 namespace sluice::client {
 
-// One call of WriteStream; not part of the library's interface. Its methods are called by one thread,
-// which holds no lock that the listener takes.
+// One call of WriteStream; not part of the library's interface. Its methods are called by one
+// thread, which holds no lock that the listener takes.
 class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // Told by gRPC's threads.

@@ -325,12 +325,13 @@ absl::Status Writer::Core::CheckOpen() const {
 
 absl::Status Writer::Core::MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock) {
   const auto has_room = [&] {
-    return report_.buffered_bytes == 0 || report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
+    return report_.buffered_bytes == 0 ||
+           report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
   };
   if (has_room()) return CheckOpen();
-  const absl::Status full = absl::ResourceExhaustedError(
-      fmt::format("no room: {} bytes wait for the server, and {} may", report_.buffered_bytes,
-                  options_.max_buffer_bytes));
+  const absl::Status full =
+      absl::ResourceExhaustedError(fmt::format("no room: {} bytes wait for the server, and {} may",
+                                               report_.buffered_bytes, options_.max_buffer_bytes));
   switch (options_.when_full) {
     case WhenFull::kReject:
       return full;
@@ -385,8 +386,8 @@ void Writer::Core::CountAdded(const Builder& builder, int64_t points, Clock::tim
     // The runner is to know when it becomes too old.
     Wake();
   }
-  const size_t bytes = kBatchBytes + kBuildingFactor * (builder.bytes() +
-                                                        builder.point_count() * sizeof(uint64_t));
+  const size_t bytes =
+      kBatchBytes + kBuildingFactor * (builder.bytes() + builder.point_count() * sizeof(uint64_t));
   report_.buffered_bytes += bytes - building_bytes_;
   building_bytes_ = bytes;
   const bool is_full =
@@ -475,9 +476,8 @@ absl::StatusOr<std::optional<int64_t>> Writer::Core::ResumeFrom(absl::Duration t
   if (deadline == kNever) {
     told_.wait(lock, is_known);
   } else if (!told_.wait_until(lock, deadline, is_known)) {
-    return report_.last_error.ok()
-               ? absl::DeadlineExceededError("the server has not answered yet")
-               : report_.last_error;
+    return report_.last_error.ok() ? absl::DeadlineExceededError("the server has not answered yet")
+                                   : report_.last_error;
   }
   if (is_resume_known_) return resume_;
   return CheckOpen();
@@ -732,8 +732,7 @@ void Writer::Core::Connect(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   absl::StatusOr<bool> is_renewed = true;
   if (refused_token_) is_renewed = token_.Renew(*refused_token_);
-  const absl::StatusOr<std::string> token =
-      is_renewed.ok() ? token_.Get() : is_renewed.status();
+  const absl::StatusOr<std::string> token = is_renewed.ok() ? token_.Get() : is_renewed.status();
   std::shared_ptr<StreamCall> call;
   if (token.ok() && *is_renewed) call = StreamCall::Start(channel_, *token, request, this);
   lock.lock();
@@ -842,7 +841,8 @@ void Writer::Core::Tell(const Fate& fate) const {
   const SealedBatch& batch = fate.batch->sealed;
   switch (fate.kind) {
     case Fate::Kind::kDropped:
-      if (options_.on_dropped) options_.on_dropped(fate.drop_reason, fate.status, batch.AllCookies());
+      if (options_.on_dropped)
+        options_.on_dropped(fate.drop_reason, fate.status, batch.AllCookies());
       return;
     case Fate::Kind::kUnknown:
       if (options_.on_unknown) options_.on_unknown(batch.AllCookies());
@@ -886,8 +886,7 @@ void Writer::Core::TellRejections(const Fate& fate) const {
     const std::string reason = ReasonNameOf(fate.status);
     const std::string message(fate.status.message());
     for (uint64_t cookie : batch.AllCookies()) {
-      options_.on_rejected(
-          {.cookie = cookie, .reason = reason, .message = message});
+      options_.on_rejected({.cookie = cookie, .reason = reason, .message = message});
     }
     return;
   }
@@ -935,8 +934,9 @@ absl::StatusOr<Series> Writer::AddSeries(std::string_view table, std::span<const
     if (!tag.value.empty()) names->tags.emplace_back(tag.key, tag.value);
   }
   std::sort(names->tags.begin(), names->tags.end());
-  const auto same = std::adjacent_find(names->tags.begin(), names->tags.end(),
-                                       [](const auto& a, const auto& b) { return a.first == b.first; });
+  const auto same =
+      std::adjacent_find(names->tags.begin(), names->tags.end(),
+                         [](const auto& a, const auto& b) { return a.first == b.first; });
   if (same != names->tags.end()) {
     return absl::InvalidArgumentError(fmt::format("the tag '{}' is there twice", same->first));
   }
@@ -953,7 +953,8 @@ absl::Status Writer::Add(const Series& series, absl::Time time, std::span<const 
     return absl::InvalidArgumentError("the time does not fit into 64 bits of nanoseconds");
   }
   if (core_->precision() != Precision::kNanosecond) {
-    return absl::InvalidArgumentError("a writer with another precision than nanoseconds takes lines");
+    return absl::InvalidArgumentError(
+        "a writer with another precision than nanoseconds takes lines");
   }
   return core_->Add(series, time_ns, fields, cookie);
 }

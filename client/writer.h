@@ -19,11 +19,12 @@
 #include "client/connection.h"
 #include "client/precision.h"
 
-// Writes many points: gathers them into batches of columns, sends these over one stream, sends again
-// what the server may not have got, and tells what became of each point.
+// Writes many points: gathers them into batches of columns, sends these over one stream, sends
+// again what the server may not have got, and tells what became of each point.
 //
 //   Writer writer("127.0.0.1:8182", {.database = "demo", .token = "sluice_…",
-//                                    .on_rejected = [](const RejectedPoint& r) { Log(r.message); }});
+//                                    .on_rejected = [](const RejectedPoint& r) { Log(r.message);
+//                                    }});
 //   absl::StatusOr<Series> kitchen = writer.AddSeries("home", {{"room", "kitchen"}});
 //   while (Measure(&temp)) {
 //     absl::Status added = writer.Add(*kitchen, absl::Now(), {{"temp", temp}});
@@ -33,10 +34,11 @@
 //   if (!report.complete()) …report.dropped, report.unknown…
 //
 // The promise: of every point for which Add returned OK the writer says exactly once that it is
-// written, rejected, dropped or unknown, in the callbacks and, as sums, in WriterReport; after Close
-// everything has been said. Written means durable (unless `no_sync`) and visible. A point is written
-// once, whatever happened to the connection, and points of the same key in the order in which they
-// were added. The writer holds at most `max_buffer_bytes`, or one point that is larger by itself.
+// written, rejected, dropped or unknown, in the callbacks and, as sums, in WriterReport; after
+// Close everything has been said. Written means durable (unless `no_sync`) and visible. A point is
+// written once, whatever happened to the connection, and points of the same key in the order in
+// which they were added. The writer holds at most `max_buffer_bytes`, or one point that is larger
+// by itself.
 
 namespace sluice::client {
 
@@ -166,14 +168,15 @@ struct WriterOptions {
   std::function<void(const BatchResult&)> on_written = nullptr;
   std::function<void(const RejectedPoint&)> on_rejected = nullptr;
   // The cookies of the points, those of AddLines once for each of its points.
-  std::function<void(DropReason, const absl::Status&, std::span<const uint64_t> cookies)> on_dropped = nullptr;
+  std::function<void(DropReason, const absl::Status&, std::span<const uint64_t> cookies)>
+      on_dropped = nullptr;
   // Sent, but never answered: may be in the database or not.
   std::function<void(std::span<const uint64_t> cookies)> on_unknown = nullptr;
   std::function<void(const WriterEvent&)> on_event = nullptr;
 };
 
-// Sums since the writer was made. added = written + rejected + dropped + unknown + pending, at every
-// moment.
+// Sums since the writer was made. added = written + rejected + dropped + unknown + pending, at
+// every moment.
 struct WriterReport {
   int64_t added = 0;
   int64_t written = 0;
@@ -191,7 +194,8 @@ struct WriterReport {
   bool complete() const { return dropped == 0 && unknown == 0 && pending == 0; }
 };
 
-// A table and a tag set, resolved once. Cheap to copy; of any writer, and for as long as it is held.
+// A table and a tag set, resolved once. Cheap to copy; of any writer, and for as long as it is
+// held.
 class Series {
  public:
   struct Names;
@@ -203,8 +207,8 @@ class Series {
   std::shared_ptr<const Names> names_;
 };
 
-// Safe for use by many threads. Points of one thread are written in the order of its Adds. Not to be
-// used in a child after fork().
+// Safe for use by many threads. Points of one thread are written in the order of its Adds. Not to
+// be used in a child after fork().
 class Writer {
  public:
   // Does not wait: errors of the connection come as events, fatal ones from Add. `address` is
@@ -251,9 +255,9 @@ class Writer {
 
   WriterReport report() const;
 
-  // With a `writer_id`: the number of the last batch that the server has of it, if any, for a program
-  // that reads a file or a log. Batches are numbered one after the other, over restarts of this
-  // program too; where it makes them the same way again (AddLines with `batch_bytes` 1, for
+  // With a `writer_id`: the number of the last batch that the server has of it, if any, for a
+  // program that reads a file or a log. Batches are numbered one after the other, over restarts of
+  // this program too; where it makes them the same way again (AddLines with `batch_bytes` 1, for
   // instance, makes one of each call), it can leave out those that are in. Opens a stream.
   absl::StatusOr<std::optional<int64_t>> ResumeFrom(absl::Duration timeout);
 

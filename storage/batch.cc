@@ -233,8 +233,9 @@ RowIndex::Values RowIndex::Collect(const TableBatch& batch, bool tags, size_t co
   auto for_each_value = [&](auto visit) {
     for (uint32_t c = 0; c < batch.columns().size(); ++c) {
       if ((batch.columns()[c].type() == ColumnType::kTag) != tags) continue;
-      ForEachValue(batch.columns()[c],
-                   [&](size_t n, uint32_t position) { visit(n, ValueRef{c, position}); });
+      ForEachValue(batch.columns()[c], [&](size_t n, uint32_t position) {
+        visit(n, ValueRef{c, position});
+      });
     }
   };
   Values values;

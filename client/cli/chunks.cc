@@ -102,8 +102,8 @@ absl::Status LineChunks::Fill(size_t bytes) {
   return absl::OkStatus();
 }
 
-// Behind the last line that is whole and can be read: of one that cannot the rest may be yet to come,
-// in a text that goes over several lines.
+// Behind the last line that is whole and can be read: of one that cannot the rest may be yet to
+// come, in a text that goes over several lines.
 size_t LineChunks::FindCut() const {
   const size_t end = buffer_.rfind('\n');
   if (end == std::string::npos) return 0;
@@ -196,8 +196,8 @@ absl::Status CsvChunks::ReadHeader() {
   if (!found.ok()) return found.status();
   if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
   constexpr std::pair<std::string_view, Kind> kKinds[] = {
-      {"tag", Kind::kTag},           {"time", Kind::kTime},       {"float", Kind::kFloat},
-      {"integer", Kind::kInteger},   {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
+      {"tag", Kind::kTag},         {"time", Kind::kTime},         {"float", Kind::kFloat},
+      {"integer", Kind::kInteger}, {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
       {"string", Kind::kString}};
   for (const std::string& title : header.values) {
     Column column{std::string(absl::StripAsciiWhitespace(title)), Kind::kGuess};
@@ -266,10 +266,11 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
       AppendName(value, to);
       continue;
     }
-    const bool fits = kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
-                      (kind == Kind::kFloat && IsFloat(value)) ||
-                      (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
-                      ((kind == Kind::kInteger || kind == Kind::kTime) && IsInteger<int64_t>(value));
+    const bool fits =
+        kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
+        (kind == Kind::kFloat && IsFloat(value)) ||
+        (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
+        ((kind == Kind::kInteger || kind == Kind::kTime) && IsInteger<int64_t>(value));
     if (!fits) {
       return absl::InvalidArgumentError(fmt::format(
           "'{}' is not what the column '{}' has; name its type in the header, as in {}:string",

@@ -77,8 +77,8 @@ struct CsvFormat {
 };
 
 // Of CSV (RFC 4180) with a header. Columns that are neither tags nor the time are fields: booleans,
-// numbers or texts, each as all its values in the first `sample` records are, or as the header says,
-// as in `count:integer`. A value that is empty is none.
+// numbers or texts, each as all its values in the first `sample` records are, or as the header
+// says, as in `count:integer`. A value that is empty is none.
 class CsvChunks : public Chunks {
  public:
   CsvChunks(Input& input, size_t chunk_bytes, CsvFormat format)

@@ -182,14 +182,13 @@ class ZstdInput : public CompressedInput {
 absl::StatusOr<std::unique_ptr<Input>> Input::Open(const std::string& path) {
   const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return absl::NotFoundError(
-        fmt::format("cannot read the file {}: {}", path, strerror(errno)));
+    return absl::NotFoundError(fmt::format("cannot read the file {}: {}", path, strerror(errno)));
   }
   auto file = std::make_unique<File>(fd);
   const absl::StatusOr<std::string_view> begin = file->Peek(kZstdMagic.size());
   if (!begin.ok()) {
-    return absl::NotFoundError(fmt::format("cannot read the file {}: {}", path,
-                                           std::string(begin.status().message())));
+    return absl::NotFoundError(
+        fmt::format("cannot read the file {}: {}", path, std::string(begin.status().message())));
   }
   if (begin->starts_with(kGzipMagic)) return std::make_unique<GzipInput>(std::move(file));
   if (begin->starts_with(kZstdMagic)) return std::make_unique<ZstdInput>(std::move(file));

@@ -12,8 +12,8 @@
 
 namespace sluice::client {
 
-// A file or standard input, read piece by piece, decompressed where it is gzip (RFC 1952, of several
-// members too) or zstd (RFC 8878), which its first bytes tell. For one thread.
+// A file or standard input, read piece by piece, decompressed where it is gzip (RFC 1952, of
+// several members too) or zstd (RFC 8878), which its first bytes tell. For one thread.
 class Input {
  public:
   // `path` "-" is standard input.

@@ -1,7 +1,6 @@
 // The command line client: `sluice --help`.
 
 #include <fmt/format.h>
-
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -254,7 +253,7 @@ int Bench(Client&, const Options& options) {
     series.push_back(*std::move(made));
   }
   constexpr std::array<std::string_view, 10> kKeys = {
-      "usage_user", "usage_system", "usage_idle",  "usage_nice",  "usage_iowait",
+      "usage_user", "usage_system",  "usage_idle",  "usage_nice",  "usage_iowait",
       "usage_irq",  "usage_softirq", "usage_steal", "usage_guest", "usage_guest_nice"};
   std::array<FieldView, kKeys.size()> fields;
   const absl::Time start = absl::Now();
@@ -263,14 +262,15 @@ int Bench(Client&, const Options& options) {
     for (size_t i = 0; i < fields.size(); ++i) {
       fields[i] = {kKeys[i], (n * 7 + static_cast<int64_t>(i) * 13) % 101};
     }
-    status = writer.Add(series[static_cast<size_t>(n % 100)],
-                        start + absl::Microseconds(n / 100), fields);
+    status = writer.Add(series[static_cast<size_t>(n % 100)], start + absl::Microseconds(n / 100),
+                        fields);
   }
   const WriterReport report = writer.Close(absl::Seconds(60));
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  Print(fmt::format("{} points of 10 fields in {:.2f} s: {:.0f} points/s; they are in the table "
-                    "sluice_bench",
-                    report.written, seconds, static_cast<double>(report.written) / seconds));
+  Print(
+      fmt::format("{} points of 10 fields in {:.2f} s: {:.0f} points/s; they are in the table "
+                  "sluice_bench",
+                  report.written, seconds, static_cast<double>(report.written) / seconds));
   if (report.complete() && status.ok()) return 0;
   return Fail(status.ok() ? report.last_error : status);
 }
@@ -448,8 +448,8 @@ class CommandLine {
         "Example:\n"
         "  sluice query demo 'SELECT room, avg(temp) AS t FROM home GROUP BY room' -f csv");
     Add(app_, "info", "show what the server is, what it allows, and who you are", Info);
-    CLI::App* bench = Add(app_, "bench", "write points of the program's own, and tell the rate",
-                          Bench);
+    CLI::App* bench =
+        Add(app_, "bench", "write points of the program's own, and tell the rate", Bench);
     AddDatabaseName(*bench);
     bench->add_option("-n,--points", options_.points, "how many")
         ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
@@ -478,7 +478,8 @@ class CommandLine {
     }
     absl::Status token = FindToken();
     if (!token.ok()) return Fail(token);
-    auto client = Client::Connect(options_.server, {.token = options_.token, .wait_for_server = false});
+    auto client =
+        Client::Connect(options_.server, {.token = options_.token, .wait_for_server = false});
     const int code = command_(*client, options_);
     // Whoever cannot write what was asked for has not done it.
     return HasPrinted() ? code : Fail(absl::InternalError("the output could not be written"));
@@ -530,10 +531,10 @@ class CommandLine {
   }
 
   void AddCsv(CLI::App& app) {
-    auto* table = app.add_option(
-        "--csv", options_.csv_table,
-        "the file is CSV with a header, and this the table; a name in the header may say what it is: "
-        "NAME:tag, :time, :float, :integer, :unsigned, :boolean, :string");
+    auto* table = app.add_option("--csv", options_.csv_table,
+                                 "the file is CSV with a header, and this the table; a name in the "
+                                 "header may say what it is: "
+                                 "NAME:tag, :time, :float, :integer, :unsigned, :boolean, :string");
     app.add_option("--tags", options_.csv_tags, "columns of the CSV that are tags")
         ->delimiter(',')
         ->needs(table);
@@ -554,10 +555,10 @@ class CommandLine {
                           "too, of any size; exit code 2 where lines were rejected",
                           Write);
     AddBody(*write);
-    auto* partial = write->add_flag(
-        "--accept-partial,!--all-or-nothing", options_.accept_partial,
-        "ingest the good lines when others are rejected (the default), or nothing; the latter takes "
-        "no more than one request may have");
+    auto* partial = write->add_flag("--accept-partial,!--all-or-nothing", options_.accept_partial,
+                                    "ingest the good lines when others are rejected (the default), "
+                                    "or nothing; the latter takes "
+                                    "no more than one request may have");
     AddNoSync(*write);
     write->add_flag("--dry-run", options_.dry_run, "judge the lines, and write nothing")
         ->excludes(partial);

@@ -87,8 +87,10 @@ class Progress {
     has_shown_ = true;
     const double seconds = absl::ToDoubleSeconds(now - start_);
     const int64_t bytes = input_.stored_bytes();
-    std::string text = fmt::format("{} points, {} rejected, {}", points, rejected, ShowBytes(bytes));
-    if (seconds > 0) text += fmt::format(", {:.0f} points/s", static_cast<double>(points) / seconds);
+    std::string text =
+        fmt::format("{} points, {} rejected, {}", points, rejected, ShowBytes(bytes));
+    if (seconds > 0)
+      text += fmt::format(", {:.0f} points/s", static_cast<double>(points) / seconds);
     const std::optional<int64_t> all = input_.all_stored_bytes();
     if (all && *all > 0 && bytes > 0) {
       const double part = static_cast<double>(bytes) / static_cast<double>(*all);
@@ -227,8 +229,9 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
   points = report.written;
   if (!status.ok()) return status;
   if (report.complete()) return absl::OkStatus();
-  const absl::Status why =
-      report.last_error.ok() ? absl::UnavailableError("the server did not answer") : report.last_error;
+  const absl::Status why = report.last_error.ok()
+                               ? absl::UnavailableError("the server did not answer")
+                               : report.last_error;
   return absl::Status(
       why.code(), fmt::format("{}; {} points were not written and {} may have been; writing the "
                               "file again does no harm where its points have timestamps",

@@ -103,7 +103,7 @@ grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffe
   to.Clear();
   bool owned = false;
   return grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::Message>(message, &to,
-                                                                                   &owned);
+                                                                                    &owned);
 }
 
 }  // namespace sluice::grpc_door

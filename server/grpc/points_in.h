@@ -72,8 +72,8 @@ absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields
 }
 
 // The bytes of `buffer` in one piece, which it no longer has itself. A copy, and for a thread of
-// gRPC's: what gRPC has received counts towards its quota, and gRPC 1.51 follows a null pointer where
-// another thread gives it back while the quota is used up.
+// gRPC's: what gRPC has received counts towards its quota, and gRPC 1.51 follows a null pointer
+// where another thread gives it back while the quota is used up.
 std::string TakeBytes(grpc::ByteBuffer& buffer);
 
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to);

@@ -281,11 +281,9 @@ TEST(SlowReaderTest, AClientThatDoesNotReadIsCutOff) {
 }
 
 TEST(ClientWithoutServerTest, SaysThatTheServerIsNotThere) {
-  EXPECT_EQ(Client::Connect("127.0.0.1:1", {.wait_for_server = false})
-                ->ListDatabases()
-                .status()
-                .code(),
-            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(
+      Client::Connect("127.0.0.1:1", {.wait_for_server = false})->ListDatabases().status().code(),
+      absl::StatusCode::kUnavailable);
   // Or waits as long as it may.
   EXPECT_EQ(Client::Connect("127.0.0.1:1", {.timeout = absl::Milliseconds(300)})
                 ->ListDatabases()

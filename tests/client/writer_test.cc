@@ -62,8 +62,8 @@ struct Told {
 };
 
 void ExpectSum(const WriterReport& report) {
-  EXPECT_EQ(report.added, report.written + report.rejected + report.dropped + report.unknown +
-                              report.pending);
+  EXPECT_EQ(report.added,
+            report.written + report.rejected + report.dropped + report.unknown + report.pending);
 }
 
 class WriterTest : public testing::Test {
@@ -103,10 +103,10 @@ TEST_F(WriterTest, WritesEveryKindOfValue) {
                        {{"b", true}, {"i", std::numeric_limits<int64_t>::min()}})
                   .ok());
   EXPECT_TRUE(writer.Flush(kLong).ok());
-  EXPECT_THAT(Select("SELECT room, f, i, u, b, s FROM home ORDER BY time, room"),
-              ElementsAre("NULL|NULL|NULL|18446744073709551615|NULL|NULL|",
-                          "hall|1.5|-3|NULL|NULL|a\"b|",
-                          "hall|NULL|-9223372036854775808|NULL|true|NULL|"));
+  EXPECT_THAT(
+      Select("SELECT room, f, i, u, b, s FROM home ORDER BY time, room"),
+      ElementsAre("NULL|NULL|NULL|18446744073709551615|NULL|NULL|", "hall|1.5|-3|NULL|NULL|a\"b|",
+                  "hall|NULL|-9223372036854775808|NULL|true|NULL|"));
   const WriterReport report = writer.Close(kLong);
   EXPECT_EQ(report.written, 3);
   EXPECT_TRUE(report.complete());
@@ -244,8 +244,8 @@ TEST_F(WriterTest, ThousandsOfColumnsAreTaken) {
   // Of as many columns as a table may have some are written, and the other points rejected.
   const Series m = *writer.AddSeries("m", {{"t", "a"}});
   for (int i = 0; i < 3000; ++i) {
-    ASSERT_TRUE(writer.Add(m, kTime + absl::Nanoseconds(i), {{keys[static_cast<size_t>(i)], 1.0}})
-                    .ok());
+    ASSERT_TRUE(
+        writer.Add(m, kTime + absl::Nanoseconds(i), {{keys[static_cast<size_t>(i)], 1.0}}).ok());
   }
   const WriterReport report = writer.Close(kLong);
   EXPECT_EQ(report.written + report.rejected, 3000);

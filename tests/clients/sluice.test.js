@@ -6,6 +6,7 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
+const zlib = require('node:zlib');
 
 const { Server, adminToken, root } = require('./server');
 
@@ -60,14 +61,14 @@ test('rejected lines are told, judged again without writing, and looked up after
   sluice(['database', 'create', 'lines']);
   const some = sluice(['write', 'lines'], { input: 'm f=1 1\nbad' });
   assert.strictEqual(some.status, 2);
-  assert.match(some.stdout, /1 points ingested, 1 lines rejected\nline 2: SYNTAX: /);
+  assert.match(some.stdout, /^1 points ingested, 1 lines rejected, .*\nSYNTAX: 1\n {2}line 2: Expected .*\n {4}bad\n/);
   assert.strictEqual(sluice(['write', 'lines'], { input: 'bad' }).status, 2);
   const dry = sluice(['validate', 'lines'], { input: 'm f=1 2\nm f=t 3' });
   assert.strictEqual(dry.status, 2);
-  assert.match(dry.stdout, /^nothing written: 1 points would be ingested, 1 lines rejected\nline 2: TYPE_CONFLICT/);
+  assert.match(dry.stdout, /^nothing written: 1 points would be ingested, 1 lines rejected\nTYPE_CONFLICT: 1\n {2}line 2: /);
   assert.strictEqual(sluice(['query', 'lines', 'SELECT count(*) FROM m']).stdout.split('\n')[1], '1');
   const tail = sluice(['rejections', 'tail', 'lines']).stdout;
-  assert.match(tail, /_admin 127\.0\.0\.1:\d+ grpc line 2: SYNTAX[^]* line 1: SYNTAX/);
+  assert.match(tail, /_admin 127\.0\.0\.1:\d+ grpc_stream line 2: SYNTAX[^]* line 1: SYNTAX/);
   assert.doesNotMatch(sluice(['rejections', 'tail', 'lines', '-n', '1']).stdout, /line 2/);
 });
 
@@ -103,6 +104,101 @@ test('output that cannot be written is a failure, and the secret is not lost in 
   assert.match(made.stderr, /was deleted again/);
   assert.doesNotMatch(sluice(['token', 'list']).stdout, /^lost/m);
   fs.closeSync(full);
+});
+
+const rows = (database, sql) => JSON.parse(sluice(['query', database, sql, '-f', 'json']).stdout);
+
+test('files of any size are written in a stream, compressed or not, and summed up', () => {
+  sluice(['database', 'create', 'files']);
+  let text = '';
+  for (let i = 0; i < 100_000; ++i) {
+    if (i % 100 === 50) text += i % 200 === 50 ? 'no fields\n' : `m,h=h${i % 7} f="x" ${i}\n`;
+    else text += `m,h=h${i % 7} f=${i},s="two\nlines, \\"quoted\\"" ${i}\n`;
+  }
+  const plain = path.join(server.directory, 'file.lp');
+  fs.writeFileSync(plain, text);
+  const gz = path.join(server.directory, 'file.lp.gz');
+  // Two members are one file.
+  fs.writeFileSync(gz, Buffer.concat([zlib.gzipSync(text.slice(0, 1_000_003)), zlib.gzipSync(text.slice(1_000_003))]));
+  const zst = path.join(server.directory, 'file.lp.zst');
+  fs.writeFileSync(zst, spawnSync('zstd', ['-c', plain], { maxBuffer: 1 << 30 }).stdout);
+  for (const [table, file] of [['plain', plain], ['gz', gz], ['zst', zst]]) {
+    const name = `files_${table}`;
+    sluice(['database', 'create', name]);
+    const wrote = sluice(['write', name, file]);
+    assert.strictEqual(wrote.status, 2, wrote.stderr);
+    assert.match(wrote.stdout, /^99000 points ingested, 1000 lines rejected, /);
+    assert.match(wrote.stdout, /\nSYNTAX: 500\n {2}line 101: /);
+    assert.match(wrote.stdout, /\nTYPE_CONFLICT: 500\n {2}line 300: /);
+    assert.deepStrictEqual(rows(name, 'SELECT count(*) AS n, count(DISTINCT s) AS s FROM m'), [{ n: 99_000, s: 1 }]);
+  }
+  const cut = path.join(server.directory, 'cut.gz');
+  fs.writeFileSync(cut, fs.readFileSync(gz).subarray(0, 100_000));
+  const damaged = sluice(['write', 'files', cut]);
+  assert.strictEqual(damaged.status, 1);
+  assert.match(damaged.stderr, /damaged or cut short/);
+});
+
+test('lines that are not UTF-8 cost no others', () => {
+  sluice(['database', 'create', 'bytes']);
+  const wrote = sluice(['write', 'bytes'], { input: Buffer.from('m f=1 1\nm,x=\xff f=1 2\nm f=3 3\nbad', 'latin1') });
+  assert.strictEqual(wrote.status, 2);
+  assert.match(wrote.stdout, /^2 points ingested, 2 lines rejected[^]*NOT_UTF8: 1\n {2}line 2: [^]*SYNTAX: 1\n {2}line 4: /);
+});
+
+test('CSV is written by its header', () => {
+  sluice(['database', 'create', 'csv']);
+  const input = 'time,station,temp,"say ""ok""",count:integer,note\r\n1,a b,1.5,true,7,"x, ""y""\nz"\n'
+    + '2,b,2,false,8,\n3,c,warm,true,9,n\n4,c\n5,d,4,f,ten,n\n';
+  const wrote = sluice(['write', 'csv', '--csv', 'w', '--tags', 'station'], { input });
+  assert.strictEqual(wrote.status, 2, wrote.stderr);
+  assert.match(wrote.stdout, /^3 points ingested, 2 lines rejected/);
+  assert.match(wrote.stdout, /line 6: 2 values, and the header has 6 columns/);
+  assert.match(wrote.stdout, /line 7: 'ten' is not what the column 'count' has/);
+  assert.deepStrictEqual(rows('csv', 'SELECT * FROM w WHERE station = \'a b\''), [{
+    time: '1970-01-01T00:00:00.000000001Z', station: 'a b', count: 7, note: 'x, "y"\nz', 'say "ok"': true, temp: '1.5',
+  }]);
+});
+
+test('a write that was broken off goes on where it was', () => {
+  sluice(['database', 'create', 'resume']);
+  const file = path.join(server.directory, 'resume.lp');
+  let text = '';
+  for (let i = 0; i < 60_000; ++i) text += `m f=${i} ${i}\n`;
+  fs.writeFileSync(file, text);
+  assert.match(sluice(['write', 'resume', file, '--resume-id', 'r']).stdout, /^60000 points/);
+  fs.appendFileSync(file, 'm f=1 60000\n');
+  const again = sluice(['write', 'resume', file, '--resume-id', 'r']);
+  assert.match(again.stdout, /had been written before/);
+  assert.strictEqual(again.status, 0, again.stderr);
+});
+
+test('results come in every format', () => {
+  sluice(['database', 'create', 'formats']);
+  sluice(['write', 'formats'], { input: 'm f=1.5,s="a,\\"b" 1\nm f=2 2' });
+  const query = (format) => sluice(['query', 'formats', 'SELECT f, s FROM m', '-f', format]).stdout;
+  assert.strictEqual(query('tsv'), 'f\ts\n1.5\ta,"b\n2\tNULL\n');
+  assert.strictEqual(query('csv'), 'f,s\n1.5,"a,""b"\n2,\n');
+  assert.strictEqual(query('jsonl'), '{"f":1.5,"s":"a,\\"b"}\n{"f":2.0}\n');
+  assert.deepStrictEqual(JSON.parse(query('json')), [{ f: 1.5, s: 'a,"b' }, { f: 2 }]);
+  assert.strictEqual(query('table'), '  f  s\n---  ----\n1.5  a,"b\n  2  NULL\n(2 rows)\n');
+  assert.strictEqual(sluice(['query', 'formats', 'SELECT f FROM m WHERE f > 9', '-f', 'json']).stdout, '[]\n');
+});
+
+test('it tells of the server, measures it, and completes its own commands', () => {
+  assert.match(sluice(['info']).stdout, /^version\t\d[^]*you are\t_admin[^]*write_stream/);
+  assert.doesNotMatch(sluice(['info'], { token: '' }).stdout, /instance/);
+  sluice(['database', 'create', 'bench']);
+  assert.match(sluice(['bench', 'bench', '-n', '10000']).stdout, /^10000 points of 10 fields in/);
+  assert.match(sluice(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+  const script = sluice(['completion', 'bash']).stdout;
+  const complete = (...words) => spawnSync('bash', ['-c',
+    `${script}\nCOMP_WORDS=(sluice ${words.join(' ')}); COMP_CWORD=${words.length}; _sluice; echo "\${COMPREPLY[@]}"`],
+  { encoding: 'utf8' }).stdout.trim();
+  assert.strictEqual(complete('que'), 'query');
+  assert.strictEqual(complete('database', 'cr'), 'create');
+  assert.match(complete('write', '--res'), /^--resume-id$/);
+  assert.match(sluice(['completion', 'zsh']).stdout, /bashcompinit/);
 });
 
 test('a mistake in the command has an exit code of its own', () => {

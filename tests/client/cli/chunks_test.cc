@@ -1,0 +1,147 @@
+#include "client/cli/chunks.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace sluice::client {
+namespace {
+
+using testing::ElementsAre;
+
+// Gives a text a few bytes at a time.
+class TextInput : public Input {
+ public:
+  explicit TextInput(std::string text) : text_(std::move(text)) {}
+  absl::Status Read(size_t max_bytes, std::string& to) override {
+    const size_t count = std::min({max_bytes, text_.size() - at_, size_t{777}});
+    to.append(text_, at_, count);
+    at_ += count;
+    return absl::OkStatus();
+  }
+  int64_t stored_bytes() const override { return static_cast<int64_t>(at_); }
+  std::optional<int64_t> all_stored_bytes() const override { return std::nullopt; }
+
+ private:
+  const std::string text_;
+  size_t at_ = 0;
+};
+
+std::vector<Chunk> All(Chunks& chunks) {
+  std::vector<Chunk> all;
+  while (true) {
+    absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
+    EXPECT_TRUE(chunk.ok()) << chunk.status();
+    if (!chunk.ok() || !*chunk) return all;
+    all.push_back(**std::move(chunk));
+  }
+}
+
+std::vector<Chunk> Cut(const std::string& text, size_t chunk_bytes) {
+  TextInput input(text);
+  LineChunks chunks(input, chunk_bytes);
+  return All(chunks);
+}
+
+TEST(LineChunksTest, TogetherTheyAreTheFileAndPointsStayWhole) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) {
+    text += i % 7 == 0 ? fmt::format("m s=\"line {}\nbad line\n\nend\" {}\n", i, i)
+                       : fmt::format("m f={} {}\n", i, i);
+  }
+  text += "m f=1 1";
+  for (size_t bytes : {1, 100, 1000, 5000, 1'000'000}) {
+    std::string together;
+    for (const Chunk& chunk : Cut(text, bytes)) {
+      EXPECT_EQ(chunk.first_line,
+                1 + std::count(together.begin(), together.end(), '\n'));
+      EXPECT_EQ(std::count(chunk.text.begin(), chunk.text.end(), '"') % 2, 0);
+      together += chunk.text;
+    }
+    EXPECT_EQ(together, text);
+  }
+}
+
+TEST(LineChunksTest, LinesThatCannotBeReadGoAlong) {
+  const std::vector<Chunk> chunks = Cut("bad\nm f=1 1\nworse \"\n", 1);
+  std::string together;
+  for (const Chunk& chunk : chunks) together += chunk.text;
+  EXPECT_EQ(together, "bad\nm f=1 1\nworse \"\n");
+  EXPECT_TRUE(Cut("", 1).empty());
+  std::string faulty;
+  while (faulty.size() < (20 << 20)) faulty += "no fields at all here \"\n";
+  together.clear();
+  for (const Chunk& chunk : Cut(faulty, 1000)) together += chunk.text;
+  EXPECT_EQ(together, faulty);
+}
+
+TEST(LineChunksTest, ALineThatDoesNotEndIsAnError) {
+  TextInput input(std::string(40 << 20, 'x'));
+  LineChunks chunks(input, 1000);
+  EXPECT_EQ(chunks.Next().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(LineChunksTest, WhatIsNotUtf8IsTakenOut) {
+  const std::vector<Chunk> chunks = Cut("m f=1 1\nm,t=\xff f=1 2\nm f=2 3\n\xfe", 1000);
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].text, "m f=1 1\n\nm f=2 3\n\n");
+  ASSERT_EQ(chunks[0].bad_lines.size(), 2u);
+  EXPECT_EQ(chunks[0].bad_lines[0].line, 2);
+  EXPECT_EQ(chunks[0].bad_lines[0].excerpt, "m,t=? f=1 2");
+  EXPECT_EQ(chunks[0].bad_lines[1].line, 4);
+  EXPECT_EQ(chunks[0].LineInFile(3), 3);
+}
+
+std::vector<Chunk> CutCsv(const std::string& text, size_t chunk_bytes = 1 << 20) {
+  TextInput input(text);
+  CsvChunks chunks(input, chunk_bytes, {.table = "t 1", .tags = {"host"}, .time = "at"});
+  return All(chunks);
+}
+
+TEST(CsvChunksTest, BecomesLines) {
+  const std::vector<Chunk> chunks = CutCsv(
+      "at,host,f,b,s,n:unsigned\n"
+      "5,\"a,b\",1.5,true,\"say \"\"hi\"\"\",7\n"
+      "\n"
+      "6,,2,f,a\\b,\r\n");
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].text,
+            "t\\ 1,host=a\\,b f=1.5,b=true,s=\"say \\\"hi\\\"\",n=7u 5\n"
+            "t\\ 1 f=2,b=f,s=\"a\\\\b\" 6\n");
+  EXPECT_EQ(chunks[0].LineInFile(1), 2);
+  EXPECT_EQ(chunks[0].LineInFile(2), 4);
+}
+
+TEST(CsvChunksTest, SaysOfARecordWhatIsWrongWithIt) {
+  std::vector<int64_t> lines;
+  for (const Chunk& chunk : CutCsv("at,f:integer,s,host\n"
+                                   "1,2,\"two\nlines\",a\n"
+                                   "2,x,,a\n"
+                                   "3,4\n"
+                                   "soon,4,,a\n"
+                                   "6,,,a\n"
+                                   "7,5,\xff,a\n"
+                                   "8,5,a,\"open",
+                                   1)) {
+    for (const Chunk::BadLine& bad : chunk.bad_lines) lines.push_back(bad.line);
+    // A text over two lines has one record's number for both.
+    if (chunk.text.find("two") != std::string::npos) {
+      EXPECT_EQ(chunk.LineInFile(1), 2);
+      EXPECT_EQ(chunk.LineInFile(2), 2);
+    }
+  }
+  EXPECT_THAT(lines, ElementsAre(4, 5, 6, 7, 8, 9));
+}
+
+TEST(CsvChunksTest, AHeaderThatIsNoneIsAnError) {
+  for (const char* text : {"", "a,,b\n", "at,f\n1,2\n"}) {
+    TextInput input(text);
+    CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}});
+    EXPECT_EQ(chunks.Next().status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::client
