@@ -16,10 +16,16 @@ absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> WriteGate::Reserve(
   const absl::Status taken = memory->GrowBody(bytes);
   // Who is let in is asked by Admit; here only whom to tell that there is none.
   if (taken.ok()) return memory;
+  const absl::Status known = Identify(token);
+  if (!known.ok()) return known;
+  Refuse(taken);
+  return taken;
+}
+
+absl::Status WriteGate::Identify(const std::optional<std::string>& token) const {
   const absl::Status known = parts_.gate.Identify(token).status();
-  const absl::Status refused = known.ok() ? taken : known;
-  Refuse(refused);
-  return refused;
+  if (!known.ok()) Refuse(known);
+  return known;
 }
 
 absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {

@@ -38,6 +38,9 @@ class WriteGate {
   // `parts` must outlive it. `door` is "grpc" or the path of an HTTP route.
   WriteGate(const Parts& parts, std::string door);
 
+  // Whether there is a valid token: OK or Unauthenticated.
+  absl::Status Identify(const std::optional<std::string>& token) const;
+
   // Memory for a message of which nothing has been read yet. Where there is none: Unavailable, or
   // Unauthenticated for who has no valid token.
   absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> Reserve(

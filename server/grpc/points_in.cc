@@ -84,19 +84,25 @@ absl::Status NotParsed() {
       "the request could not be parsed as the message that the method takes; texts must be UTF-8");
 }
 
-std::string TakeBytes(grpc::ByteBuffer& buffer) {
-  std::string bytes;
-  bytes.reserve(buffer.Length());
+Message::Message(grpc::ByteBuffer& buffer) {
+  bytes_.reserve(buffer.Length());
   {
     grpc::ProtoBufferReader reader(&buffer);
     const void* piece = nullptr;
     int size = 0;
     while (reader.Next(&piece, &size)) {
-      bytes.append(static_cast<const char*>(piece), static_cast<size_t>(size));
+      bytes_.append(static_cast<const char*>(piece), static_cast<size_t>(size));
     }
   }
   buffer.Clear();
-  return bytes;
+}
+
+absl::Status Message::Decompress(size_t max_bytes, server::MemoryBudget& budget) {
+  if (!is_compressed()) return absl::OkStatus();
+  decoder_ = std::make_unique<http::ContentDecoder>(max_bytes, budget);
+  const absl::StatusOr<std::string_view> decompressed = decoder_->Decode("gzip", bytes_);
+  if (decompressed.ok()) decompressed_ = *decompressed;
+  return decompressed.status();
 }
 
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to) {

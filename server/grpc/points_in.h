@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/http/content_encoding.h"
 #include "server/ingest/point.h"
 #include "sluice/v1/write.pb.h"
 
@@ -71,10 +72,31 @@ absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields
   return NotParsed();
 }
 
-// The bytes of `buffer` in one piece, which it no longer has itself. A copy, and for a thread of
-// gRPC's: what gRPC has received counts towards its quota, and gRPC 1.51 follows a null pointer
-// where another thread gives it back while the quota is used up.
-std::string TakeBytes(grpc::ByteBuffer& buffer);
+// A message in one piece, which may be gzip (contract W-93): gRPC does not decompress by itself, for
+// it would look at the size of what comes out only when it is there.
+class Message {
+ public:
+  Message() = default;
+  // What `buffer` has, which it no longer has itself. A copy, and for a thread of gRPC's: what gRPC
+  // has received counts towards its quota, and gRPC 1.51 follows a null pointer where another thread
+  // gives it back while the quota is used up.
+  explicit Message(grpc::ByteBuffer& buffer);
+
+  // No message of protobuf begins like gzip.
+  bool is_compressed() const { return std::string_view(bytes_).starts_with("\x1f\x8b"); }
+  // Where it is compressed: InvalidArgument, or as ContentDecoder says, which takes its memory from
+  // `budget`.
+  absl::Status Decompress(size_t max_bytes, server::MemoryBudget& budget);
+
+  std::string_view bytes() const { return decoder_ == nullptr ? bytes_ : decompressed_; }
+  // As it came.
+  size_t received_bytes() const { return bytes_.size(); }
+
+ private:
+  std::string bytes_;
+  std::unique_ptr<http::ContentDecoder> decoder_;
+  std::string_view decompressed_;
+};
 
 grpc::Status Serialize(const google::protobuf::Message& message, grpc::ByteBuffer& to);
 

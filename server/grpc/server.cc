@@ -46,7 +46,9 @@ class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const server::Parts& parts)
       : write_(parts,
-               {.max_batch_bytes = options.max_body_bytes, .max_age = options.max_connection_age}),
+               {.max_batch_bytes = options.max_body_bytes,
+                .max_message_bytes = options.max_body_bytes + kMessageSlackBytes,
+                .max_age = options.max_connection_age}),
         query_(parts, options.query_timeout),
         admin_(parts),
         about_(parts, options.version, options.max_body_bytes,
@@ -112,9 +114,10 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   SetUp(options.address, &port_, builder);
   builder.experimental().SetInterceptorCreators(calls_.MakeFactory());
   // gRPC looks at the size of a compressed message when it has decompressed it, and a small one can
-  // be a large one. Nor may messages that are on their way take what memory there is.
+  // be a large one: those that may be compressed are decompressed by who reads them (points_in.h).
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  // Messages that are on their way may not take what memory there is.
   builder.SetResourceQuota(grpc::ResourceQuota("sluice").Resize(quota_bytes_));
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_body_bytes + kMessageSlackBytes));
   builder.RegisterService(&write_);

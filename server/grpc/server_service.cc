@@ -23,7 +23,7 @@ ServerService::ServerService(const server::Parts& parts, std::string version, si
     : parts_(parts) {
   about_.set_version(std::move(version));
   for (const char* feature : {"rows", "columns", "write_stream", "writer_id", "request_id",
-                              "rejections_in_response", "paging"}) {
+                              "rejections_in_response", "paging", "gzip"}) {
     about_.add_features(feature);
   }
   v1::GetServerInfoResponse::Limits& limits = *about_.mutable_limits();

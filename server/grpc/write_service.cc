@@ -18,7 +18,7 @@ namespace {
 // A request apart from its points, both good as long as this stays where it is.
 template <typename Request>
 struct Arrived {
-  std::string bytes;
+  Message message;
   Request request;
   PointsIn points;
 };
@@ -79,8 +79,18 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   }
   auto arrived = std::make_unique<Arrived<Request>>();
   // The call's own, which nobody reads again: it is not to hold the bytes a second time.
-  arrived->bytes = TakeBytes(const_cast<grpc::ByteBuffer&>(message));
-  absl::StatusOr<PointsIn> points = ParseApart(arrived->bytes, fields, arrived->request);
+  arrived->message = Message(const_cast<grpc::ByteBuffer&>(message));
+  if (arrived->message.is_compressed()) {
+    // Nobody else makes the server do so much work.
+    absl::Status known = gate_.Identify(TokenOf(*context));
+    if (known.ok()) known = arrived->message.Decompress(max_message_bytes_, bodies_);
+    if (!known.ok()) {
+      (*end)(ToGrpc(known, "request"));
+      return reactor;
+    }
+  }
+  absl::StatusOr<PointsIn> points =
+      ParseApart(arrived->message.bytes(), fields, arrived->request);
   if (points.ok()) arrived->points = *points;
   const std::string& database = arrived->request.database();
   const std::string& id = IdOf(arrived->request);

@@ -24,7 +24,9 @@ class WriteService final : public RawWriteService {
   // `parts` must outlive it.
   WriteService(const server::Parts& parts, const WriteStreamOptions& options)
       : gate_(parts, "grpc"),
+        bodies_(parts.bodies),
         max_body_bytes_(options.max_batch_bytes),
+        max_message_bytes_(options.max_message_bytes),
         request_ids_(parts.bodies.max_bytes() / 2),
         streams_(std::make_shared<WriteStreams>(parts, options)) {
     parts.metrics.AddGauge("sluice_write_streams", "Open streams of writes.",
@@ -51,7 +53,9 @@ class WriteService final : public RawWriteService {
                                    Answer answer, Tell tell);
 
   const server::WriteGate gate_;
+  server::MemoryBudget& bodies_;
   const size_t max_body_bytes_;
+  const size_t max_message_bytes_;
   RequestIds request_ids_;
   const std::shared_ptr<WriteStreams> streams_;
 };

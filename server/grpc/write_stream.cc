@@ -164,7 +164,7 @@ class WriteStreams::Stream final : public Reactor {
   // it.
   struct Batch {
     int64_t sequence = 0;
-    std::string bytes;
+    Message message;
     PointsIn points;
     int64_t arrival_ns = 0;
     // What is wrong with it before it has been judged.
@@ -223,7 +223,10 @@ class WriteStreams::Stream final : public Reactor {
           ToGrpc(absl::InvalidArgumentError("the first message has to be `open`"), "open"));
     }
     v1::WriteStreamRequest message;
-    if (!message.ParseFromString(TakeBytes(in_))) {
+    Message bytes(in_);
+    const absl::Status whole = bytes.Decompress(kMaxOpenBytes, streams_->parts_.bodies);
+    if (!whole.ok()) return EndWith(ToGrpc(whole, "open"));
+    if (!message.ParseFromArray(bytes.bytes().data(), static_cast<int>(bytes.bytes().size()))) {
       return EndWith(ToGrpc(NotParsed(), "open"));
     }
     if (!message.has_open()) {
@@ -286,8 +289,9 @@ class WriteStreams::Stream final : public Reactor {
     absl::Status taken = memory_.GrowBody(bytes);
     if (!taken.ok()) return CloseWith(ToGrpc(taken, "batch"));
     Batch& batch = waiting_.emplace_back();
-    batch.bytes = TakeBytes(in_);
-    taken = ReadBatch(batch);
+    batch.message = Message(in_);
+    taken = batch.message.Decompress(streams_->options_.max_message_bytes, streams_->parts_.bodies);
+    if (taken.ok()) taken = ReadBatch(batch);
     // Points without a time get this: those of two batches are two points.
     batch.arrival_ns = last_arrival_ns_ = std::max(storage::NowNs(), last_arrival_ns_ + 1);
     if (taken.ok()) {
@@ -301,7 +305,7 @@ class WriteStreams::Stream final : public Reactor {
 
   absl::Status ReadBatch(Batch& batch) {
     std::string_view message;
-    typed::WireReader reader(batch.bytes);
+    typed::WireReader reader(batch.message.bytes());
     while (reader.Next()) {
       const bool is_batch = reader.field().Is(v1::WriteStreamRequest::kBatchFieldNumber,
                                               typed::WireField::Type::kBytes);
@@ -366,11 +370,12 @@ class WriteStreams::Stream final : public Reactor {
     if (!writer_.empty()) request.mark = {writer_, waiting_.front().sequence};
     size_t bytes = 0;
     for (const Batch& batch : waiting_) {
-      const bool full = bytes > 0 && bytes + batch.bytes.size() > kGroupBytes;
+      const size_t batch_bytes = batch.message.bytes().size();
+      const bool full = bytes > 0 && bytes + batch_bytes > kGroupBytes;
       if (full || group_ == max_group_ || !batch.error.ok()) break;
       request.batches.push_back(batch.points.MakeSource());
       request.arrivals_ns.push_back(batch.arrival_ns);
-      bytes += batch.bytes.size();
+      bytes += batch_bytes;
       ++group_;
     }
     max_group_ = kWindowBatches;
@@ -465,7 +470,7 @@ class WriteStreams::Stream final : public Reactor {
 
   // The first batch is done with, and the last acknowledgement is its own.
   void Pop() {
-    const size_t bytes = waiting_.front().bytes.size();
+    const size_t bytes = waiting_.front().message.received_bytes();
     window_bytes_ -= bytes;
     memory_.Shrink(bytes);
     waiting_.pop_front();

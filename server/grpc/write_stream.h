@@ -28,6 +28,8 @@ inline constexpr size_t kWindowBatches = 4096;
 struct WriteStreamOptions {
   // Of a batch's points, also of a unary write (contract W-38).
   size_t max_batch_bytes = size_t{10} << 20;
+  // Of a whole message, decompressed.
+  size_t max_message_bytes = size_t{11} << 20;
   // A stream that has lasted so long is ended (W-88). Zero: none is.
   std::chrono::milliseconds max_age = std::chrono::milliseconds(0);
   // How long a stream is read on that has been told that it will be ended.

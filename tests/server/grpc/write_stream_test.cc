@@ -31,7 +31,9 @@ using testing::HasSubstr;
 // A stream from its client's side.
 class Stream {
  public:
-  explicit Stream(const std::string& address, const std::string& token = "") {
+  explicit Stream(const std::string& address, const std::string& token = "",
+                  grpc_compression_algorithm compression = GRPC_COMPRESS_NONE) {
+    context_.set_compression_algorithm(compression);
     grpc::ChannelArguments arguments;
     // A connection of its own.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -231,6 +233,22 @@ TEST_F(WriteStreamTest, FormsMayAlternate) {
   }
 }
 
+TEST_F(WriteStreamTest, MessagesMayBeGzip) {
+  Stream stream(server_->grpc_address(), "", GRPC_COMPRESS_GZIP);
+  ASSERT_TRUE(stream.Open("demo"));
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) lines += fmt::format("m f=1 {}\n", i);
+  ASSERT_TRUE(stream.Send(0, lines));
+  ASSERT_TRUE(stream.Send(1, "m f=1 5000\nbad"));
+  EXPECT_EQ(stream.Next(), "0: 1000 in, 0 rejected");
+  EXPECT_EQ(stream.Next(), "1: 1 in, 1 rejected");
+  // A small message that is a large one: the limit is that of what comes out.
+  ASSERT_TRUE(stream.Send(2, "m f=1\n" + std::string(size_t{2} << 20, '\n')));
+  EXPECT_EQ(stream.Next(), "end");
+  EXPECT_EQ(stream.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(server_->budget().used_bytes(), 0u);
+}
+
 TEST_F(WriteStreamTest, ABatchOverTheLimitIsAnErrorOfItsOwn) {
   for (size_t more : {0, 1}) {
     Stream stream(address());
@@ -363,6 +381,28 @@ TEST_F(TokenStreamTest, ATokenThatIsDeletedEndsTheStream) {
 }
 
 // Two writers of one name are two where their tokens are.
+TEST_F(TokenStreamTest, NothingIsDecompressedForWhoHasNoToken) {
+  auto stub = v1::WriteService::NewStub(
+      grpc::CreateChannel(server_->grpc_address(), grpc::InsecureChannelCredentials()));
+  v1::WriteRequest request;
+  request.set_database("demo");
+  request.set_line_protocol("m f=1\n" + std::string(100'000'000, '\n'));
+  const auto write = [&](const std::string& token) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+    if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+    v1::WriteResponse response;
+    return stub->Write(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(write(""), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(write("wrong"), grpc::StatusCode::UNAUTHENTICATED);
+  const std::string token =
+      server_->CreateToken({.name = "gzip", .grants = {{"demo", false, true}}});
+  EXPECT_EQ(write(token), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  request.set_line_protocol("m f=1\n" + std::string(500'000, '\n'));
+  EXPECT_EQ(write(token), grpc::StatusCode::OK);
+}
+
 TEST_F(TokenStreamTest, AWriterBelongsToItsToken) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (const char* name : {"one", "two"}) {
