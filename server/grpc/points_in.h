@@ -72,14 +72,14 @@ absl::StatusOr<PointsIn> ParseApart(std::string_view message, const PointsFields
   return NotParsed();
 }
 
-// A message in one piece, which may be gzip (contract W-93): gRPC does not decompress by itself, for
-// it would look at the size of what comes out only when it is there.
+// A message in one piece, which may be gzip (contract W-93): gRPC does not decompress by itself,
+// for it would look at the size of what comes out only when it is there.
 class Message {
  public:
   Message() = default;
   // What `buffer` has, which it no longer has itself. A copy, and for a thread of gRPC's: what gRPC
-  // has received counts towards its quota, and gRPC 1.51 follows a null pointer where another thread
-  // gives it back while the quota is used up.
+  // has received counts towards its quota, and gRPC 1.51 follows a null pointer where another
+  // thread gives it back while the quota is used up.
   explicit Message(grpc::ByteBuffer& buffer);
 
   // No message of protobuf begins like gzip.

@@ -45,10 +45,9 @@ constexpr size_t kMinQuotaBytes = size_t{32} << 20;
 class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const server::Parts& parts)
-      : write_(parts,
-               {.max_batch_bytes = options.max_body_bytes,
-                .max_message_bytes = options.max_body_bytes + kMessageSlackBytes,
-                .max_age = options.max_connection_age}),
+      : write_(parts, {.max_batch_bytes = options.max_body_bytes,
+                       .max_message_bytes = options.max_body_bytes + kMessageSlackBytes,
+                       .max_age = options.max_connection_age}),
         query_(parts, options.query_timeout),
         admin_(parts),
         about_(parts, options.version, options.max_body_bytes,

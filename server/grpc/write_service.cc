@@ -89,8 +89,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
       return reactor;
     }
   }
-  absl::StatusOr<PointsIn> points =
-      ParseApart(arrived->message.bytes(), fields, arrived->request);
+  absl::StatusOr<PointsIn> points = ParseApart(arrived->message.bytes(), fields, arrived->request);
   if (points.ok()) arrived->points = *points;
   const std::string& database = arrived->request.database();
   const std::string& id = IdOf(arrived->request);

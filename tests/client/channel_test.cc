@@ -23,9 +23,8 @@ namespace {
 using testing::ElementsAre;
 
 TEST(CurrentTokenTest, AsksTheSourceOnceAndAgainWhenItWasRefused) {
-  std::vector<absl::StatusOr<std::string>> answers = {std::string("a"), std::string("a"),
-                                                      absl::UnavailableError("away"),
-                                                      std::string("b")};
+  std::vector<absl::StatusOr<std::string>> answers = {
+      std::string("a"), std::string("a"), absl::UnavailableError("away"), std::string("b")};
   size_t asked = 0;
   CurrentToken token("not this", [&] { return answers[asked++]; });
   EXPECT_EQ(*token.Get(), "a");
@@ -52,8 +51,7 @@ class RotatingTokenTest : public testing::Test {
   }
 
   fixture::RunningServer server_{{.auth = true}};
-  const std::string token_ =
-      server_.CreateToken({.name = "w", .grants = {{"demo", true, true}}});
+  const std::string token_ = server_.CreateToken({.name = "w", .grants = {{"demo", true, true}}});
   std::atomic<int> asked_ = 0;
 };
 
@@ -96,7 +94,8 @@ class TlsTest : public testing::Test, private v1::ServerService::Service {
   TlsTest() {
     for (const char* name : {"server", "client"}) {
       const std::string command =
-          "cd " + dir_.path() + " && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 " +
+          "cd " + dir_.path() +
+          " && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 " +
           "-nodes -days 1 -subj /CN=" + name + " -addext subjectAltName=DNS:" + name + " -keyout " +
           name + ".key -out " + name + ".crt 2>/dev/null";
       EXPECT_EQ(std::system(command.c_str()), 0);

@@ -55,8 +55,7 @@ TEST(LineChunksTest, TogetherTheyAreTheFileAndPointsStayWhole) {
   for (size_t bytes : {1, 100, 1000, 5000, 1'000'000}) {
     std::string together;
     for (const Chunk& chunk : Cut(text, bytes)) {
-      EXPECT_EQ(chunk.first_line,
-                1 + std::count(together.begin(), together.end(), '\n'));
+      EXPECT_EQ(chunk.first_line, 1 + std::count(together.begin(), together.end(), '\n'));
       EXPECT_EQ(std::count(chunk.text.begin(), chunk.text.end(), '"') % 2, 0);
       together += chunk.text;
     }

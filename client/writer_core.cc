@@ -1,0 +1,233 @@
+// Of the Writer what is done by whoever adds points.
+
+#include "client/writer_core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::client {
+namespace {
+
+constexpr size_t kMaxBatchPoints = 1'000'000;
+
+// What a batch has besides its bytes and cookies.
+constexpr size_t kBatchBytes = 1024;
+
+// Arrays grow by doubling, and what is sealed is there twice for a moment.
+constexpr size_t kBuildingFactor = 2;
+
+// What a point takes at most, as the first of its table and series in a batch of its own.
+size_t MostBytesOf(const Series::Names& series, std::span<const FieldView> fields) {
+  constexpr size_t kOverhead = 64;
+  size_t bytes = kOverhead + series.table.size();
+  for (const auto& [key, value] : series.tags) bytes += kOverhead + key.size() + value.size();
+  for (const FieldView& field : fields) {
+    const auto* text = std::get_if<std::string_view>(&field.value);
+    bytes += kOverhead + field.key.size() + (text == nullptr ? 0 : text->size());
+  }
+  return kBatchBytes + kBuildingFactor * bytes;
+}
+
+}  // namespace
+
+Writer::Core::Clock::time_point Writer::Core::After(Clock::time_point time, absl::Duration duration) {
+  if (duration > absl::Hours(24 * 365)) return kNever;
+  return time + absl::ToChronoNanoseconds(std::max(duration, absl::ZeroDuration()));
+}
+
+Writer::Core::Core(const std::string& address, WriterOptions options)
+    : options_([&] {
+        options.batch_points = std::clamp<size_t>(options.batch_points, 1, kMaxBatchPoints);
+        return std::move(options);
+      }()),
+      channel_(MakeChannel(address, options_.tls, Retries::kNone)),
+      token_(options_.token, options_.token_source),
+      max_batch_bytes_(std::min(options_.batch_bytes, options_.max_buffer_bytes / 10)) {
+  std::lock_guard lock(mutex_);
+  runner_ = std::thread([this] { Run(); });
+}
+
+Writer::Core::~Core() {
+  Close(absl::Seconds(5));
+  runner_.join();
+}
+
+void Writer::Core::Leave(Event event) {
+  std::lock_guard lock(mutex_);
+  events_.push_back(std::move(event));
+  Wake();
+}
+
+void Writer::Core::Wake() {
+  has_work_ = true;
+  work_.notify_one();
+}
+
+absl::Status Writer::Core::CheckOpen() const {
+  if (!fatal_.ok()) return fatal_;
+  return is_closed_ ? absl::FailedPreconditionError("the writer is closed") : absl::OkStatus();
+}
+
+absl::Status Writer::Core::MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock) {
+  const auto has_room = [&] {
+    return report_.buffered_bytes == 0 ||
+           report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
+  };
+  if (has_room()) return CheckOpen();
+  const absl::Status full =
+      absl::ResourceExhaustedError(fmt::format("no room: {} bytes wait for the server, and {} may",
+                                               report_.buffered_bytes, options_.max_buffer_bytes));
+  switch (options_.when_full) {
+    case WhenFull::kReject:
+      return full;
+    case WhenFull::kDropOldest:
+      while (!has_room() && DropOldest()) {
+      }
+      return has_room() ? CheckOpen() : full;
+    case WhenFull::kBlock:
+      break;
+  }
+  if (IsRunner()) {
+    return absl::FailedPreconditionError("no room, which a callback cannot wait for");
+  }
+  // What is being built would wait for more.
+  SealBuilding();
+  const auto deadline = After(Clock::now(), options_.block_timeout);
+  const auto may_go_on = [&] { return has_room() || !CheckOpen().ok(); };
+  if (deadline == kNever) {
+    room_.wait(lock, may_go_on);
+  } else if (!room_.wait_until(lock, deadline, may_go_on)) {
+    return full;
+  }
+  return CheckOpen();
+}
+
+// False where all that there is has been sent.
+bool Writer::Core::DropOldest() {
+  const auto oldest = std::find_if(queue_.begin(), queue_.end(),
+                                   [](const BatchPtr& batch) { return batch->attempts == 0; });
+  if (oldest == queue_.end()) {
+    if (building_bytes_ == 0) return false;
+    SealBuilding();
+    return DropOldest();
+  }
+  const BatchPtr batch = *oldest;
+  queue_.erase(oldest);
+  // Only its cookies are still needed.
+  std::string().swap(batch->sealed.bytes);
+  const size_t left = kBatchBytes + batch->sealed.held_bytes();
+  report_.buffered_bytes -= batch->held_bytes - left;
+  batch->held_bytes = left;
+  GiveUp(batch, DropReason::kFull, absl::ResourceExhaustedError("there was no room"));
+  return true;
+}
+
+template <typename Builder>
+void Writer::Core::CountAdded(const Builder& builder, int64_t points, Clock::time_point now) {
+  report_.added += points;
+  report_.pending += points;
+  if (building_bytes_ == 0) {
+    building_begin_ = now;
+    // The runner is to know when it becomes too old.
+    Wake();
+  }
+  const size_t bytes =
+      kBatchBytes + kBuildingFactor * (builder.bytes() + builder.point_count() * sizeof(uint64_t));
+  report_.buffered_bytes += bytes - building_bytes_;
+  building_bytes_ = bytes;
+  const bool is_full =
+      builder.point_count() >= options_.batch_points || builder.bytes() >= max_batch_bytes_;
+  if (is_full) SealBuilding();
+}
+
+absl::Status Writer::Core::Add(const Series& series, int64_t time_ns,
+                               std::span<const FieldView> fields, uint64_t cookie) {
+  std::unique_lock lock(mutex_);
+  const absl::Status room = MakeRoom(MostBytesOf(*series.names_, fields), lock);
+  if (!room.ok()) return room;
+  if (!lines_.empty()) SealBuilding();
+  const absl::Status added = columns_.Add(series, time_ns, fields, cookie);
+  if (!added.ok()) return added;
+  CountAdded(columns_, 1, Clock::now());
+  return absl::OkStatus();
+}
+
+absl::Status Writer::Core::AddLines(std::string_view lines, uint64_t cookie) {
+  std::unique_lock lock(mutex_);
+  const absl::Status room = MakeRoom(kBatchBytes + kBuildingFactor * (lines.size() + 64), lock);
+  if (!room.ok()) return room;
+  if (!columns_.empty()) SealBuilding();
+  const size_t before = lines_.point_count();
+  const absl::Status added = lines_.Add(lines, cookie);
+  if (!added.ok()) return added;
+  CountAdded(lines_, static_cast<int64_t>(lines_.point_count() - before), Clock::now());
+  return absl::OkStatus();
+}
+
+void Writer::Core::SealBuilding() {
+  if (building_bytes_ == 0) return;
+  auto batch = std::make_shared<Batch>();
+  batch->id = next_id_++;
+  batch->begin = building_begin_;
+  batch->sealed = lines_.empty() ? columns_.Seal() : lines_.Seal();
+  batch->held_bytes = kBatchBytes + batch->sealed.held_bytes();
+  report_.buffered_bytes += batch->held_bytes - std::exchange(building_bytes_, 0);
+  undecided_.insert(batch->id);
+  queue_.push_back(std::move(batch));
+  Wake();
+}
+
+absl::Status Writer::Core::Flush(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  if (IsRunner()) return absl::FailedPreconditionError("a callback cannot wait for itself");
+  SealBuilding();
+  const int64_t end = next_id_;
+  const auto is_told = [&] { return undecided_.empty() || *undecided_.begin() >= end; };
+  const auto deadline = After(Clock::now(), timeout);
+  if (deadline == kNever) {
+    told_.wait(lock, is_told);
+  } else if (!told_.wait_until(lock, deadline, is_told)) {
+    return absl::DeadlineExceededError("not all points have been acknowledged yet");
+  }
+  return fatal_;
+}
+
+WriterReport Writer::Core::Close(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  if (IsRunner()) return report_;
+  SealBuilding();
+  is_closed_ = true;
+  close_at_ = std::min(close_at_, After(Clock::now(), timeout));
+  Wake();
+  room_.notify_all();
+  told_.notify_all();
+  told_.wait(lock, [this] { return IsOver(); });
+  return report_;
+}
+
+WriterReport Writer::Core::report() const {
+  std::lock_guard lock(mutex_);
+  return report_;
+}
+
+absl::StatusOr<std::optional<int64_t>> Writer::Core::ResumeFrom(absl::Duration timeout) {
+  std::unique_lock lock(mutex_);
+  if (options_.writer_id.empty()) return absl::FailedPreconditionError("there is no writer_id");
+  if (IsRunner()) return absl::FailedPreconditionError("a callback cannot wait for itself");
+  is_stream_wanted_ = true;
+  Wake();
+  const auto is_known = [this] { return is_resume_known_ || !CheckOpen().ok(); };
+  const auto deadline = After(Clock::now(), timeout);
+  if (deadline == kNever) {
+    told_.wait(lock, is_known);
+  } else if (!told_.wait_until(lock, deadline, is_known)) {
+    return report_.last_error.ok() ? absl::DeadlineExceededError("the server has not answered yet")
+                                   : report_.last_error;
+  }
+  if (is_resume_known_) return resume_;
+  return CheckOpen();
+}
+
+}  // namespace sluice::client
