@@ -32,7 +32,8 @@ size_t MostBytesOf(const Series::Names& series, std::span<const FieldView> field
 
 }  // namespace
 
-Writer::Core::Clock::time_point Writer::Core::After(Clock::time_point time, absl::Duration duration) {
+Writer::Core::Clock::time_point Writer::Core::After(Clock::time_point time,
+                                                    absl::Duration duration) {
   if (duration > absl::Hours(24 * 365)) return kNever;
   return time + absl::ToChronoNanoseconds(std::max(duration, absl::ZeroDuration()));
 }

@@ -118,7 +118,7 @@ Writer::Core::Clock::time_point Writer::Core::NextDeadline() const {
     if (!queue_.empty() || is_stream_wanted_) deadline = std::min(deadline, retry_at_);
     return deadline;
   }
-  if (stream_->is_cancelled) return deadline;
+  if (stream_->is_cancelled || stream_->has_received_all) return deadline;
   if (stream_->is_closing) return std::min(deadline, stream_->last_progress + kEndTime);
   if (!stream_->is_open || !stream_->sent.empty()) {
     deadline = std::min(deadline, After(stream_->last_progress, options_.ack_timeout));
