@@ -46,6 +46,9 @@ absl::Status Writer::Add(const Series& series, absl::Time time, std::span<const 
   if (absl::AbsDuration(time - absl::FromUnixNanos(time_ns)) >= absl::Nanoseconds(1)) {
     return absl::InvalidArgumentError("the time does not fit into 64 bits of nanoseconds");
   }
+  if (series.names_ == nullptr) {
+    return absl::InvalidArgumentError("the series is none: AddSeries makes one");
+  }
   if (core_->precision() != Precision::kNanosecond) {
     return absl::InvalidArgumentError(
         "a writer with another precision than nanoseconds takes lines");

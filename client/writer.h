@@ -194,11 +194,12 @@ struct WriterReport {
   bool complete() const { return dropped == 0 && unknown == 0 && pending == 0; }
 };
 
-// A table and a tag set, resolved once. Cheap to copy; of any writer, and for as long as it is
-// held.
+// A table and a tag set, resolved once. Cheap to copy; good for any writer.
 class Series {
  public:
   struct Names;
+  // None: no point can be added to it.
+  Series() = default;
 
  private:
   friend class BatchBuilder;
@@ -226,10 +227,10 @@ class Writer {
     return AddSeries(table, std::span(tags.begin(), tags.size()));
   }
 
-  // Copies everything. Errors, with nothing taken: InvalidArgument (no field or more than 4,000,
-  // an empty key or one that is there twice, a number that is not finite, a time that does not fit
-  // into 64 bits of nanoseconds), ResourceExhausted (no room), FailedPrecondition (closed), and the
-  // fatal status.
+  // Copies everything. Errors, with nothing taken: InvalidArgument (no series, no field or more
+  // than 4,000, an empty key or one that is there twice, a number that is not finite, a time that
+  // does not fit into 64 bits of nanoseconds), ResourceExhausted (no room), FailedPrecondition
+  // (closed), and the fatal status.
   absl::Status Add(const Series& series, absl::Time time, std::span<const FieldView> fields,
                    uint64_t cookie = 0);
   absl::Status Add(const Series& series, absl::Time time, std::initializer_list<FieldView> fields,

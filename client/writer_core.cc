@@ -126,11 +126,11 @@ bool Writer::Core::DropOldest() {
 }
 
 template <typename Builder>
-void Writer::Core::CountAdded(const Builder& builder, int64_t points, Clock::time_point now) {
+void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
   report_.added += points;
   report_.pending += points;
   if (building_bytes_ == 0) {
-    building_begin_ = now;
+    building_begin_ = Clock::now();
     // The runner is to know when it becomes too old.
     Wake();
   }
@@ -151,7 +151,7 @@ absl::Status Writer::Core::Add(const Series& series, int64_t time_ns,
   if (!lines_.empty()) SealBuilding();
   const absl::Status added = columns_.Add(series, time_ns, fields, cookie);
   if (!added.ok()) return added;
-  CountAdded(columns_, 1, Clock::now());
+  CountAdded(columns_, 1);
   return absl::OkStatus();
 }
 
@@ -163,7 +163,7 @@ absl::Status Writer::Core::AddLines(std::string_view lines, uint64_t cookie) {
   const size_t before = lines_.point_count();
   const absl::Status added = lines_.Add(lines, cookie);
   if (!added.ok()) return added;
-  CountAdded(lines_, static_cast<int64_t>(lines_.point_count() - before), Clock::now());
+  CountAdded(lines_, static_cast<int64_t>(lines_.point_count() - before));
   return absl::OkStatus();
 }
 

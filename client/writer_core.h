@@ -113,7 +113,7 @@ class Writer::Core final : private StreamCall::Listener {
   absl::Status MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock);
   bool DropOldest();
   template <typename Builder>
-  void CountAdded(const Builder& builder, int64_t points, Clock::time_point now);
+  void CountAdded(const Builder& builder, int64_t points);
   void SealBuilding();
   void Wake();
 

@@ -163,6 +163,7 @@ TEST_F(WriterTest, RefusesWhatIsNoPoint) {
   EXPECT_EQ(writer.Add(m, kTime, {{"f", std::nan("")}}).code(), kInvalid);
   EXPECT_EQ(writer.Add(m, absl::InfiniteFuture(), {{"f", 1.0}}).code(), kInvalid);
   EXPECT_EQ(writer.Add(m, absl::InfinitePast(), {{"f", 1.0}}).code(), kInvalid);
+  EXPECT_EQ(writer.Add(Series(), kTime, {{"f", 1.0}}).code(), kInvalid);
   EXPECT_EQ(writer.AddLines("# nothing").code(), kInvalid);
   EXPECT_EQ(writer.AddLines("m f=\"\xff\"").code(), kInvalid);
   EXPECT_EQ(writer.report().added, 0);
