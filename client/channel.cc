@@ -141,6 +141,13 @@ std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status
   return violations;
 }
 
+absl::Status WithMessage(const absl::Status& status, const std::string& message) {
+  absl::Status result(status.code(), message);
+  const absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
+  if (details) result.SetPayload(kDetailsUrl, absl::Cord(std::string(*details)));
+  return result;
+}
+
 std::string ReasonOf(const absl::Status& status) {
   const auto info = DetailOf<google::rpc::ErrorInfo>(status);
   return info ? info->reason() : "";

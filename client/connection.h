@@ -40,6 +40,9 @@ bool IsFromServer(const absl::Status& status);
 // The field violations that a failed call was explained with: field and description.
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status);
 
+// The same error in other words.
+absl::Status WithMessage(const absl::Status& status, const std::string& message);
+
 // ErrorInfo's reason, such as "DATABASE_NOT_FOUND" (see write.proto); empty where there is none.
 std::string ReasonOf(const absl::Status& status);
 

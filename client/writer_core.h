@@ -159,6 +159,8 @@ class Writer::Core final : private StreamCall::Listener {
   Clock::time_point building_begin_;
   size_t building_bytes_ = 0;
   size_t max_batch_bytes_;
+  // What the server takes; 0 before it has told.
+  size_t max_sent_bytes_ = 0;
 
   std::deque<BatchPtr> queue_;
   std::optional<Stream> stream_;

@@ -57,10 +57,12 @@ v1::Precision ToProto(Precision precision) {
   return v1::PRECISION_NANOSECOND;
 }
 
-// Whether it would be the same the next time.
+// Whether it would be the same the next time. Of batches that go in their order, one that is missed
+// has been lost on the way.
 bool IsForGood(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
+      return ReasonOf(status) != "BATCH_OUT_OF_SEQUENCE";
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kNotFound:
@@ -161,6 +163,7 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
   stream_->window_bytes = static_cast<size_t>(std::max<int64_t>(1, opened.window().max_bytes()));
   stream_->window_batches = static_cast<size_t>(std::max(1, opened.window().max_batches()));
   if (opened.max_batch_bytes() > 0) {
+    max_sent_bytes_ = static_cast<size_t>(opened.max_batch_bytes());
     // What is being built is known to a few bytes for each column and text.
     max_batch_bytes_ =
         std::min(max_batch_bytes_, static_cast<size_t>(opened.max_batch_bytes()) / 2);
@@ -202,10 +205,11 @@ void Writer::Core::EndStream(const absl::Status& ended) {
   Stream stream = *std::exchange(stream_, std::nullopt);
   const absl::Status status = stream.given_up.ok() ? ended : stream.given_up;
   // A message that is over what gRPC takes there would end the next stream as well.
-  const bool is_too_large = absl::IsResourceExhausted(status) && !IsFromServer(status);
+  const bool is_too_large =
+      absl::IsResourceExhausted(status) && !IsFromServer(status) && max_sent_bytes_ > 0;
   for (auto it = stream.sent.rbegin(); it != stream.sent.rend(); ++it) {
     if ((*it)->is_decided) continue;
-    if (is_too_large && (*it)->sealed.bytes.size() > 2 * max_batch_bytes_) {
+    if (is_too_large && (*it)->sealed.bytes.size() > max_sent_bytes_) {
       Decide({.kind = Fate::Kind::kRefused, .batch = *it, .status = status});
     } else {
       queue_.push_front(*it);

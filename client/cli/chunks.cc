@@ -18,26 +18,37 @@ namespace {
 constexpr size_t kMaxPointBytes = size_t{8} << 20;
 constexpr size_t kReadBytes = 256 << 10;
 constexpr size_t kExcerptBytes = 200;
+constexpr std::chrono::seconds kPatience(1);
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kSampleRecords = 1000;
 
-// Takes out the lines that are not UTF-8, for the server would refuse all of them for it.
+// Takes out the lines that are not UTF-8, for the server would refuse all of them for it. A text in
+// quotes that goes over several lines is one of them.
 void TakeOutBadLines(Chunk& chunk) {
   if (ingest::IsUtf8(chunk.text)) return;
+  // Where lines begin and end does not depend on what else is in them.
+  std::string ascii = chunk.text;
+  for (char& c : ascii) c = absl::ascii_isascii(static_cast<unsigned char>(c)) ? c : 'x';
   std::string good;
-  int64_t line = chunk.first_line;
-  for (size_t begin = 0; begin < chunk.text.size(); ++line) {
-    const size_t end = std::min(chunk.text.find('\n', begin), chunk.text.size());
-    const std::string_view text = std::string_view(chunk.text).substr(begin, end - begin);
-    if (ingest::IsUtf8(text)) {
-      good += text;
-    } else {
-      std::string excerpt(text.substr(0, kExcerptBytes));
-      for (char& c : excerpt) c = absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
-      chunk.bad_lines.push_back({line, "NOT_UTF8", "the line is not UTF-8", excerpt});
-    }
+  size_t taken = 0;
+  lineprotocol::LineReader reader(ascii);
+  while (reader.Next()) {
+    const std::string_view text =
+        std::string_view(chunk.text).substr(reader.begin(), reader.end() - reader.begin());
+    if (ingest::IsUtf8(text)) continue;
+    std::string excerpt(text.substr(0, kExcerptBytes));
+    for (char& c : excerpt) c = absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
+    chunk.bad_lines.push_back(
+        {chunk.first_line + reader.LineNumber() - 1, "NOT_UTF8", "the line is not UTF-8", excerpt});
+    good.append(chunk.text, taken, reader.begin() - taken);
     // The others keep their numbers.
-    good += '\n';
-    begin = end + 1;
+    good.append(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), '\n');
+    taken = reader.end();
+  }
+  good.append(chunk.text, taken, std::string::npos);
+  // What is left is in comments.
+  if (!ingest::IsUtf8(good)) {
+    for (char& c : good) c = absl::ascii_isascii(static_cast<unsigned char>(c)) ? c : '?';
   }
   chunk.text = std::move(good);
 }
@@ -62,6 +73,9 @@ bool IsInteger(const std::string& text) {
   const auto [at, error] = std::from_chars(text.data(), end, number);
   return error == std::errc() && at == end;
 }
+
+// As names and tags are: nothing escapes the end of a line.
+bool IsOneLine(std::string_view text) { return text.find_first_of("\r\n") == std::string::npos; }
 
 // Escapes for a table, a tag or a field key.
 void AppendName(std::string_view name, std::string& to) {
@@ -94,27 +108,29 @@ bool HoldsPoints(std::string_view lines) { return lineprotocol::LineReader(lines
 
 absl::Status LineChunks::Fill(size_t bytes) {
   while (!is_at_end_ && buffer_.size() < bytes) {
+    if (!same_again_ && !buffer_.empty() && !input_.IsReady(kPatience)) break;
     const size_t before = buffer_.size();
-    absl::Status read = input_.Read(kReadBytes, buffer_);
+    absl::Status read = input_.Read(std::min(kReadBytes, bytes - before), buffer_);
     if (!read.ok()) return read;
     is_at_end_ = buffer_.size() == before;
   }
   return absl::OkStatus();
 }
 
-// Behind the last line that is whole and can be read: of one that cannot the rest may be yet to
-// come, in a text that goes over several lines.
-size_t LineChunks::FindCut() const {
-  const size_t end = buffer_.rfind('\n');
+// Behind the last line of the first bytes that is whole and can be read: of one that cannot the
+// rest may be yet to come, in a text that goes over several lines.
+size_t LineChunks::FindCut(size_t bytes) const {
+  const std::string_view text = std::string_view(buffer_).substr(0, bytes);
+  const size_t end = text.rfind('\n');
   if (end == std::string::npos) return 0;
   size_t cut = 0;
-  lineprotocol::LineReader reader(std::string_view(buffer_).substr(0, end + 1));
+  lineprotocol::LineReader reader(text.substr(0, end + 1));
   while (reader.Next()) {
     if (!reader.fault()) cut = std::min(reader.end(), end) + 1;
   }
-  if (cut > 0 && cut <= buffer_.size()) return std::min(cut, end + 1);
+  if (cut > 0) return cut;
   // Nothing that can be read: it is cut anywhere, for it is not to grow for ever.
-  return buffer_.size() >= kMaxPointBytes ? end + 1 : 0;
+  return text.size() >= kMaxPointBytes ? end + 1 : 0;
 }
 
 absl::StatusOr<std::optional<Chunk>> LineChunks::Next() {
@@ -122,14 +138,18 @@ absl::StatusOr<std::optional<Chunk>> LineChunks::Next() {
   for (size_t bytes = chunk_bytes_; chunk.text.empty(); bytes *= 2) {
     absl::Status filled = Fill(bytes);
     if (!filled.ok()) return filled;
-    if (buffer_.empty()) return std::nullopt;
-    const size_t cut = is_at_end_ ? buffer_.size() : FindCut();
-    if (cut == 0 && buffer_.size() >= 2 * kMaxPointBytes) {
+    if (is_at_end_ && buffer_.empty()) return std::nullopt;
+    // Less than it might have been is all that there is.
+    const bool is_last = is_at_end_ && buffer_.size() < bytes;
+    const size_t cut = is_last ? buffer_.size() : FindCut(bytes);
+    if (cut == 0 && bytes >= 2 * kMaxPointBytes && buffer_.size() >= bytes) {
       return absl::InvalidArgumentError(
           fmt::format("line {} is longer than any point may be", next_line_));
     }
     chunk.text = buffer_.substr(0, cut);
     buffer_.erase(0, cut);
+    // It is still to come.
+    if (cut == 0 && buffer_.size() < bytes) bytes /= 2;
   }
   chunk.first_line = next_line_;
   next_line_ += std::count(chunk.text.begin(), chunk.text.end(), '\n');
@@ -195,6 +215,8 @@ absl::Status CsvChunks::ReadHeader() {
   absl::StatusOr<bool> found = ReadRecord(header);
   if (!found.ok()) return found.status();
   if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
+  if (header.values[0].starts_with(kByteOrderMark))
+    header.values[0].erase(0, kByteOrderMark.size());
   constexpr std::pair<std::string_view, Kind> kKinds[] = {
       {"tag", Kind::kTag},         {"time", Kind::kTime},         {"float", Kind::kFloat},
       {"integer", Kind::kInteger}, {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
@@ -213,12 +235,30 @@ absl::Status CsvChunks::ReadHeader() {
     if (column.kind == Kind::kGuess && is_tag) column.kind = Kind::kTag;
     if (column.kind == Kind::kGuess && column.name == format_.time) column.kind = Kind::kTime;
     if (column.name.empty()) return absl::InvalidArgumentError("a column has no name");
+    if (!IsOneLine(column.name)) {
+      return absl::InvalidArgumentError("a column has a name of several lines");
+    }
+    const bool is_twice = std::any_of(columns_.begin(), columns_.end(),
+                                      [&](const Column& c) { return c.name == column.name; });
+    if (is_twice) {
+      return absl::InvalidArgumentError(fmt::format("two columns are named '{}'", column.name));
+    }
     columns_.push_back(std::move(column));
   }
   for (const std::string& tag : format_.tags) {
     const bool is_there = std::any_of(columns_.begin(), columns_.end(),
                                       [&](const Column& column) { return column.name == tag; });
     if (!is_there) return absl::InvalidArgumentError(fmt::format("no column is named '{}'", tag));
+  }
+  const bool has_time = std::any_of(columns_.begin(), columns_.end(), [](const Column& column) {
+    return column.kind == Kind::kTime;
+  });
+  if (!has_time && !format_.time.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("no column is named '{}': name the one with the time, or none for the time of "
+                    "arrival, which "
+                    "makes one point of all rows of the same tags",
+                    format_.time));
   }
   return Guess();
 }
@@ -260,6 +300,9 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
     const auto& [name, kind] = columns_[i];
     if (value.empty()) continue;
     if (kind == Kind::kTag) {
+      if (!IsOneLine(value)) {
+        return absl::InvalidArgumentError(fmt::format("the tag '{}' has several lines", name));
+      }
       to += ',';
       AppendName(name, to);
       to += '=';

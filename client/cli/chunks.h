@@ -50,16 +50,19 @@ class Chunks {
 // Of line protocol. Points that go over several lines, since a text in quotes does, stay whole.
 class LineChunks : public Chunks {
  public:
-  // A chunk is so large or a little more. `input` must outlive it.
-  LineChunks(Input& input, size_t chunk_bytes) : input_(input), chunk_bytes_(chunk_bytes) {}
+  // A chunk has at most so many bytes, unless a point has more. Of input that comes slowly what
+  // there is goes after a second, unless chunks are to be the same again. `input` must outlive it.
+  LineChunks(Input& input, size_t chunk_bytes, bool same_again = true)
+      : input_(input), chunk_bytes_(chunk_bytes), same_again_(same_again) {}
   absl::StatusOr<std::optional<Chunk>> Next() override;
 
  private:
   absl::Status Fill(size_t bytes);
-  size_t FindCut() const;
+  size_t FindCut(size_t bytes) const;
 
   Input& input_;
   const size_t chunk_bytes_;
+  const bool same_again_;
   std::string buffer_;
   bool is_at_end_ = false;
   int64_t next_line_ = 1;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -23,7 +24,8 @@ constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 constexpr int kGzipWindowBits = 15 + 16;
 
 absl::Status Damaged(const char* what) {
-  return absl::DataLossError(fmt::format("the {} is damaged or cut short", what));
+  return absl::DataLossError(fmt::format(
+      "the {} is damaged or cut short; what was written of it may not be what it was", what));
 }
 
 // Bytes as they are stored.
@@ -54,6 +56,10 @@ class File {
     }
     return std::string_view(buffer_.data() + begin_, end_ - begin_);
   }
+  bool IsReady(std::chrono::milliseconds time) const {
+    pollfd waits{.fd = fd_, .events = POLLIN, .revents = 0};
+    return all_bytes_ || begin_ < end_ || poll(&waits, 1, static_cast<int>(time.count())) != 0;
+  }
   void Take(size_t bytes) {
     begin_ += bytes;
     taken_bytes_ += static_cast<int64_t>(bytes);
@@ -73,6 +79,7 @@ class File {
 class StoredInput : public Input {
  public:
   explicit StoredInput(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  bool IsReady(std::chrono::milliseconds time) const override { return file_->IsReady(time); }
   int64_t stored_bytes() const override { return file_->taken_bytes(); }
   std::optional<int64_t> all_stored_bytes() const override { return file_->all_bytes(); }
 

@@ -1,6 +1,7 @@
 #ifndef SLUICE_CLIENT_CLI_INPUT_H_
 #define SLUICE_CLIENT_CLI_INPUT_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,9 @@ class Input {
   // Appends up to `max_bytes` to `to`; nothing at the end. DataLoss where what is compressed is
   // damaged or cut short.
   virtual absl::Status Read(size_t max_bytes, std::string& to) = 0;
+
+  // Whether there is something to read, or the end, within that time.
+  virtual bool IsReady(std::chrono::milliseconds time) const = 0;
 
   // Read so far, as it is stored, and all that there is, where that is known.
   virtual int64_t stored_bytes() const = 0;

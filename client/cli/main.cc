@@ -196,7 +196,11 @@ int WriteLines(Client& client, const Options& options, bool dry_run) {
                             options.csv_separator.front()};
   }
   // One that is not there is known now, and not after a minute of patience.
-  const auto known = client.GetServerInfo();
+  auto known = client.GetServerInfo();
+  for (int i = 0; i < 4 && absl::IsUnavailable(known.status()); ++i) {
+    absl::SleepFor(absl::Milliseconds(250));
+    known = client.GetServerInfo();
+  }
   if (!known.ok()) return Fail(known.status());
   int64_t rejected = 0;
   const absl::Status status = WriteFile(command, client, rejected);
@@ -538,7 +542,10 @@ class CommandLine {
     app.add_option("--tags", options_.csv_tags, "columns of the CSV that are tags")
         ->delimiter(',')
         ->needs(table);
-    app.add_option("--time", options_.csv_time, "the column with the timestamp, a number")
+    app.add_option(
+           "--time", options_.csv_time,
+           "the column with the timestamp, a number; empty: points get the time at which they "
+           "arrive")
         ->needs(table)
         ->capture_default_str();
     app.add_option("--separator", options_.csv_separator, "between two values")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <map>
@@ -22,6 +23,13 @@ namespace {
 constexpr size_t kChunkBytes = size_t{512} << 10;
 constexpr size_t kBufferBytes = size_t{32} << 20;
 constexpr size_t kShownLines = 3;
+constexpr absl::Duration kLastPatience = absl::Seconds(5);
+
+// Line ends would look like lines of the summary.
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
 
 // All rejections, by reason, and the first lines of each.
 class Summary {
@@ -52,7 +60,7 @@ class Summary {
       client::Print(fmt::format("{}: {}", reason, told.count));
       for (const Line& line : told.lines) {
         client::Print(fmt::format("  line {}: {}", line.number, line.message));
-        if (!line.excerpt.empty()) client::Print("    " + line.excerpt);
+        if (!line.excerpt.empty()) client::Print("    " + OneLine(line.excerpt));
       }
     }
   }
@@ -210,7 +218,7 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
       continue;
     }
     if (number <= done) {
-      ++skipped;
+      skipped += static_cast<int64_t>((*chunk)->text.size());
       continue;
     }
     const std::string text = std::move((*chunk)->text);
@@ -225,17 +233,16 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
   while (status.ok() && absl::IsDeadlineExceeded(writer.Flush(absl::Milliseconds(200)))) {
     progress.Show(written, summary.rejected());
   }
-  const WriterReport report = writer.Close(command.patience);
+  const bool is_hopeless = writer.report().dropped + writer.report().unknown > 0;
+  const WriterReport report = writer.Close(is_hopeless ? kLastPatience : command.patience);
   points = report.written;
-  if (!status.ok()) return status;
-  if (report.complete()) return absl::OkStatus();
-  const absl::Status why = report.last_error.ok()
-                               ? absl::UnavailableError("the server did not answer")
-                               : report.last_error;
-  return absl::Status(
-      why.code(), fmt::format("{}; {} points were not written and {} may have been; writing the "
-                              "file again does no harm where its points have timestamps",
-                              std::string(why.message()), report.dropped, report.unknown));
+  if (report.complete()) return status;
+  if (status.ok()) status = report.last_error;
+  if (status.ok()) status = absl::UnavailableError("the server did not answer");
+  return WithMessage(
+      status, fmt::format("{}; {} points that were read were not written and {} may have been; to "
+                          "write the file again does no harm where its points have timestamps",
+                          std::string(status.message()), report.dropped, report.unknown));
 }
 
 }  // namespace
@@ -247,7 +254,8 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
   if (command.csv) {
     chunks = std::make_unique<CsvChunks>(**input, kChunkBytes, *command.csv);
   } else {
-    chunks = std::make_unique<LineChunks>(**input, kChunkBytes);
+    const bool same_again = !command.resume_id.empty();
+    chunks = std::make_unique<LineChunks>(**input, kChunkBytes, same_again);
   }
   Summary summary;
   int64_t points = 0;
@@ -270,8 +278,8 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
                       seconds > 0 ? static_cast<double>(points) / seconds : 0));
   }
   if (skipped > 0) {
-    Print(fmt::format("the first {} KiB had been written before, under the same --resume-id",
-                      skipped * static_cast<int64_t>(kChunkBytes >> 10)));
+    Print(fmt::format("the first {} had been written before, under the same --resume-id",
+                      ShowBytes(skipped)));
   }
   summary.Print();
   if (status.ok() && points + rejected + skipped == 0) {

@@ -68,7 +68,8 @@ void WriteOverHttp(uint16_t port, Ledger& ledger) {
 }
 
 void WriteOverGrpc(const std::string& address, Ledger& ledger) {
-  auto client = client::Client::Connect(address);
+  // It comes back at another address.
+  auto client = client::Client::Connect(address, {.wait_for_server = false});
   while (true) {
     int64_t request = ledger.NextRequest();
     auto result = client->Write("demo", BodyOf(request));

@@ -14,18 +14,21 @@ using testing::ElementsAre;
 // Gives a text a few bytes at a time.
 class TextInput : public Input {
  public:
-  explicit TextInput(std::string text) : text_(std::move(text)) {}
+  explicit TextInput(std::string text, size_t piece_bytes = 777)
+      : text_(std::move(text)), piece_bytes_(piece_bytes) {}
   absl::Status Read(size_t max_bytes, std::string& to) override {
-    const size_t count = std::min({max_bytes, text_.size() - at_, size_t{777}});
+    const size_t count = std::min({max_bytes, text_.size() - at_, piece_bytes_});
     to.append(text_, at_, count);
     at_ += count;
     return absl::OkStatus();
   }
+  bool IsReady(std::chrono::milliseconds) const override { return true; }
   int64_t stored_bytes() const override { return static_cast<int64_t>(at_); }
   std::optional<int64_t> all_stored_bytes() const override { return std::nullopt; }
 
  private:
   const std::string text_;
+  const size_t piece_bytes_;
   size_t at_ = 0;
 };
 
@@ -63,6 +66,20 @@ TEST(LineChunksTest, TogetherTheyAreTheFileAndPointsStayWhole) {
   }
 }
 
+TEST(LineChunksTest, AreTheSameHoweverTheFileIsRead) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += fmt::format("m,h={} f=\"{}\" {}\n", i % 7, i * i, i);
+  std::vector<std::vector<std::string>> cuts;
+  for (size_t piece : {1, 100, 4096, 50'000, 1'000'000}) {
+    TextInput input(text, piece);
+    LineChunks chunks(input, 10'000);
+    std::vector<std::string>& texts = cuts.emplace_back();
+    for (const Chunk& chunk : All(chunks)) texts.push_back(chunk.text);
+    EXPECT_GT(texts.size(), 10u);
+    EXPECT_EQ(texts, cuts.front());
+  }
+}
+
 TEST(LineChunksTest, LinesThatCannotBeReadGoAlong) {
   const std::vector<Chunk> chunks = Cut("bad\nm f=1 1\nworse \"\n", 1);
   std::string together;
@@ -85,12 +102,21 @@ TEST(LineChunksTest, ALineThatDoesNotEndIsAnError) {
 TEST(LineChunksTest, WhatIsNotUtf8IsTakenOut) {
   const std::vector<Chunk> chunks = Cut("m f=1 1\nm,t=\xff f=1 2\nm f=2 3\n\xfe", 1000);
   ASSERT_EQ(chunks.size(), 1u);
-  EXPECT_EQ(chunks[0].text, "m f=1 1\n\nm f=2 3\n\n");
+  EXPECT_EQ(chunks[0].text, "m f=1 1\n\nm f=2 3\n");
   ASSERT_EQ(chunks[0].bad_lines.size(), 2u);
   EXPECT_EQ(chunks[0].bad_lines[0].line, 2);
   EXPECT_EQ(chunks[0].bad_lines[0].excerpt, "m,t=? f=1 2");
   EXPECT_EQ(chunks[0].bad_lines[1].line, 4);
   EXPECT_EQ(chunks[0].LineInFile(3), 3);
+}
+
+TEST(LineChunksTest, ATextOverSeveralLinesIsTakenOutWhole) {
+  const std::vector<Chunk> chunks =
+      Cut("m f=\"a\n\xff\nm g=\\\"x\\\" 9\nm2 v=1 5\n\" 2\n# \xff\nm f=1 3\n", 1000);
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].text, "\n\n\n\n\n# ?\nm f=1 3\n");
+  ASSERT_EQ(chunks[0].bad_lines.size(), 1u);
+  EXPECT_EQ(chunks[0].bad_lines[0].line, 1);
 }
 
 std::vector<Chunk> CutCsv(const std::string& text, size_t chunk_bytes = 1 << 20) {
@@ -134,8 +160,25 @@ TEST(CsvChunksTest, SaysOfARecordWhatIsWrongWithIt) {
   EXPECT_THAT(lines, ElementsAre(4, 5, 6, 7, 8, 9));
 }
 
+TEST(CsvChunksTest, AByteOrderMarkIsNoPartOfAName) {
+  const std::vector<Chunk> chunks = CutCsv(
+      "\xef\xbb\xbf"
+      "at,host,f\n1,a,2\n");
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].text, "t\\ 1,host=a f=2 1\n");
+}
+
+TEST(CsvChunksTest, NothingGetsOutOfItsLine) {
+  const std::vector<Chunk> chunks = CutCsv("at,host,f\n1,\"a f=6 7\nevil\",2\n2,b,3\n");
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_EQ(chunks[0].text, "t\\ 1,host=b f=3 2\n");
+  ASSERT_EQ(chunks[0].bad_lines.size(), 1u);
+  EXPECT_EQ(chunks[0].bad_lines[0].line, 2);
+}
+
 TEST(CsvChunksTest, AHeaderThatIsNoneIsAnError) {
-  for (const char* text : {"", "a,,b\n", "at,f\n1,2\n"}) {
+  for (const char* text : {"", "a,,b\n", "time,f\n1,2\n", "host,f\na,1\n", "time,host,f,f\n",
+                           "time,host,\"f\ng\"\n"}) {
     TextInput input(text);
     CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}});
     EXPECT_EQ(chunks.Next().status().code(), absl::StatusCode::kInvalidArgument) << text;
