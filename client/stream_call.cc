@@ -29,7 +29,6 @@ std::shared_ptr<StreamCall> StreamCall::Start(const std::shared_ptr<grpc::Channe
                                               const v1::WriteStreamRequest& open,
                                               Listener* listener) {
   std::shared_ptr<StreamCall> call(new StreamCall(listener));
-  call->self_ = call;
   if (!token.empty()) call->context_.AddMetadata("authorization", "Bearer " + token);
   grpc::GenericStub stub(channel);
   stub.PrepareBidiStreamingCall(&call->context_, kMethod, {}, call.get());
@@ -68,10 +67,6 @@ void StreamCall::OnReadDone(bool ok) {
   StartRead(&in_);
 }
 
-void StreamCall::OnDone(const grpc::Status& status) {
-  // It goes with the last who has it, which may be this.
-  const std::shared_ptr<StreamCall> self = std::move(self_);
-  listener_->OnEnd(FromGrpc(status));
-}
+void StreamCall::OnDone(const grpc::Status& status) { listener_->OnEnd(FromGrpc(status)); }
 
 }  // namespace sluice::client

@@ -31,7 +31,9 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
     virtual void OnEnd(absl::Status status) = 0;
   };
 
-  // `listener` must live until OnEnd. Sends `open` first, which is followed by OnSent.
+  // Sends `open` first, which is followed by OnSent. `listener` must live, and the call be held,
+  // until OnEnd, and let go of by another thread than that which tells it: with the call may go its
+  // channel, which waits for gRPC's threads.
   static std::shared_ptr<StreamCall> Start(const std::shared_ptr<grpc::Channel>& channel,
                                            const std::string& token,
                                            const v1::WriteStreamRequest& open, Listener* listener);
@@ -55,7 +57,6 @@ class StreamCall final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::
   grpc::ClientContext context_;
   grpc::ByteBuffer in_;
   grpc::ByteBuffer out_;
-  std::shared_ptr<StreamCall> self_;
 };
 
 }  // namespace sluice::client
