@@ -301,6 +301,11 @@ absl::Status LinesBuilder::Add(std::string_view lines, uint64_t cookie) {
   lineprotocol::LineReader reader(lines);
   while (reader.Next()) ++points;
   if (points == 0) return absl::InvalidArgumentError("the lines hold no point");
+  const std::string followed = fmt::format("{}\nm f=1", lines);
+  size_t points_followed = 0;
+  lineprotocol::LineReader follower(followed);
+  while (follower.Next()) ++points_followed;
+  is_open_ended_ = points_followed != points + 1;
   batch_.lines.push_back(
       {.cookie = cookie, .first_point = batch_.point_count, .lines_before = line_count_});
   batch_.bytes.append(lines);
@@ -312,6 +317,7 @@ absl::Status LinesBuilder::Add(std::string_view lines, uint64_t cookie) {
 
 SealedBatch LinesBuilder::Seal() {
   line_count_ = 0;
+  is_open_ended_ = false;
   return std::exchange(batch_, {.kind = SealedBatch::Kind::kLines});
 }
 

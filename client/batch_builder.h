@@ -136,12 +136,15 @@ class LinesBuilder {
   bool empty() const { return batch_.point_count == 0; }
   size_t point_count() const { return batch_.point_count; }
   size_t bytes() const { return batch_.bytes.size(); }
+  // Whether the last line goes on, in a text that is not closed for instance.
+  bool is_open_ended() const { return is_open_ended_; }
 
   SealedBatch Seal();
 
  private:
   SealedBatch batch_{.kind = SealedBatch::Kind::kLines};
   int64_t line_count_ = 0;
+  bool is_open_ended_ = false;
 };
 
 }  // namespace sluice::client

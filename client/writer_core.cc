@@ -164,6 +164,8 @@ absl::Status Writer::Core::AddLines(std::string_view lines, uint64_t cookie) {
   const absl::Status added = lines_.Add(lines, cookie);
   if (!added.ok()) return added;
   CountAdded(lines_, static_cast<int64_t>(lines_.point_count() - before));
+  // What would follow would be taken for the rest of its last line.
+  if (lines_.is_open_ended()) SealBuilding();
   return absl::OkStatus();
 }
 
@@ -217,7 +219,7 @@ absl::StatusOr<std::optional<int64_t>> Writer::Core::ResumeFrom(absl::Duration t
   std::unique_lock lock(mutex_);
   if (options_.writer_id.empty()) return absl::FailedPreconditionError("there is no writer_id");
   if (IsRunner()) return absl::FailedPreconditionError("a callback cannot wait for itself");
-  is_stream_wanted_ = true;
+  if (!is_resume_known_) is_stream_wanted_ = true;
   Wake();
   const auto is_known = [this] { return is_resume_known_ || !CheckOpen().ok(); };
   const auto deadline = After(Clock::now(), timeout);

@@ -117,7 +117,8 @@ Writer::Core::Clock::time_point Writer::Core::NextDeadline() const {
     deadline = std::min(deadline, After(queue_.front()->begin, options_.delivery_timeout));
   }
   if (!stream_) {
-    if (!queue_.empty() || is_stream_wanted_) deadline = std::min(deadline, retry_at_);
+    const bool is_wanted = !queue_.empty() || (is_stream_wanted_ && !is_closed_);
+    if (is_wanted && fatal_.ok()) deadline = std::min(deadline, retry_at_);
     return deadline;
   }
   if (stream_->is_cancelled || stream_->has_received_all) return deadline;
@@ -312,7 +313,7 @@ void Writer::Core::Decide(Fate fate) {
 }
 
 void Writer::Core::Connect(std::unique_lock<std::mutex>& lock) {
-  const bool is_wanted = !queue_.empty() || is_stream_wanted_;
+  const bool is_wanted = !queue_.empty() || (is_stream_wanted_ && !is_closed_);
   if (stream_ || !is_wanted || !fatal_.ok() || Clock::now() < retry_at_) return;
   v1::WriteStreamRequest request;
   v1::WriteStreamOpen& open = *request.mutable_open();
@@ -356,6 +357,13 @@ void Writer::Core::Send(std::unique_lock<std::mutex>& lock) {
   const bool fits = stream_->sent.size() < stream_->window_batches &&
                     stream_->sent_bytes + batch->sealed.bytes.size() <= stream_->window_bytes;
   if (!fits && !stream_->sent.empty()) return;
+  // With a name a number belongs to its points for good. Where some were given up on the way, the
+  // next ones need a stream that begins with their number.
+  const std::optional<int64_t> number = batch->sequence ? batch->sequence : next_sequence_;
+  if (!options_.writer_id.empty() && number != stream_->next_sequence) {
+    if (stream_->sent.empty()) Cancel(lock, absl::UnavailableError("some batches were given up"));
+    return;
+  }
   queue_.pop_front();
   if (stream_->sent.empty()) stream_->last_progress = Clock::now();
   batch->sequence = stream_->next_sequence++;

@@ -137,6 +137,16 @@ TEST_F(WriterTest, TellsOfEachPointWhyItWasRejected) {
               ElementsAre("3|"));
 }
 
+TEST_F(WriterTest, ALineThatDoesNotEndTakesNoOthersAlong) {
+  Writer writer(server_.grpc_address(), Options());
+  ASSERT_TRUE(writer.AddLines("m f=1,s=\"abc", 1).ok());
+  ASSERT_TRUE(writer.AddLines("m f=2 2\nm f=3 3", 2).ok());
+  const WriterReport report = writer.Close(kLong);
+  EXPECT_EQ(report.written, 2);
+  EXPECT_EQ(report.rejected, 1);
+  EXPECT_THAT(Select("SELECT count(*) FROM m"), ElementsAre("2|"));
+}
+
 TEST_F(WriterTest, TellsOfMoreRejectionsThanAreExplained) {
   client_->Write("demo", "m f=1 1").value();
   Writer writer(server_.grpc_address(), Options());
