@@ -171,6 +171,9 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
   }
   if (!options_.writer_id.empty()) {
     const bool has_last = opened.has_last_written_sequence();
+    if (next_sequence_ && has_last && opened.last_written_sequence() >= *next_sequence_) {
+      return Fail(absl::AbortedError("another writer has written under this writer_id"));
+    }
     if (!is_resume_known_ && has_last) resume_ = opened.last_written_sequence();
     if (!next_sequence_) next_sequence_ = has_last ? opened.last_written_sequence() + 1 : 0;
     is_resume_known_ = true;
