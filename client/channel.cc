@@ -97,11 +97,19 @@ absl::Duration RetryDelayOf(const absl::Status& status) {
 
 absl::StatusOr<std::string> CurrentToken::Get() {
   std::lock_guard lock(mutex_);
-  if (is_known_) return token_;
-  absl::StatusOr<std::string> token = source_();
-  if (!token.ok()) return token.status();
-  is_known_ = true;
-  return token_ = *std::move(token);
+  if (!is_known_) {
+    absl::StatusOr<std::string> token = source_();
+    if (!token.ok()) return token.status();
+    is_known_ = true;
+    token_ = *std::move(token);
+  }
+  // gRPC ends the process for a header with anything else.
+  for (char c : token_) {
+    if (c < 0x20 || c > 0x7e) {
+      return absl::InvalidArgumentError("the token has a character that is not printable ASCII");
+    }
+  }
+  return token_;
 }
 
 absl::StatusOr<bool> CurrentToken::Renew(const std::string& refused) {

@@ -42,6 +42,11 @@ TEST(CurrentTokenTest, AsksTheSourceOnceAndAgainWhenItWasRefused) {
   EXPECT_EQ(*fixed.Renew("t"), false);
 }
 
+TEST(CurrentTokenTest, WhatGrpcWouldNotBearIsAnError) {
+  CurrentToken token("line end\n", nullptr);
+  EXPECT_EQ(token.Get().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 class RotatingTokenTest : public testing::Test {
  protected:
   RotatingTokenTest() { server_.CreateDatabase("demo"); }
