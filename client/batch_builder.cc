@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -47,24 +46,29 @@ void Compact(v1::FieldColumn::Integers& integers) {
   const auto is_small = [](int64_t value) { return -kSmall < value && value < kSmall; };
   if (!std::all_of(integers.values().begin(), integers.values().end(), is_small)) return;
   integers.mutable_compact_values()->Reserve(integers.values_size());
-  for (int64_t value : integers.values())
+  for (int64_t value : integers.values()) {
     integers.mutable_compact_values()->AddAlreadyReserved(value);
+  }
   integers.clear_values();
 }
 
 }  // namespace
 
-uint64_t SealedBatch::CookieOf(size_t index) const {
-  if (kind == Kind::kColumns) return index < cookies.size() ? cookies[index] : 0;
+const SealedBatch::Lines* SealedBatch::LinesOf(size_t index) const {
   const auto after = std::upper_bound(lines.begin(), lines.end(), index,
                                       [](size_t i, const Lines& l) { return i < l.first_point; });
-  return after == lines.begin() ? 0 : std::prev(after)->cookie;
+  return after == lines.begin() ? nullptr : &*std::prev(after);
+}
+
+uint64_t SealedBatch::CookieOf(size_t index) const {
+  if (kind == Kind::kColumns) return index < cookies.size() ? cookies[index] : 0;
+  const Lines* of = LinesOf(index);
+  return of == nullptr ? 0 : of->cookie;
 }
 
 int64_t SealedBatch::LineIn(size_t index, int64_t line) const {
-  const auto after = std::upper_bound(lines.begin(), lines.end(), index,
-                                      [](size_t i, const Lines& l) { return i < l.first_point; });
-  return after == lines.begin() ? line : line - std::prev(after)->lines_before;
+  const Lines* of = LinesOf(index);
+  return of == nullptr ? line : line - of->lines_before;
 }
 
 std::vector<uint64_t> SealedBatch::AllCookies() const {
@@ -114,9 +118,7 @@ absl::Status BatchBuilder::Add(const Series& series, int64_t time_ns,
     const auto found = current_.find(names->table);
     last_ = found == current_.end() ? nullptr : found->second;
   }
-  if (last_ != nullptr && FindLastColumns(*last_, fields)) {
-    columns_ = last_->last_columns;
-  } else {
+  if (last_ == nullptr || !HasLastColumns(*last_, fields)) {
     sound = CheckKeys(fields);
     if (!sound.ok()) return sound;
     if (last_ == nullptr) last_ = &BeginTable(names->table);
@@ -124,10 +126,10 @@ absl::Status BatchBuilder::Add(const Series& series, int64_t time_ns,
   }
   if (!HasRoom(*last_, *names)) BeginAgain(*names, fields);
   Table& table = *last_;
-  table.last_columns = columns_;
   table.wire->add_row_tag_sets(SetOf(table, names));
   table.wire->add_timestamps(time_ns);
-  for (size_t i = 0; i < fields.size(); ++i) AddValue(table, table.columns[columns_[i]], fields[i]);
+  for (size_t i = 0; i < fields.size(); ++i)
+    AddValue(table, table.columns[table.last_columns[i]], fields[i]);
   table.cookies.push_back(cookie);
   bytes_ += sizeof(int64_t) + sizeof(uint32_t) + table.gapped_columns / 8 + 1;
   ++point_count_;
@@ -156,7 +158,7 @@ bool BatchBuilder::HasRoom(const Table& table, const Series::Names& names) {
   return keys + names.tags.size() <= kMaxKeys || (keys <= kMaxKeys && table.sets.contains(&names));
 }
 
-bool BatchBuilder::FindLastColumns(const Table& table, std::span<const FieldView> fields) {
+bool BatchBuilder::HasLastColumns(const Table& table, std::span<const FieldView> fields) {
   if (table.last_columns.size() != fields.size()) return false;
   for (size_t i = 0; i < fields.size(); ++i) {
     const Column& column = table.columns[table.last_columns[i]];
@@ -166,13 +168,13 @@ bool BatchBuilder::FindLastColumns(const Table& table, std::span<const FieldView
 }
 
 bool BatchBuilder::FindColumns(Table& table, std::span<const FieldView> fields) {
-  columns_.clear();
+  table.last_columns.clear();
   for (const FieldView& field : fields) {
     const auto found = table.column_numbers.find(field.key);
     if (found == table.column_numbers.end()) {
-      columns_.push_back(AddColumn(table, field));
+      table.last_columns.push_back(AddColumn(table, field));
     } else if (table.columns[found->second].kind == field.value.index()) {
-      columns_.push_back(found->second);
+      table.last_columns.push_back(found->second);
     } else {
       return false;
     }
@@ -297,20 +299,28 @@ SealedBatch BatchBuilder::Seal() {
 
 absl::Status LinesBuilder::Add(std::string_view lines, uint64_t cookie) {
   if (!ingest::IsUtf8(lines)) return absl::InvalidArgumentError("the lines are not UTF-8");
+  std::string& bytes = batch_.bytes;
+  const size_t begin = bytes.size();
+  bytes.append(lines);
+  if (!lines.empty() && lines.back() != '\n') bytes.push_back('\n');
+  const size_t end = bytes.size();
+  // One more shows whether what follows is a line of its own.
+  bytes.append("m f=1");
   size_t points = 0;
-  lineprotocol::LineReader reader(lines);
-  while (reader.Next()) ++points;
+  is_open_ended_ = true;
+  lineprotocol::LineReader reader(std::string_view(bytes).substr(begin));
+  while (reader.Next()) {
+    if (reader.begin() == end - begin) {
+      is_open_ended_ = false;
+    } else {
+      ++points;
+    }
+  }
+  bytes.resize(points == 0 ? begin : end);
   if (points == 0) return absl::InvalidArgumentError("the lines hold no point");
-  const std::string followed = fmt::format("{}\nm f=1", lines);
-  size_t points_followed = 0;
-  lineprotocol::LineReader follower(followed);
-  while (follower.Next()) ++points_followed;
-  is_open_ended_ = points_followed != points + 1;
   batch_.lines.push_back(
       {.cookie = cookie, .first_point = batch_.point_count, .lines_before = line_count_});
-  batch_.bytes.append(lines);
-  if (lines.back() != '\n') batch_.bytes.push_back('\n');
-  line_count_ += std::count(lines.begin(), lines.end(), '\n') + (lines.back() != '\n' ? 1 : 0);
+  line_count_ += std::count(bytes.begin() + static_cast<ptrdiff_t>(begin), bytes.end(), '\n');
   batch_.point_count += points;
   return absl::OkStatus();
 }

@@ -45,6 +45,8 @@ struct SealedBatch {
   // Of line protocol.
   std::vector<Lines> lines = {};
 
+  // The call that gave point `index` of line protocol; null where there is none.
+  const Lines* LinesOf(size_t index) const;
   // The cookie of point `index`.
   uint64_t CookieOf(size_t index) const;
   // Whose text has the line, and which of that it is, counted from 1.
@@ -109,9 +111,8 @@ class BatchBuilder {
   Table& BeginTable(const std::string& name);
   void BeginAgain(const Series::Names& names, std::span<const FieldView> fields);
   static bool HasRoom(const Table& table, const Series::Names& names);
-  static bool FindLastColumns(const Table& table, std::span<const FieldView> fields);
-  // The columns of the fields into `columns_`; false where one has another type, or there would be
-  // too many.
+  static bool HasLastColumns(const Table& table, std::span<const FieldView> fields);
+  // Makes the columns of the fields the last ones; false where one has another type.
   bool FindColumns(Table& table, std::span<const FieldView> fields);
   size_t AddColumn(Table& table, const FieldView& field);
   uint32_t SetOf(Table& table, const std::shared_ptr<const Series::Names>& names);
@@ -123,7 +124,6 @@ class BatchBuilder {
   // Where rows of a table go.
   absl::flat_hash_map<std::string_view, Table*> current_;
   Table* last_ = nullptr;
-  std::vector<size_t> columns_;
   size_t point_count_ = 0;
   size_t bytes_ = 0;
 };

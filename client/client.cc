@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
 #include "client/channel.h"
+#include "client/proto.h"
 #include "sluice/v1/admin.grpc.pb.h"
 #include "sluice/v1/query.grpc.pb.h"
 #include "sluice/v1/server.grpc.pb.h"
@@ -14,22 +15,6 @@
 namespace sluice::client {
 namespace {
 
-v1::Precision ToProto(Precision precision) {
-  switch (precision) {
-    case Precision::kNanosecond:
-      return v1::PRECISION_NANOSECOND;
-    case Precision::kMicrosecond:
-      return v1::PRECISION_MICROSECOND;
-    case Precision::kMillisecond:
-      return v1::PRECISION_MILLISECOND;
-    case Precision::kSecond:
-      return v1::PRECISION_SECOND;
-    case Precision::kAuto:
-      return v1::PRECISION_AUTO;
-  }
-  return v1::PRECISION_UNSPECIFIED;
-}
-
 PointError FromProto(const v1::PointError& error) {
   std::optional<LinePosition> line;
   if (error.has_line()) {
@@ -37,8 +22,7 @@ PointError FromProto(const v1::PointError& error) {
   }
   return {.index = error.index(),
           .line = line,
-          .reason = std::string(
-              absl::StripPrefix(v1::RejectionReason_Name(error.reason()), "REJECTION_REASON_")),
+          .reason = NameOf(error.reason()),
           .message = error.message(),
           .table = error.table(),
           .column = error.column(),

@@ -95,14 +95,9 @@ absl::Status Writer::Core::MakeRoom(size_t bytes, std::unique_lock<std::mutex>& 
   }
   // What is being built would wait for more.
   SealBuilding();
-  const auto deadline = After(Clock::now(), options_.block_timeout);
   const auto may_go_on = [&] { return has_room() || !CheckOpen().ok(); };
-  if (deadline == kNever) {
-    room_.wait(lock, may_go_on);
-  } else if (!room_.wait_until(lock, deadline, may_go_on)) {
-    return full;
-  }
-  return CheckOpen();
+  const auto deadline = After(Clock::now(), options_.block_timeout);
+  return WaitFor(room_, lock, deadline, may_go_on) ? CheckOpen() : full;
 }
 
 // False where all that there is has been sent.
@@ -188,10 +183,7 @@ absl::Status Writer::Core::Flush(absl::Duration timeout) {
   SealBuilding();
   const int64_t end = next_id_;
   const auto is_told = [&] { return undecided_.empty() || *undecided_.begin() >= end; };
-  const auto deadline = After(Clock::now(), timeout);
-  if (deadline == kNever) {
-    told_.wait(lock, is_told);
-  } else if (!told_.wait_until(lock, deadline, is_told)) {
+  if (!WaitFor(told_, lock, After(Clock::now(), timeout), is_told)) {
     return absl::DeadlineExceededError("not all points have been acknowledged yet");
   }
   return fatal_;
@@ -222,10 +214,7 @@ absl::StatusOr<std::optional<int64_t>> Writer::Core::ResumeFrom(absl::Duration t
   if (!is_resume_known_) is_stream_wanted_ = true;
   Wake();
   const auto is_known = [this] { return is_resume_known_ || !CheckOpen().ok(); };
-  const auto deadline = After(Clock::now(), timeout);
-  if (deadline == kNever) {
-    told_.wait(lock, is_known);
-  } else if (!told_.wait_until(lock, deadline, is_known)) {
+  if (!WaitFor(told_, lock, After(Clock::now(), timeout), is_known)) {
     return report_.last_error.ok() ? absl::DeadlineExceededError("the server has not answered yet")
                                    : report_.last_error;
   }

@@ -101,6 +101,16 @@ class Writer::Core final : private StreamCall::Listener {
   // kNever for what is practically infinite.
   static Clock::time_point After(Clock::time_point time, absl::Duration duration);
 
+  // False where it is not so by then.
+  template <typename Condition>
+  static bool WaitFor(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
+                      Clock::time_point deadline, Condition is_so) {
+    // The library would convert the last moment there is, and overflow.
+    if (deadline != kNever) return changed.wait_until(lock, deadline, is_so);
+    changed.wait(lock, is_so);
+    return true;
+  }
+
   void OnMessage(v1::WriteStreamResponse message) override { Leave(std::move(message)); }
   void OnSent() override { Leave(Signal::kSent); }
   void OnReceivedAll() override { Leave(Signal::kReceivedAll); }

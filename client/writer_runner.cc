@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "client/proto.h"
 #include "client/writer_core.h"
 
 namespace sluice::client {
@@ -41,22 +42,6 @@ std::string HeadOf(const SealedBatch& batch, int64_t sequence) {
          head;
 }
 
-v1::Precision ToProto(Precision precision) {
-  switch (precision) {
-    case Precision::kMicrosecond:
-      return v1::PRECISION_MICROSECOND;
-    case Precision::kMillisecond:
-      return v1::PRECISION_MILLISECOND;
-    case Precision::kSecond:
-      return v1::PRECISION_SECOND;
-    case Precision::kAuto:
-      return v1::PRECISION_AUTO;
-    case Precision::kNanosecond:
-      break;
-  }
-  return v1::PRECISION_NANOSECOND;
-}
-
 // Whether it would be the same the next time. Of batches that go in their order, one that is missed
 // has been lost on the way.
 bool IsForGood(const absl::Status& status) {
@@ -86,13 +71,7 @@ void Writer::Core::Run() {
   while (true) {
     Work(lock);
     if (IsOver()) break;
-    const Clock::time_point deadline = NextDeadline();
-    const auto has_work = [this] { return has_work_; };
-    if (deadline == kNever) {
-      work_.wait(lock, has_work);
-    } else {
-      work_.wait_until(lock, deadline, has_work);
-    }
+    WaitFor(work_, lock, NextDeadline(), [this] { return has_work_; });
   }
   told_.notify_all();
 }

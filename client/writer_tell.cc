@@ -3,17 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/proto.h"
 #include "client/writer_core.h"
 
 namespace sluice::client {
 namespace {
-
-std::string ReasonName(v1::RejectionReason reason) {
-  constexpr std::string_view kPrefix = "REJECTION_REASON_";
-  std::string name = v1::RejectionReason_Name(reason);
-  if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
-  return name;
-}
 
 std::string ReasonNameOf(const absl::Status& status) {
   std::string reason = ReasonOf(status);
@@ -54,8 +48,9 @@ void Writer::Core::Tell(const Fate& fate) const {
   const SealedBatch& batch = fate.batch->sealed;
   switch (fate.kind) {
     case Fate::Kind::kDropped:
-      if (options_.on_dropped)
+      if (options_.on_dropped) {
         options_.on_dropped(fate.drop_reason, fate.status, batch.AllCookies());
+      }
       return;
     case Fate::Kind::kUnknown:
       if (options_.on_unknown) options_.on_unknown(batch.AllCookies());
@@ -84,7 +79,7 @@ std::map<std::string, int64_t> Writer::Core::RejectionsOf(const Fate& fate) {
   }
   int64_t counted = 0;
   for (const v1::RejectionCount& cause : fate.response.rejection_counts()) {
-    rejections[ReasonName(cause.reason())] += cause.count();
+    rejections[NameOf(cause.reason())] += cause.count();
     counted += cause.count();
   }
   const int64_t more = points - fate.written - counted;
@@ -104,9 +99,8 @@ void Writer::Core::TellRejections(const Fate& fate) const {
     return;
   }
   const v1::WriteResponse& response = fate.response;
-  const std::string common = response.rejection_counts_size() == 1
-                                 ? ReasonName(response.rejection_counts(0).reason())
-                                 : "";
+  const std::string common =
+      response.rejection_counts_size() == 1 ? NameOf(response.rejection_counts(0).reason()) : "";
   int64_t left = static_cast<int64_t>(batch.point_count) - fate.written;
   size_t index = 0;
   int error = 0;
@@ -118,7 +112,7 @@ void Writer::Core::TellRejections(const Fate& fate) const {
     if (error < response.errors_size() &&
         response.errors(error).index() == static_cast<int64_t>(index)) {
       const v1::PointError& told = response.errors(error++);
-      reason = ReasonName(told.reason());
+      reason = NameOf(told.reason());
       point.reason = reason;
       point.message = told.message();
       point.table = told.table();

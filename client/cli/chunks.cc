@@ -215,8 +215,8 @@ absl::Status CsvChunks::ReadHeader() {
   absl::StatusOr<bool> found = ReadRecord(header);
   if (!found.ok()) return found.status();
   if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
-  if (header.values[0].starts_with(kByteOrderMark))
-    header.values[0].erase(0, kByteOrderMark.size());
+  std::string& first = header.values[0];
+  if (first.starts_with(kByteOrderMark)) first.erase(0, kByteOrderMark.size());
   constexpr std::pair<std::string_view, Kind> kKinds[] = {
       {"tag", Kind::kTag},         {"time", Kind::kTime},         {"float", Kind::kFloat},
       {"integer", Kind::kInteger}, {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
@@ -256,8 +256,7 @@ absl::Status CsvChunks::ReadHeader() {
   if (!has_time && !format_.time.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("no column is named '{}': name the one with the time, or none for the time of "
-                    "arrival, which "
-                    "makes one point of all rows of the same tags",
+                    "arrival, which makes one point of all rows of the same tags",
                     format_.time));
   }
   return Guess();

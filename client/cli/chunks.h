@@ -80,7 +80,7 @@ struct CsvFormat {
 };
 
 // Of CSV (RFC 4180) with a header. Columns that are neither tags nor the time are fields: booleans,
-// numbers or texts, each as all its values in the first `sample` records are, or as the header
+// numbers or texts, each as all its values in the first thousand records are, or as the header
 // says, as in `count:integer`. A value that is empty is none.
 class CsvChunks : public Chunks {
  public:

@@ -380,7 +380,6 @@ TEST_F(TokenStreamTest, ATokenThatIsDeletedEndsTheStream) {
   EXPECT_EQ(stream.Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
-// Two writers of one name are two where their tokens are.
 TEST_F(TokenStreamTest, NothingIsDecompressedForWhoHasNoToken) {
   auto stub = v1::WriteService::NewStub(
       grpc::CreateChannel(server_->grpc_address(), grpc::InsecureChannelCredentials()));
@@ -403,6 +402,7 @@ TEST_F(TokenStreamTest, NothingIsDecompressedForWhoHasNoToken) {
   EXPECT_EQ(write(token), grpc::StatusCode::OK);
 }
 
+// Two writers of one name are two where their tokens are.
 TEST_F(TokenStreamTest, AWriterBelongsToItsToken) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (const char* name : {"one", "two"}) {
