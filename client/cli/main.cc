@@ -427,8 +427,8 @@ class CommandLine {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", std::string(server::kVersion));
     app_.footer(
-        "Options come from the command line, or else the environment, or else the file that\n"
-        "SLUICE_CONFIG names (lines such as: server=10.0.0.5:8182).\n"
+        "Options come from the command line, or else the file that --config or SLUICE_CONFIG\n"
+        "names (lines such as: server=10.0.0.5:8182), or else the environment.\n"
         "Exit codes: 0 done, 1 failed, 2 lines were rejected, 64 no such command or option.");
     // --server is understood after the subcommand too.
     app_.fallthrough();
@@ -439,7 +439,12 @@ class CommandLine {
                                   "the token to send; otherwise the environment's SLUICE_TOKEN");
     app_.add_option("--token-file", options_.token_file, "a file with the token to send")
         ->excludes(token);
-    app_.set_config("--config", "", "a file with options")->envname("SLUICE_CONFIG");
+    // The library reads no environment for this one, and takes what is not there for an empty file.
+    const char* config = std::getenv("SLUICE_CONFIG");
+    config_ = config == nullptr ? "" : config;
+    app_.set_config("--config", config_,
+                    "a file with options; otherwise the environment's SLUICE_CONFIG");
+    app_.allow_config_extras(CLI::config_extras_mode::error);
     AddWrite();
     CLI::App* query = Add(app_, "query", "run one SELECT and print its rows", Query);
     AddDatabaseName(*query);
@@ -471,6 +476,10 @@ class CommandLine {
   }
 
   int Run(int argc, char** argv) {
+    if (!config_.empty() && !std::ifstream(config_)) {
+      Fail(absl::NotFoundError("cannot read the file that SLUICE_CONFIG names: " + config_));
+      return kUsage;
+    }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -652,6 +661,8 @@ class CommandLine {
   CLI::App app_;
   Options options_;
   std::string shell_;
+  // The file that the environment names; empty where it names none.
+  std::string config_;
   Command command_ = nullptr;
 };
 

@@ -201,6 +201,22 @@ test('it tells of the server, measures it, and completes its own commands', () =
   assert.match(sluice(['completion', 'zsh']).stdout, /bashcompinit/);
 });
 
+test('options come from a file too, which goes before the environment', () => {
+  const file = path.join(server.directory, 'sluice.conf');
+  const ask = (args, env) => spawnSync(path.join(root, 'bazel-bin/client/cli/sluice'), args,
+    { encoding: 'utf8', env: { ...process.env, SLUICE_TOKEN: adminToken, SLUICE_SERVER: '127.0.0.1:1', ...env } });
+  fs.writeFileSync(file, `server=${server.grpcAddress}\n`);
+  assert.match(ask(['info'], { SLUICE_CONFIG: file }).stdout, /you are\t_admin/);
+  assert.match(ask(['--config', file, 'info']).stdout, /you are\t_admin/);
+  assert.strictEqual(ask(['info', '--server', '127.0.0.1:2'], { SLUICE_CONFIG: file }).status, 1);
+  assert.strictEqual(ask(['info']).status, 1);
+  const missing = ask(['info'], { SLUICE_CONFIG: `${file}.none` });
+  assert.strictEqual(missing.status, 64);
+  assert.match(missing.stderr, /cannot read the file that SLUICE_CONFIG names/);
+  fs.writeFileSync(file, 'servr=1\n');
+  assert.strictEqual(ask(['info'], { SLUICE_CONFIG: file }).status, 64);
+});
+
 test('a mistake in the command has an exit code of its own', () => {
   assert.strictEqual(sluice(['nonsense']).status, 64);
   assert.strictEqual(sluice(['query']).status, 64);
