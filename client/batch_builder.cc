@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -15,8 +16,9 @@ namespace {
 
 // Tags and fields that the server takes in one table of a batch, and values.
 constexpr size_t kMaxKeys = 4096;
-constexpr size_t kMaxFields = 4000;
 constexpr size_t kMaxValues = 64'000'000;
+// What finding a tag's value or a tag set again takes, its place in a hash map included.
+constexpr size_t kIndexEntryBytes = 80;
 // Integers within this take at most four bytes, which is less than eight for the network and no
 // more to do for the server.
 constexpr int64_t kSmall = int64_t{1} << 27;
@@ -28,8 +30,8 @@ constexpr size_t kInteger = 1;
 constexpr size_t kUnsigned = 2;
 constexpr size_t kBoolean = 3;
 constexpr size_t kString = 4;
-static_assert(std::is_same_v<std::variant_alternative_t<kString, FieldValue>, std::string_view>);
-static_assert(std::is_same_v<std::variant_alternative_t<kBoolean, FieldValue>, bool>);
+using AnyValue = std::variant<double, int64_t, uint64_t, bool, std::string_view>;
+static_assert(std::is_base_of_v<AnyValue, FieldValue>);
 
 void SetBit(std::string& bits, size_t position) {
   if (bits.size() <= position / 8) bits.resize(position / 8 + 1);
@@ -82,9 +84,15 @@ std::vector<uint64_t> SealedBatch::AllCookies() const {
   return all;
 }
 
-// What holds for the values; of the keys only where they are not those of the row before.
-absl::Status BatchBuilder::Check(std::span<const FieldView> fields) {
+// All but the keys of the fields, which are mostly those of the row before.
+absl::Status BatchBuilder::CheckValues(const Series::Names& names,
+                                       std::span<const FieldView> fields) {
   if (fields.empty()) return absl::InvalidArgumentError("a point has one field at least");
+  const size_t keys = names.tags.size() + fields.size();
+  if (keys > kMaxKeys) {
+    return absl::InvalidArgumentError(
+        fmt::format("a point has at most {} tags and fields together, not {}", kMaxKeys, keys));
+  }
   for (const FieldView& field : fields) {
     const double* number = std::get_if<kFloat>(&field.value);
     if (number != nullptr && !std::isfinite(*number)) {
@@ -96,9 +104,6 @@ absl::Status BatchBuilder::Check(std::span<const FieldView> fields) {
 }
 
 absl::Status BatchBuilder::CheckKeys(std::span<const FieldView> fields) {
-  if (fields.size() > kMaxFields) {
-    return absl::InvalidArgumentError(fmt::format("a point has at most {} fields", kMaxFields));
-  }
   absl::flat_hash_set<std::string_view> keys;
   for (const FieldView& field : fields) {
     if (field.key.empty()) return absl::InvalidArgumentError("a field has an empty key");
@@ -109,29 +114,47 @@ absl::Status BatchBuilder::CheckKeys(std::span<const FieldView> fields) {
   return absl::OkStatus();
 }
 
+absl::Status BatchBuilder::Check(const Series& series, std::span<const FieldView> fields) {
+  const absl::Status sound = CheckValues(*series.names_, fields);
+  return sound.ok() ? CheckKeys(fields) : sound;
+}
+
 absl::Status BatchBuilder::Add(const Series& series, int64_t time_ns,
                                std::span<const FieldView> fields, uint64_t cookie) {
-  absl::Status sound = Check(fields);
-  if (!sound.ok()) return sound;
   const std::shared_ptr<const Series::Names>& names = series.names_;
+  absl::Status sound = CheckValues(*names, fields);
+  if (!sound.ok()) return sound;
   if (last_ == nullptr || last_->wire->table() != names->table) {
     const auto found = current_.find(names->table);
     last_ = found == current_.end() ? nullptr : found->second;
   }
-  if (last_ == nullptr || !HasLastColumns(*last_, fields)) {
+  const bool has_last_columns = last_ != nullptr && HasLastColumns(*last_, fields);
+  if (!has_last_columns) {
     sound = CheckKeys(fields);
     if (!sound.ok()) return sound;
-    if (last_ == nullptr) last_ = &BeginTable(names->table);
-    if (!FindColumns(*last_, fields)) BeginAgain(*names, fields);
   }
-  if (!HasRoom(*last_, *names)) BeginAgain(*names, fields);
+  std::optional<uint32_t> set;
+  bool has_room = false;
+  if (last_ != nullptr) {
+    const auto found = last_->sets.find(names.get());
+    if (found != last_->sets.end()) set = found->second;
+    has_room = HasRoom(*last_, set ? std::span<const TagText>() : names->tags,
+                       has_last_columns ? std::span<const FieldView>() : fields) &&
+               (has_last_columns || FindColumns(*last_, fields));
+  }
+  if (!has_room) {
+    set.reset();
+    last_ = &BeginTable(names->table);
+    FindColumns(*last_, fields);
+  }
   Table& table = *last_;
-  table.wire->add_row_tag_sets(SetOf(table, names));
+  if (!set) set = AddSet(table, names);
+  table.wire->add_row_tag_sets(*set);
   table.wire->add_timestamps(time_ns);
   for (size_t i = 0; i < fields.size(); ++i)
     AddValue(table, table.columns[table.last_columns[i]], fields[i]);
   table.cookies.push_back(cookie);
-  bytes_ += sizeof(int64_t) + sizeof(uint32_t) + table.gapped_columns / 8 + 1;
+  bytes_ += sizeof(int64_t) + sizeof(uint32_t) + table.columns.size() / 8 + 1;
   ++point_count_;
   return absl::OkStatus();
 }
@@ -145,17 +168,21 @@ BatchBuilder::Table& BatchBuilder::BeginTable(const std::string& name) {
   return table;
 }
 
-void BatchBuilder::BeginAgain(const Series::Names& names, std::span<const FieldView> fields) {
-  last_ = &BeginTable(names.table);
-  FindColumns(*last_, fields);
-}
-
-// Whether the server takes one row more of such tags.
-bool BatchBuilder::HasRoom(const Table& table, const Series::Names& names) {
-  const size_t keys = table.tags.size() + table.columns.size();
-  if (table.row_count() == 0) return true;
-  if ((table.row_count() + 1) * keys > kMaxValues / 2) return false;
-  return keys + names.tags.size() <= kMaxKeys || (keys <= kMaxKeys && table.sets.contains(&names));
+// Whether a row goes into the table: as the server takes it, and without much that is only there
+// for the rows before. The tags and fields are those that the table may not have.
+bool BatchBuilder::HasRoom(const Table& table, std::span<const TagText> tags,
+                           std::span<const FieldView> fields) {
+  size_t new_tags = 0;
+  for (const TagText& tag : tags) new_tags += table.tag_numbers.contains(tag.first) ? 0 : 1;
+  size_t new_columns = 0;
+  for (const FieldView& field : fields) {
+    new_columns += table.column_numbers.contains(field.key) ? 0 : 1;
+  }
+  const size_t keys = table.key_count() + new_tags + new_columns;
+  const size_t backfill =
+      new_tags * table.held.size() * sizeof(uint32_t) + new_columns * table.row_count() / 8;
+  return keys <= kMaxKeys && (table.row_count() + 1) * keys <= kMaxValues &&
+         backfill <= kMaxBackfillBytes;
 }
 
 bool BatchBuilder::HasLastColumns(const Table& table, std::span<const FieldView> fields) {
@@ -189,22 +216,23 @@ size_t BatchBuilder::AddColumn(Table& table, const FieldView& field) {
   column.wire = table.wire->add_fields();
   column.wire->set_key(field.key.data(), field.key.size());
   table.column_numbers.emplace(column.wire->key(), number);
-  bytes_ += field.key.size() + 2 * kOverhead;
+  bytes_ += field.key.size() + 2 * kOverhead + table.row_count() / 8;
+  index_bytes_ += kIndexEntryBytes + sizeof(Column);
   return number;
 }
 
-uint32_t BatchBuilder::SetOf(Table& table, const std::shared_ptr<const Series::Names>& names) {
-  const auto [found, is_new] =
-      table.sets.try_emplace(names.get(), static_cast<uint32_t>(table.held.size()));
-  if (!is_new) return found->second;
-  const int set = static_cast<int>(found->second);
+uint32_t BatchBuilder::AddSet(Table& table, const std::shared_ptr<const Series::Names>& names) {
+  const int set = static_cast<int>(table.held.size());
+  table.sets.emplace(names.get(), static_cast<uint32_t>(set));
   table.held.push_back(names);
+  index_bytes_ += kIndexEntryBytes;
   for (const auto& [key, value] : names->tags) {
     const auto [number, is_new_tag] = table.tag_numbers.try_emplace(key, table.tags.size());
     if (is_new_tag) {
       table.tags.emplace_back().wire = table.wire->add_tags();
       table.tags.back().wire->set_key(key);
-      bytes_ += key.size() + kOverhead;
+      bytes_ += key.size() + kOverhead + static_cast<size_t>(set) * sizeof(uint32_t);
+      index_bytes_ += kIndexEntryBytes + sizeof(Tag);
     }
     Tag& tag = table.tags[number->second];
     const auto [position, is_new_value] =
@@ -212,12 +240,13 @@ uint32_t BatchBuilder::SetOf(Table& table, const std::shared_ptr<const Series::N
     if (is_new_value) {
       tag.wire->add_dictionary(value);
       bytes_ += value.size() + kOverhead;
+      index_bytes_ += kIndexEntryBytes;
     }
     tag.wire->mutable_values()->Resize(set, 0);
     tag.wire->add_values(position->second);
   }
   bytes_ += table.tags.size() * sizeof(uint32_t);
-  return found->second;
+  return static_cast<uint32_t>(set);
 }
 
 void BatchBuilder::AddValue(Table& table, Column& column, const FieldView& field) {
@@ -225,8 +254,6 @@ void BatchBuilder::AddValue(Table& table, Column& column, const FieldView& field
   if (column.end != row && !column.has_gaps) {
     column.has_gaps = true;
     SetFirst(*column.wire->mutable_validity(), column.present);
-    ++table.gapped_columns;
-    bytes_ += row / 8;
   }
   if (column.has_gaps) SetBit(*column.wire->mutable_validity(), row);
   switch (column.kind) {
@@ -249,6 +276,8 @@ void BatchBuilder::AddValue(Table& table, Column& column, const FieldView& field
       const std::string_view text = *std::get_if<kString>(&field.value);
       column.wire->mutable_strings()->add_values(text.data(), text.size());
       bytes_ += text.size();
+      // The string itself, and a pointer to it.
+      index_bytes_ += sizeof(std::string) + sizeof(void*);
     }
   }
   bytes_ += column.kind == kBoolean ? 1 : sizeof(int64_t);
@@ -297,37 +326,39 @@ SealedBatch BatchBuilder::Seal() {
   return sealed;
 }
 
-absl::Status LinesBuilder::Add(std::string_view lines, uint64_t cookie) {
-  if (!ingest::IsUtf8(lines)) return absl::InvalidArgumentError("the lines are not UTF-8");
-  std::string& bytes = batch_.bytes;
-  const size_t begin = bytes.size();
-  bytes.append(lines);
-  if (!lines.empty() && lines.back() != '\n') bytes.push_back('\n');
-  const size_t end = bytes.size();
+absl::StatusOr<Lines> ReadLines(std::string_view text) {
+  if (!ingest::IsUtf8(text)) return absl::InvalidArgumentError("the lines are not UTF-8");
   // One more shows whether what follows is a line of its own.
-  bytes.append("m f=1");
-  size_t points = 0;
-  is_open_ended_ = true;
-  lineprotocol::LineReader reader(std::string_view(bytes).substr(begin));
+  constexpr std::string_view kFollower = "m f=1";
+  Lines lines{.is_open_ended = true};
+  lines.text.reserve(text.size() + 1 + kFollower.size());
+  lines.text = text;
+  if (!text.empty() && text.back() != '\n') lines.text.push_back('\n');
+  const size_t end = lines.text.size();
+  lines.text.append(kFollower);
+  lineprotocol::LineReader reader(lines.text);
   while (reader.Next()) {
-    if (reader.begin() == end - begin) {
-      is_open_ended_ = false;
+    if (reader.begin() == end) {
+      lines.is_open_ended = false;
     } else {
-      ++points;
+      ++lines.point_count;
     }
   }
-  bytes.resize(points == 0 ? begin : end);
-  if (points == 0) return absl::InvalidArgumentError("the lines hold no point");
+  lines.text.resize(end);
+  if (lines.point_count == 0) return absl::InvalidArgumentError("the lines hold no point");
+  return lines;
+}
+
+void LinesBuilder::Add(const Lines& lines, uint64_t cookie) {
+  batch_.bytes.append(lines.text);
   batch_.lines.push_back(
       {.cookie = cookie, .first_point = batch_.point_count, .lines_before = line_count_});
-  line_count_ += std::count(bytes.begin() + static_cast<ptrdiff_t>(begin), bytes.end(), '\n');
-  batch_.point_count += points;
-  return absl::OkStatus();
+  line_count_ += std::count(lines.text.begin(), lines.text.end(), '\n');
+  batch_.point_count += lines.point_count;
 }
 
 SealedBatch LinesBuilder::Seal() {
   line_count_ = 0;
-  is_open_ended_ = false;
   return std::exchange(batch_, {.kind = SealedBatch::Kind::kLines});
 }
 

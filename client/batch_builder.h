@@ -1,6 +1,7 @@
 #ifndef SLUICE_CLIENT_BATCH_BUILDER_H_
 #define SLUICE_CLIENT_BATCH_BUILDER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "client/writer.h"
 #include "sluice/v1/points.pb.h"
 
@@ -52,8 +54,9 @@ struct SealedBatch {
   // Whose text has the line, and which of that it is, counted from 1.
   int64_t LineIn(size_t index, int64_t line) const;
   std::vector<uint64_t> AllCookies() const;
+  // With the cookies that are made of lines when they are told.
   size_t held_bytes() const {
-    return bytes.capacity() + cookies.capacity() * sizeof(uint64_t) +
+    return bytes.capacity() + std::max(cookies.capacity(), point_count) * sizeof(uint64_t) +
            lines.capacity() * sizeof(Lines);
   }
 };
@@ -62,14 +65,23 @@ struct SealedBatch {
 // whose field changes its type is begun again. For one thread.
 class BatchBuilder {
  public:
-  // Takes a point, or tells why it is none.
+  // What new tags and fields of a point may cost for all rows before it, which do not have them.
+  // Where it would be more a new table is cheaper, which has the names a second time.
+  static constexpr size_t kMaxBackfillBytes = 4 << 10;
+
+  // Why a point is none, if so.
+  static absl::Status Check(const Series& series, std::span<const FieldView> fields);
+
+  // Takes a point, or tells as Check does why it is none.
   absl::Status Add(const Series& series, int64_t time_ns, std::span<const FieldView> fields,
                    uint64_t cookie);
 
   bool empty() const { return point_count_ == 0; }
   size_t point_count() const { return point_count_; }
-  // As it will be sent, roughly.
+  // As it will be sent, at most.
   size_t bytes() const { return bytes_; }
+  // What is held besides, to find names and values again.
+  size_t index_bytes() const { return index_bytes_; }
 
   // Nothing is left afterwards.
   SealedBatch Seal();
@@ -101,21 +113,23 @@ class BatchBuilder {
     absl::flat_hash_map<const Series::Names*, uint32_t> sets;
     // Held, since what is above refers to their texts.
     std::vector<std::shared_ptr<const Series::Names>> held;
-    size_t gapped_columns = 0;
 
     size_t row_count() const { return cookies.size(); }
+    size_t key_count() const { return tags.size() + columns.size(); }
   };
 
-  static absl::Status Check(std::span<const FieldView> fields);
+  using TagText = std::pair<std::string, std::string>;
+
+  static absl::Status CheckValues(const Series::Names& names, std::span<const FieldView> fields);
   static absl::Status CheckKeys(std::span<const FieldView> fields);
   Table& BeginTable(const std::string& name);
-  void BeginAgain(const Series::Names& names, std::span<const FieldView> fields);
-  static bool HasRoom(const Table& table, const Series::Names& names);
+  static bool HasRoom(const Table& table, std::span<const TagText> tags,
+                      std::span<const FieldView> fields);
   static bool HasLastColumns(const Table& table, std::span<const FieldView> fields);
   // Makes the columns of the fields the last ones; false where one has another type.
   bool FindColumns(Table& table, std::span<const FieldView> fields);
   size_t AddColumn(Table& table, const FieldView& field);
-  uint32_t SetOf(Table& table, const std::shared_ptr<const Series::Names>& names);
+  uint32_t AddSet(Table& table, const std::shared_ptr<const Series::Names>& names);
   void AddValue(Table& table, Column& column, const FieldView& field);
   static void Finish(Table& table);
 
@@ -126,25 +140,35 @@ class BatchBuilder {
   Table* last_ = nullptr;
   size_t point_count_ = 0;
   size_t bytes_ = 0;
+  size_t index_bytes_ = 0;
 };
+
+// Line protocol that ends with a whole line, and what is in it.
+struct Lines {
+  std::string text = "";
+  size_t point_count = 0;
+  // The last line goes on, in a text that is not closed for instance: what is put behind it would
+  // be taken for its rest.
+  bool is_open_ended = false;
+};
+// Or why it cannot be sent.
+absl::StatusOr<Lines> ReadLines(std::string_view text);
 
 // Gathers lines. For one thread.
 class LinesBuilder {
  public:
-  absl::Status Add(std::string_view lines, uint64_t cookie);
+  void Add(const Lines& lines, uint64_t cookie);
 
   bool empty() const { return batch_.point_count == 0; }
   size_t point_count() const { return batch_.point_count; }
   size_t bytes() const { return batch_.bytes.size(); }
-  // Whether the last line goes on, in a text that is not closed for instance.
-  bool is_open_ended() const { return is_open_ended_; }
+  size_t index_bytes() const { return batch_.lines.size() * sizeof(SealedBatch::Lines); }
 
   SealedBatch Seal();
 
  private:
   SealedBatch batch_{.kind = SealedBatch::Kind::kLines};
   int64_t line_count_ = 0;
-  bool is_open_ended_ = false;
 };
 
 }  // namespace sluice::client

@@ -84,7 +84,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  result.SetPayload(kDetailsUrl, absl::Cord(status.error_details()));
+  if (!status.error_details().empty()) {
+    result.SetPayload(kDetailsUrl, absl::Cord(status.error_details()));
+  }
   return result;
 }
 
@@ -135,8 +137,7 @@ TokenSource TokenFromFile(std::string path) {
 }
 
 bool IsFromServer(const absl::Status& status) {
-  absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
-  return details && !details->empty();
+  return status.GetPayload(kDetailsUrl).has_value();
 }
 
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {

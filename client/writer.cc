@@ -25,6 +25,9 @@ absl::StatusOr<Series> Writer::AddSeries(std::string_view table, std::span<const
   names->table = table;
   for (const TagView& tag : tags) {
     if (tag.key.empty()) return absl::InvalidArgumentError("a tag has an empty key");
+    if (tag.key == "time") {
+      return absl::InvalidArgumentError("no tag is called 'time', which is the timestamp's column");
+    }
     if (!tag.value.empty()) names->tags.emplace_back(tag.key, tag.value);
   }
   std::sort(names->tags.begin(), names->tags.end());

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 
 #include "absl/status/status.h"
@@ -31,7 +32,7 @@
 //     if (!added.ok()) …             // no room, after Close, or for what is not a point
 //   }
 //   WriterReport report = writer.Close(absl::Seconds(30));
-//   if (!report.complete()) …report.dropped, report.unknown…
+//   if (!report.all_written()) …report.rejected, report.dropped, report.unknown…
 //
 // The promise: of every point for which Add returned OK the writer says exactly once that it is
 // written, rejected, dropped or unknown, in the callbacks and, as sums, in WriterReport; after
@@ -42,8 +43,23 @@
 
 namespace sluice::client {
 
-// Text has to be UTF-8: the server rejects the point otherwise.
-using FieldValue = std::variant<double, int64_t, uint64_t, bool, std::string_view>;
+// Of any arithmetic type, or text, which has to be UTF-8: the server rejects the point otherwise.
+struct FieldValue : std::variant<double, int64_t, uint64_t, bool, std::string_view> {
+  FieldValue() = default;
+  template <typename Number>
+    requires std::is_arithmetic_v<Number>
+  FieldValue(Number number) : variant(Widened<Number>(number)) {}
+  FieldValue(std::string_view text) : variant(text) {}
+  FieldValue(const char* text) : variant(std::string_view(text)) {}
+  FieldValue(const std::string& text) : variant(std::string_view(text)) {}
+
+ private:
+  template <typename Number>
+  using Widened = std::conditional_t<
+      std::is_same_v<Number, bool>, bool,
+      std::conditional_t<std::is_floating_point_v<Number>, double,
+                         std::conditional_t<std::is_signed_v<Number>, int64_t, uint64_t>>>;
+};
 
 struct TagView {
   std::string_view key;
@@ -97,6 +113,8 @@ enum class DropReason {
 };
 
 struct BatchResult {
+  // Of all its points; those that were rejected have been told before. Valid during the callback.
+  std::span<const uint64_t> cookies = {};
   // With a `writer_id` its number for good, see ResumeFrom; otherwise that on its stream.
   int64_t sequence = 0;
   int64_t written_points = 0;
@@ -191,7 +209,10 @@ struct WriterReport {
   // The last error of a stream; OK where there was none.
   absl::Status last_error = absl::OkStatus();
 
+  // The server has judged every point.
   bool complete() const { return dropped == 0 && unknown == 0 && pending == 0; }
+  // And taken it.
+  bool all_written() const { return written == added; }
 };
 
 // A table and a tag set, resolved once. Cheap to copy; good for any writer.
@@ -220,31 +241,32 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // InvalidArgument for an empty name, a tag that is there twice, or more than 4,095 tags. A tag
-  // with an empty value is no tag.
+  // InvalidArgument for an empty name, a tag that is there twice or is called "time", or more than
+  // 4,095 tags. A tag with an empty value is no tag.
   absl::StatusOr<Series> AddSeries(std::string_view table, std::span<const TagView> tags);
   absl::StatusOr<Series> AddSeries(std::string_view table, std::initializer_list<TagView> tags) {
     return AddSeries(table, std::span(tags.begin(), tags.size()));
   }
 
   // Copies everything. Errors, with nothing taken: InvalidArgument (no series, no field or more
-  // than 4,000, an empty key or one that is there twice, a number that is not finite, a time that
-  // does not fit into 64 bits of nanoseconds), ResourceExhausted (no room), FailedPrecondition
-  // (closed), and the fatal status.
+  // than 4,096 with the tags, an empty key or one that is there twice, a number that is not finite,
+  // a time that does not fit into 64 bits of nanoseconds), ResourceExhausted (no room),
+  // FailedPrecondition (closed), and the fatal status.
   absl::Status Add(const Series& series, absl::Time time, std::span<const FieldView> fields,
                    uint64_t cookie = 0);
   absl::Status Add(const Series& series, absl::Time time, std::initializer_list<FieldView> fields,
                    uint64_t cookie = 0) {
     return Add(series, time, std::span(fields.begin(), fields.size()), cookie);
   }
-  // Whole lines of line protocol, judged by the server. They stay in
-  // one batch, and the cookie stands for each of their points. A line without a timestamp gets one
-  // when it arrives, another when it has to be sent again. InvalidArgument where they are not UTF-8
-  // or hold no point.
+  // Whole lines of line protocol, judged by the server. They stay in one batch, and the cookie
+  // stands for each of their points. A line without a timestamp gets one when it arrives, another
+  // when it has to be sent again. InvalidArgument where they are not UTF-8, hold no point or more
+  // than 1,000,000, or more bytes than the server takes; before there has been a stream nobody knows
+  // these, and the server rejects them.
   absl::Status AddLines(std::string_view lines, uint64_t cookie = 0);
 
-  // Sends what there is now and waits until all that was added before is told. OK then, rejected
-  // points or not; DeadlineExceeded, with everything still being tried, at the deadline; the fatal
+  // Sends what there is now and waits until all that was added before is told. OK then, whatever
+  // that was: report().all_written() says whether all is in. DeadlineExceeded, with everything still being tried, at the deadline; the fatal
   // status.
   absl::Status Flush(absl::Duration timeout);
 

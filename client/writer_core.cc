@@ -7,18 +7,26 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+
 namespace sluice::client {
 namespace {
 
+// What the server takes.
 constexpr size_t kMaxBatchPoints = 1'000'000;
+// What any server is taken to allow before this one has told.
+constexpr size_t kSmallBatchBytes = size_t{1} << 20;
 
 // What a batch has besides its bytes and cookies.
 constexpr size_t kBatchBytes = 1024;
 
+// What finding a tag or a field and its value again takes at most.
+constexpr size_t kMostIndexBytes = 256;
+
 // Arrays grow by doubling, and what is sealed is there twice for a moment.
 constexpr size_t kBuildingFactor = 2;
 
-// What a point takes at most, as the first of its table and series in a batch of its own.
+// What a point takes of a batch at most, as the first of its table and series.
 size_t MostBytesOf(const Series::Names& series, std::span<const FieldView> fields) {
   constexpr size_t kOverhead = 64;
   size_t bytes = kOverhead + series.table.size();
@@ -27,7 +35,18 @@ size_t MostBytesOf(const Series::Names& series, std::span<const FieldView> field
     const auto* text = std::get_if<std::string_view>(&field.value);
     bytes += kOverhead + field.key.size() + (text == nullptr ? 0 : text->size());
   }
-  return kBatchBytes + kBuildingFactor * bytes;
+  return bytes;
+}
+
+// What is held for a batch of so much while it is being built.
+size_t BuildingBytes(size_t bytes, size_t points, size_t index_bytes) {
+  return kBatchBytes + kBuildingFactor * (bytes + points * sizeof(uint64_t)) + index_bytes;
+}
+
+bool IsWriterId(std::string_view id) {
+  constexpr size_t kMaxLength = 64;
+  const auto is_allowed = [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; };
+  return id.size() <= kMaxLength && std::all_of(id.begin(), id.end(), is_allowed);
 }
 
 }  // namespace
@@ -45,9 +64,18 @@ Writer::Core::Core(const std::string& address, WriterOptions options)
       }()),
       channel_(MakeChannel(address, options_.tls, Retries::kNone)),
       token_(options_.token, options_.token_source),
-      max_batch_bytes_(std::min(options_.batch_bytes, options_.max_buffer_bytes / 10)) {
+      max_batch_bytes_(BatchBytesFor(2 * kSmallBatchBytes)) {
   std::lock_guard lock(mutex_);
+  if (!IsWriterId(options_.writer_id)) {
+    Fail(absl::InvalidArgumentError(
+        "a writer_id has at most 64 bytes of letters, digits, '_' and '-'"));
+  }
   runner_ = std::thread([this] { Run(); });
+}
+
+// Half of what the server allows: one point may be as large as all before it.
+size_t Writer::Core::BatchBytesFor(size_t server_max) const {
+  return std::min({options_.batch_bytes, options_.max_buffer_bytes / 10, server_max / 2});
 }
 
 Writer::Core::~Core() {
@@ -71,12 +99,13 @@ absl::Status Writer::Core::CheckOpen() const {
   return is_closed_ ? absl::FailedPreconditionError("the writer is closed") : absl::OkStatus();
 }
 
+bool Writer::Core::HasRoom(size_t bytes) const {
+  return report_.buffered_bytes == 0 ||
+         report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
+}
+
 absl::Status Writer::Core::MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock) {
-  const auto has_room = [&] {
-    return report_.buffered_bytes == 0 ||
-           report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
-  };
-  if (has_room()) return CheckOpen();
+  const auto has_room = [&] { return HasRoom(bytes); };
   const absl::Status full =
       absl::ResourceExhaustedError(fmt::format("no room: {} bytes wait for the server, and {} may",
                                                report_.buffered_bytes, options_.max_buffer_bytes));
@@ -120,6 +149,15 @@ bool Writer::Core::DropOldest() {
   return true;
 }
 
+// What would make a batch larger than is wanted begins the next one.
+template <typename Builder>
+void Writer::Core::SealBefore(const Builder& builder, size_t points, size_t bytes) {
+  const bool goes_in = !builder.empty() &&
+                       builder.point_count() + points <= options_.batch_points &&
+                       builder.bytes() + bytes <= max_batch_bytes_;
+  if (!goes_in) SealBuilding();
+}
+
 template <typename Builder>
 void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
   report_.added += points;
@@ -130,7 +168,7 @@ void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
     Wake();
   }
   const size_t bytes =
-      kBatchBytes + kBuildingFactor * (builder.bytes() + builder.point_count() * sizeof(uint64_t));
+      BuildingBytes(builder.bytes(), builder.point_count(), builder.index_bytes());
   report_.buffered_bytes += bytes - building_bytes_;
   building_bytes_ = bytes;
   const bool is_full =
@@ -140,10 +178,20 @@ void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
 
 absl::Status Writer::Core::Add(const Series& series, int64_t time_ns,
                                std::span<const FieldView> fields, uint64_t cookie) {
+  const size_t bytes = MostBytesOf(*series.names_, fields);
+  const size_t needed =
+      BuildingBytes(bytes + BatchBuilder::kMaxBackfillBytes, 1,
+                    (series.names_->tags.size() + fields.size()) * kMostIndexBytes);
   std::unique_lock lock(mutex_);
-  const absl::Status room = MakeRoom(MostBytesOf(*series.names_, fields), lock);
-  if (!room.ok()) return room;
-  if (!lines_.empty()) SealBuilding();
+  const absl::Status open = CheckOpen();
+  if (!open.ok()) return open;
+  if (!HasRoom(needed)) {
+    // Nothing is dropped, and nobody waits, for what is no point.
+    absl::Status sound = BatchBuilder::Check(series, fields);
+    if (sound.ok()) sound = MakeRoom(needed, lock);
+    if (!sound.ok()) return sound;
+  }
+  SealBefore(columns_, 1, bytes);
   const absl::Status added = columns_.Add(series, time_ns, fields, cookie);
   if (!added.ok()) return added;
   CountAdded(columns_, 1);
@@ -151,16 +199,33 @@ absl::Status Writer::Core::Add(const Series& series, int64_t time_ns,
 }
 
 absl::Status Writer::Core::AddLines(std::string_view lines, uint64_t cookie) {
+  {
+    std::lock_guard lock(mutex_);
+    const absl::Status open = CheckOpen();
+    if (!open.ok()) return open;
+  }
+  const absl::StatusOr<Lines> read = ReadLines(lines);
+  if (!read.ok()) return read.status();
+  const size_t points = read->point_count;
+  const size_t bytes = read->text.size();
+  if (points > kMaxBatchPoints) {
+    return absl::InvalidArgumentError(
+        fmt::format("the lines hold {} points, and a batch at most {}: add them in several calls",
+                    points, kMaxBatchPoints));
+  }
+  const size_t needed = BuildingBytes(bytes, points, sizeof(SealedBatch::Lines));
   std::unique_lock lock(mutex_);
-  const absl::Status room = MakeRoom(kBatchBytes + kBuildingFactor * (lines.size() + 64), lock);
+  const absl::Status room = HasRoom(needed) ? CheckOpen() : MakeRoom(needed, lock);
   if (!room.ok()) return room;
-  if (!columns_.empty()) SealBuilding();
-  const size_t before = lines_.point_count();
-  const absl::Status added = lines_.Add(lines, cookie);
-  if (!added.ok()) return added;
-  CountAdded(lines_, static_cast<int64_t>(lines_.point_count() - before));
-  // What would follow would be taken for the rest of its last line.
-  if (lines_.is_open_ended()) SealBuilding();
+  if (max_sent_bytes_ > 0 && bytes > max_sent_bytes_) {
+    return absl::InvalidArgumentError(
+        fmt::format("the lines have {} bytes, and the server takes {}: add them in several calls",
+                    bytes, max_sent_bytes_));
+  }
+  SealBefore(lines_, points, bytes);
+  lines_.Add(*read, cookie);
+  CountAdded(lines_, static_cast<int64_t>(points));
+  if (read->is_open_ended) SealBuilding();
   return absl::OkStatus();
 }
 
@@ -198,7 +263,7 @@ WriterReport Writer::Core::Close(absl::Duration timeout) {
   Wake();
   room_.notify_all();
   told_.notify_all();
-  told_.wait(lock, [this] { return IsOver(); });
+  told_.wait(lock, [this] { return is_finished_; });
   return report_;
 }
 

@@ -98,6 +98,7 @@ class Writer::Core final : private StreamCall::Listener {
     size_t sent_bytes = 0;
   };
 
+  size_t BatchBytesFor(size_t server_max) const;
   // kNever for what is practically infinite.
   static Clock::time_point After(Clock::time_point time, absl::Duration duration);
 
@@ -121,7 +122,10 @@ class Writer::Core final : private StreamCall::Listener {
   bool IsRunner() const { return std::this_thread::get_id() == runner_.get_id(); }
   absl::Status CheckOpen() const;
   absl::Status MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock);
+  bool HasRoom(size_t bytes) const;
   bool DropOldest();
+  template <typename Builder>
+  void SealBefore(const Builder& builder, size_t points, size_t bytes);
   template <typename Builder>
   void CountAdded(const Builder& builder, int64_t points);
   void SealBuilding();
@@ -130,11 +134,14 @@ class Writer::Core final : private StreamCall::Listener {
   // ---- For the runner. Those that take the lock as an argument let go of it now and then.
   void Run();
   void Work(std::unique_lock<std::mutex>& lock);
-  bool IsOver() const { return is_closed_ && undecided_.empty() && fates_.empty() && !stream_; }
+  bool IsOver() const {
+    return is_closed_ && undecided_.empty() && fates_.empty() && notices_.empty() && !stream_;
+  }
   Clock::time_point NextDeadline() const;
   void TakeEvents(std::unique_lock<std::mutex>& lock);
   void TakeOpened(const v1::WriteStreamOpened& opened);
-  void TakeAck(v1::WriteStreamAck& ack);
+  // False where it says nothing that could be true.
+  bool TakeAck(v1::WriteStreamAck& ack);
   void EndStream(const absl::Status& status);
   void Fail(const absl::Status& status);
   void GiveUpWhatIsLate(Clock::time_point now);
@@ -143,6 +150,7 @@ class Writer::Core final : private StreamCall::Listener {
   void Decide(Fate fate);
   void Connect(std::unique_lock<std::mutex>& lock);
   void Send(std::unique_lock<std::mutex>& lock);
+  bool IsPointless() const;
   void EndIfDone(std::unique_lock<std::mutex>& lock);
   void TellFates(std::unique_lock<std::mutex>& lock);
   void Tell(const Fate& fate) const;
@@ -183,6 +191,8 @@ class Writer::Core final : private StreamCall::Listener {
   WriterReport report_;
   absl::Status fatal_;
   bool is_closed_ = false;
+  // The runner has called the last callback.
+  bool is_finished_ = false;
   Clock::time_point close_at_ = kNever;
 
   int failures_ = 0;

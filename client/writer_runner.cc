@@ -73,6 +73,7 @@ void Writer::Core::Run() {
     if (IsOver()) break;
     WaitFor(work_, lock, NextDeadline(), [this] { return has_work_; });
   }
+  is_finished_ = true;
   told_.notify_all();
 }
 
@@ -119,7 +120,14 @@ void Writer::Core::TakeEvents(std::unique_lock<std::mutex>& lock) {
     if (auto* message = std::get_if<v1::WriteStreamResponse>(&event)) {
       stream_->last_progress = Clock::now();
       if (message->has_opened()) TakeOpened(message->opened());
-      for (v1::WriteStreamAck& ack : *message->mutable_acks()->mutable_acks()) TakeAck(ack);
+      for (v1::WriteStreamAck& ack : *message->mutable_acks()->mutable_acks()) {
+        if (TakeAck(ack)) continue;
+        if (!stream_->is_cancelled) {
+          Cancel(lock, absl::UnavailableError("the server has acknowledged a batch without saying "
+                                              "what has become of it"));
+        }
+        break;
+      }
       if (message->has_drain()) {
         stream_->is_draining = true;
         TellEvent(WriterEvent::Kind::kDraining);
@@ -144,9 +152,7 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
   stream_->window_batches = static_cast<size_t>(std::max(1, opened.window().max_batches()));
   if (opened.max_batch_bytes() > 0) {
     max_sent_bytes_ = static_cast<size_t>(opened.max_batch_bytes());
-    // What is being built is known to a few bytes for each column and text.
-    max_batch_bytes_ =
-        std::min(max_batch_bytes_, static_cast<size_t>(opened.max_batch_bytes()) / 2);
+    max_batch_bytes_ = BatchBytesFor(max_sent_bytes_);
   }
   if (!options_.writer_id.empty()) {
     const bool has_last = opened.has_last_written_sequence();
@@ -154,11 +160,10 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
       return Fail(absl::AbortedError("another writer has written under this writer_id"));
     }
     if (!is_resume_known_ && has_last) resume_ = opened.last_written_sequence();
-    if (!next_sequence_) next_sequence_ = has_last ? opened.last_written_sequence() + 1 : 0;
     is_resume_known_ = true;
-    stream_->next_sequence = *next_sequence_;
-    if (!queue_.empty() && queue_.front()->sequence) {
-      stream_->next_sequence = *queue_.front()->sequence;
+    if (!next_sequence_) {
+      next_sequence_ = has_last ? opened.last_written_sequence() + 1 : 0;
+      stream_->next_sequence = *next_sequence_;
     }
   }
   is_stream_wanted_ = false;
@@ -166,22 +171,27 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
   told_.notify_all();
 }
 
-void Writer::Core::TakeAck(v1::WriteStreamAck& ack) {
-  if (stream_->sent.empty() || *stream_->sent.front()->sequence != ack.sequence()) return;
+bool Writer::Core::TakeAck(v1::WriteStreamAck& ack) {
+  if (ack.result_case() == v1::WriteStreamAck::RESULT_NOT_SET ||
+      stream_->sent.empty() || *stream_->sent.front()->sequence != ack.sequence()) {
+    return false;
+  }
   failures_ = 0;
   const BatchPtr batch = stream_->sent.front();
   stream_->sent.pop_front();
   stream_->sent_bytes -= batch->sealed.bytes.size();
-  if (batch->is_decided) return;
+  if (batch->is_decided) return true;
   const int64_t points = static_cast<int64_t>(batch->sealed.point_count);
   if (ack.has_error()) {
-    return Decide({.kind = Fate::Kind::kRefused, .batch = batch, .status = FromProto(ack.error())});
+    Decide({.kind = Fate::Kind::kRefused, .batch = batch, .status = FromProto(ack.error())});
+    return true;
   }
   const int64_t rejected =
       std::clamp<int64_t>(ack.written().rejected_points(), 0, ack.has_written() ? points : 0);
   Fate fate{.kind = Fate::Kind::kJudged, .batch = batch, .written = points - rejected};
   fate.response = std::move(*ack.mutable_written());
   Decide(std::move(fate));
+  return true;
 }
 
 void Writer::Core::EndStream(const absl::Status& ended) {
@@ -304,10 +314,11 @@ void Writer::Core::Connect(std::unique_lock<std::mutex>& lock) {
   open.set_no_sync(options_.no_sync);
   open.set_writer_id(options_.writer_id);
   const bool is_resent = !queue_.empty() && queue_.front()->sequence;
-  if (next_sequence_) {
-    open.set_first_sequence(is_resent ? *queue_.front()->sequence : *next_sequence_);
-  }
   stream_.emplace().last_progress = Clock::now();
+  if (next_sequence_) {
+    stream_->next_sequence = is_resent ? *queue_.front()->sequence : *next_sequence_;
+    open.set_first_sequence(stream_->next_sequence);
+  }
   if (streams_++ > 0) ++report_.reconnects;
   // The source may take as long as it likes: nobody but the runner waits for it.
   lock.unlock();
@@ -317,6 +328,11 @@ void Writer::Core::Connect(std::unique_lock<std::mutex>& lock) {
   std::shared_ptr<StreamCall> call;
   if (token.ok() && *is_renewed) call = StreamCall::Start(channel_, *token, request, this);
   lock.lock();
+  stream_->last_progress = Clock::now();
+  if (absl::IsInvalidArgument(token.status())) {
+    stream_.reset();
+    return Fail(token.status());
+  }
   if (!token.ok()) {
     return EndStream(absl::UnavailableError(
         fmt::format("the token's source says: {}", std::string(token.status().message()))));
@@ -360,6 +376,11 @@ void Writer::Core::Send(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
+// Whether nobody waits for what the stream may still bring.
+bool Writer::Core::IsPointless() const {
+  return is_closed_ && undecided_.empty() && (!stream_->is_open || !stream_->sent.empty());
+}
+
 // Ends a stream that is to end, or does not answer.
 void Writer::Core::EndIfDone(std::unique_lock<std::mutex>& lock) {
   if (!stream_ || stream_->is_cancelled || stream_->has_received_all) return;
@@ -369,15 +390,14 @@ void Writer::Core::EndIfDone(std::unique_lock<std::mutex>& lock) {
     if (now >= stream_->last_progress + kEndTime) Cancel(lock, absl::OkStatus());
     return;
   }
+  if (IsPointless()) return Cancel(lock, absl::OkStatus());
   const bool waits = !stream_->is_open || !stream_->sent.empty();
-  if (waits && now >= After(stream_->last_progress, options_.ack_timeout)) {
+  // What has come while a callback took its time has not been looked at yet.
+  if (waits && events_.empty() && now >= After(stream_->last_progress, options_.ack_timeout)) {
     return Cancel(lock, absl::UnavailableError("the server has not answered for ack_timeout"));
   }
   const bool is_done = stream_->is_draining || (is_closed_ && queue_.empty());
-  if (!is_done || waits || stream_->is_sending) {
-    if (is_closed_ && undecided_.empty() && !stream_->is_open) Cancel(lock, absl::OkStatus());
-    return;
-  }
+  if (!is_done || waits || stream_->is_sending) return;
   stream_->is_closing = true;
   stream_->last_progress = now;
   const std::shared_ptr<StreamCall> call = stream_->call;

@@ -30,7 +30,8 @@ void Writer::Core::TellFates(std::unique_lock<std::mutex>& lock) {
     options_.on_event(event);
     lock.lock();
   }
-  while (!fates_.empty()) {
+  // What comes meanwhile waits until the connection has been looked after.
+  for (size_t left = fates_.size(); left > 0; --left) {
     const Fate& fate = fates_.front();
     // It stays where it is, whatever is added behind it.
     lock.unlock();
@@ -61,7 +62,10 @@ void Writer::Core::Tell(const Fate& fate) const {
   }
   TellRejections(fate);
   if (!options_.on_written) return;
-  options_.on_written({.sequence = *fate.batch->sequence,
+  const std::vector<uint64_t> of_lines =
+      batch.kind == SealedBatch::Kind::kLines ? batch.AllCookies() : std::vector<uint64_t>();
+  options_.on_written({.cookies = of_lines.empty() ? batch.cookies : of_lines,
+                       .sequence = *fate.batch->sequence,
                        .written_points = fate.written,
                        .rejected_points = static_cast<int64_t>(batch.point_count) - fate.written,
                        .rejections = RejectionsOf(fate),

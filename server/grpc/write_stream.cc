@@ -252,7 +252,10 @@ class WriteStreams::Stream final : public Reactor {
     lock.unlock();
     WhileBusy([this] {
       streams_->Claim(fmt::format("{}\n{}", open_.database(), writer_), this, [this] {
-        streams_->parts_.write_workers.Post([this] { WhileBusy([this] { FindMark(); }); });
+        // The older stream calls this, which is not to meet what is thrown here.
+        WhileBusy([this] {
+          streams_->parts_.write_workers.Post([this] { WhileBusy([this] { FindMark(); }); });
+        });
       });
     });
   }
@@ -354,7 +357,7 @@ class WriteStreams::Stream final : public Reactor {
     if (storage::Caught(work).ok()) return;
     std::unique_lock lock(mutex_);
     group_ = 0;
-    EndWith(OutOfMemory());
+    EndForMemory();
     Rest(std::move(lock));
   }
 
@@ -405,7 +408,7 @@ class WriteStreams::Stream final : public Reactor {
   void Written(const Outcomes& outcomes) {
     std::unique_lock lock(mutex_);
     const absl::Status thrown = storage::Caught([&] { AckGroup(outcomes); });
-    if (!thrown.ok()) EndWith(OutOfMemory());
+    if (!thrown.ok()) EndForMemory();
     if (!CanWrite()) return Rest(std::move(lock));
     Send();
     ReadOn();
@@ -489,6 +492,17 @@ class WriteStreams::Stream final : public Reactor {
     ack_bytes_ += ack_bytes;
   }
 
+  // An acknowledgement that was begun says nothing, or worse.
+  void EndForMemory() {
+    if (to_send_.has_acks() && !waiting_.empty()) {
+      auto& acks = *to_send_.mutable_acks()->mutable_acks();
+      const bool is_begun =
+          !acks.empty() && acks[acks.size() - 1].sequence() == waiting_.front().sequence;
+      if (is_begun) acks.RemoveLast();
+    }
+    EndWith(OutOfMemory());
+  }
+
   static size_t DeltasOf(const v1::WriteStreamAck& ack) {
     return static_cast<size_t>(ack.written().rejected_index_deltas_size());
   }
@@ -498,8 +512,8 @@ class WriteStreams::Stream final : public Reactor {
     if (writing_ || finished_) return;
     v1::WriteStreamResponse drain;
     v1::WriteStreamResponse* message = &to_send_;
-    if (drain_ && opened_ && !to_send_.has_opened()) {
-      *drain.mutable_drain() = *std::exchange(drain_, std::nullopt);
+    const bool drains = drain_ && opened_ && !to_send_.has_opened();
+    if (drains) {
       message = &drain;
     } else if (to_send_.message_case() == v1::WriteStreamResponse::MESSAGE_NOT_SET) {
       return FinishIfDone();
@@ -508,7 +522,10 @@ class WriteStreams::Stream final : public Reactor {
       sent_bytes_ = std::exchange(charged_ack_bytes_, 0);
     }
     bool made = false;
-    storage::Caught([&] { made = Serialize(*message, out_).ok(); }).IgnoreError();
+    storage::Caught([&] {
+      if (drains) *drain.mutable_drain() = *std::exchange(drain_, std::nullopt);
+      made = Serialize(*message, out_).ok();
+    }).IgnoreError();
     message->Clear();
     if (!made) return EndWith(OutOfMemory());
     writing_ = true;
@@ -631,9 +648,13 @@ void WriteStreams::Claim(const std::string& writer, Stream* stream, std::functio
   // Held all along: the older one is not gone before it has been told.
   std::lock_guard lock(mutex_);
   Stream*& holder = by_writer_[writer];
-  Stream* const older = std::exchange(holder, stream);
-  if (older == nullptr) return alone();
-  older->GiveWay(std::move(alone));
+  if (holder == nullptr) {
+    holder = stream;
+    return alone();
+  }
+  // Where that throws, the older one is still it.
+  holder->GiveWay(std::move(alone));
+  holder = stream;
 }
 
 void WriteStreams::EndOld() {
@@ -644,7 +665,12 @@ void WriteStreams::EndOld() {
 
 void WriteStreams::Drain(std::chrono::milliseconds grace) {
   std::lock_guard lock(mutex_);
-  for (Stream* stream : streams_) stream->Drain(v1::WriteStreamDrain::REASON_SHUTDOWN, grace);
+  for (Stream* stream : streams_) {
+    // Whom that cannot be told finds out when it ends.
+    storage::Caught([&] {
+      stream->Drain(v1::WriteStreamDrain::REASON_SHUTDOWN, grace);
+    }).IgnoreError();
+  }
 }
 
 size_t WriteStreams::size() const {

@@ -101,16 +101,67 @@ TEST_F(BatchBuilderTest, NoTableHasMoreKeysThanTheServerTakes) {
   const Series m = Of("m", {{"t", "a"}});
   for (const std::string& key : keys) ASSERT_TRUE(Add(m, {{key, 1.0}}).ok());
   std::vector<FieldView> fields;
-  for (int i = 0; i < 4000; ++i) fields.push_back({keys[static_cast<size_t>(i)], int64_t{1}});
+  // With the tag as many as there may be.
+  for (size_t i = 0; i < 4095; ++i) fields.push_back({keys[i], int64_t{1}});
   ASSERT_TRUE(builder_.Add(m, ++time_, fields, 0).ok());
   fields.push_back({"one", 1.0});
   EXPECT_EQ(builder_.Add(m, ++time_, fields, 0).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(BatchBuilder::Check(m, fields).code(), absl::StatusCode::kInvalidArgument);
   const SealedBatch batch = builder_.Seal();
   const v1::ColumnBatch parsed = Parsed(batch);
   for (const v1::TableBatch& table : parsed.tables()) {
     EXPECT_LE(table.tags_size() + table.fields_size(), 4096);
   }
-  EXPECT_EQ(Read(batch), "5001 points, 9000 values");
+  EXPECT_EQ(Read(batch), "5001 points, 9095 values");
+}
+
+TEST_F(BatchBuilderTest, NoTableHasMoreValuesThanTheServerTakes) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 4000; ++i) keys.push_back(fmt::format("f{}", i));
+  std::vector<FieldView> fields;
+  for (const std::string& key : keys) fields.push_back({key, true});
+  const Series m = Of("m");
+  ASSERT_TRUE(builder_.Add(m, ++time_, fields, 0).ok());
+  // 16,000 rows of 4,000 columns are 64 million.
+  for (int i = 1; i < 16'000; ++i) ASSERT_TRUE(Add(m, {{keys[0], true}}).ok());
+  ASSERT_TRUE(Add(m, {{keys[0], true}}).ok());
+  const SealedBatch batch = builder_.Seal();
+  const v1::ColumnBatch parsed = Parsed(batch);
+  ASSERT_THAT(parsed.tables(), SizeIs(2));
+  EXPECT_EQ(parsed.tables(0).row_count(), 16'000u);
+  EXPECT_EQ(Read(batch), "16001 points, 20000 values");
+}
+
+// Columns and sets have something for each row before as well.
+TEST_F(BatchBuilderTest, WhatIsNewAfterManyBeginsAnotherTable) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 20'000; ++i) names.push_back(fmt::format("n{}", i));
+  for (size_t i = 0; i < 10'000; ++i) ASSERT_TRUE(Add(Of("m", {{"a", names[i]}}), {{"f", 1.0}}).ok());
+  for (size_t i = 0; i < 10'000; ++i) {
+    ASSERT_TRUE(Add(Of("m", {{"a", names[i]}, {"b", "x"}}), {{"f", 1.0}}).ok());
+    ASSERT_TRUE(Add(Of("m", {{"a", names[i]}}), {{"f", 1.0}}).ok());
+  }
+  const size_t bytes = builder_.bytes();
+  const SealedBatch batch = builder_.Seal();
+  EXPECT_THAT(Parsed(batch).tables(), SizeIs(2));
+  EXPECT_GE(bytes, batch.bytes.size());
+  EXPECT_EQ(Read(batch), "30000 points, 30000 values");
+}
+
+TEST_F(BatchBuilderTest, ItIsNeverLargerThanItSays) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 300; ++i) keys.push_back(fmt::format("k{}", i));
+  // Columns that end early, and some that begin late.
+  std::vector<FieldView> fields;
+  for (const std::string& key : keys) fields.push_back({key, true});
+  ASSERT_TRUE(builder_.Add(Of("m"), ++time_, fields, 0).ok());
+  for (size_t i = 0; i < 20'000; ++i) {
+    ASSERT_TRUE(Add(Of("m", {{keys[i % 300], "x"}}), {{keys[i * i % 300], true}}).ok());
+  }
+  const size_t bytes = builder_.bytes();
+  const SealedBatch batch = builder_.Seal();
+  EXPECT_GE(bytes, batch.bytes.size());
+  EXPECT_EQ(Read(batch), "20001 points, 20300 values");
 }
 
 TEST_F(BatchBuilderTest, SmallIntegersAreSentSmall) {
@@ -135,9 +186,9 @@ TEST_F(BatchBuilderTest, WhatItSaysOfItsSizeIsAboutRight) {
 
 TEST(LinesBuilderTest, KnowsWhosePointsTheyAre) {
   LinesBuilder builder;
-  ASSERT_TRUE(builder.Add("# a\nm f=1 1\nm f=2 2", 7).ok());
-  ASSERT_TRUE(builder.Add("m f=\"two\nlines\" 3\nbad\n", 8).ok());
-  EXPECT_FALSE(builder.Add("\n#\n", 9).ok());
+  builder.Add(*ReadLines("# a\nm f=1 1\nm f=2 2"), 7);
+  builder.Add(*ReadLines("m f=\"two\nlines\" 3\nbad\n"), 8);
+  EXPECT_FALSE(ReadLines("\n#\n").ok());
   EXPECT_EQ(builder.point_count(), 4u);
   const SealedBatch batch = builder.Seal();
   EXPECT_TRUE(builder.empty());

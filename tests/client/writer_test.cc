@@ -4,16 +4,21 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "absl/time/clock.h"
 #include "client/client.h"
+#include "sluice/v1/write.grpc.pb.h"
 #include "tests/fixture/running_server.h"
 
 namespace sluice::client {
@@ -147,6 +152,90 @@ TEST_F(WriterTest, ALineThatDoesNotEndTakesNoOthersAlong) {
   EXPECT_THAT(Select("SELECT count(*) FROM m"), ElementsAre("2|"));
 }
 
+// ---- Sizes. The server takes a batch of a mebibyte.
+
+TEST_F(WriterTest, WhatIsLargeTakesNoOthersAlong) {
+  Writer writer(server_.grpc_address(), Options());
+  const Series m = *writer.AddSeries("m", {});
+  constexpr size_t kMax = size_t{1} << 20;
+  ASSERT_TRUE(writer.Add(m, kTime, {{"f", 1.0}}, 1).ok());
+  // Nobody knows yet what the server takes.
+  ASSERT_TRUE(writer.AddLines("m s=\"" + std::string(kMax, 'x') + "\" 1", 2).ok());
+  ASSERT_TRUE(writer.AddLines("m f=1 2", 3).ok());
+  ASSERT_TRUE(writer.Flush(kLong).ok());
+  EXPECT_THAT(told_.rejected, ElementsAre("2 BODY_TOO_LARGE . 0"));
+  // Now it is known.
+  const std::string line = "m s=\"" + std::string(kMax - 9, 'x') + "\" 3\n";
+  ASSERT_EQ(line.size(), kMax);
+  EXPECT_TRUE(writer.AddLines(line, 4).ok());
+  EXPECT_EQ(writer.AddLines(line + "\n", 5).code(), absl::StatusCode::kInvalidArgument);
+  for (uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(writer.Add(m, kTime + absl::Nanoseconds(i), {{"f", 1.0}}, i).ok());
+  }
+  ASSERT_TRUE(writer.Add(m, kTime, {{"s", std::string(kMax - 1000, 'y')}}, 6).ok());
+  ASSERT_TRUE(writer.Add(m, kTime, {{"s", std::string(kMax, 'y')}}, 7).ok());
+  ASSERT_TRUE(writer.Add(m, kTime, {{"g", 1.0}}, 8).ok());
+  const WriterReport report = writer.Close(kLong);
+  EXPECT_EQ(report.added, 107);
+  EXPECT_EQ(report.written, 105);
+  EXPECT_TRUE(report.complete());
+  EXPECT_FALSE(report.all_written());
+  EXPECT_THAT(told_.rejected, ElementsAre("2 BODY_TOO_LARGE . 0", "7 BODY_TOO_LARGE . 0"));
+}
+
+TEST_F(WriterTest, BatchesHaveAsManyPointsAsTheyMay) {
+  WriterOptions options = Options();
+  options.batch_points = 100;
+  options.batch_age = absl::Seconds(10);
+  std::vector<int64_t> sizes;
+  options.on_written = [&](const BatchResult& batch) {
+    sizes.push_back(batch.written_points);
+    EXPECT_EQ(batch.cookies.size(), static_cast<size_t>(batch.written_points));
+    EXPECT_EQ(batch.cookies.front(), sizes.size() - 1);
+  };
+  Writer writer(server_.grpc_address(), options);
+  const auto lines = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += fmt::format("m f=1 {}\n", i);
+    return text;
+  };
+  ASSERT_TRUE(writer.AddLines(lines(60), 0).ok());
+  ASSERT_TRUE(writer.AddLines(lines(40), 0).ok());
+  ASSERT_TRUE(writer.AddLines(lines(99), 1).ok());
+  ASSERT_TRUE(writer.AddLines(lines(2), 2).ok());
+  ASSERT_TRUE(writer.AddLines(lines(101), 3).ok());
+  const Series m = *writer.AddSeries("m", {});
+  for (uint64_t i = 0; i < 101; ++i) {
+    ASSERT_TRUE(writer.Add(m, kTime + absl::Nanoseconds(i), {{"f", 1.0}}, 4 + i / 100).ok());
+  }
+  EXPECT_TRUE(writer.Close(kLong).all_written());
+  EXPECT_THAT(sizes, ElementsAre(100, 99, 2, 101, 100, 1));
+}
+
+TEST_F(WriterTest, TakesNumbersAndTextsOfAnyType) {
+  Writer writer(server_.grpc_address(), Options());
+  const Series m = *writer.AddSeries("m", {});
+  const std::string text = "text";
+  ASSERT_TRUE(writer
+                  .Add(m, kTime,
+                       {{"a", uint16_t{65535}},
+                        {"b", int8_t{-1}},
+                        {"c", 1},
+                        {"d", 1u},
+                        {"e", 0.5f},
+                        {"f", text},
+                        {"g", "literal"},
+                        {"h", true}})
+                  .ok());
+  EXPECT_TRUE(writer.Close(kLong).all_written());
+  EXPECT_THAT(Select("SELECT a, b, c, d, e, f, g, h FROM m"),
+              ElementsAre("65535|-1|1|1|0.5|text|literal|true|"));
+  const std::vector<Column> columns = client_->DescribeTable("demo", "m").value();
+  std::string types;
+  for (const Column& column : columns) types += column.type + " ";
+  EXPECT_EQ(types, "time unsigned integer integer unsigned float string string boolean ");
+}
+
 TEST_F(WriterTest, TellsOfMoreRejectionsThanAreExplained) {
   client_->Write("demo", "m f=1 1").value();
   Writer writer(server_.grpc_address(), Options());
@@ -167,6 +256,7 @@ TEST_F(WriterTest, RefusesWhatIsNoPoint) {
   EXPECT_EQ(writer.AddSeries("", {}).status().code(), kInvalid);
   EXPECT_EQ(writer.AddSeries("m", {{"", "x"}}).status().code(), kInvalid);
   EXPECT_EQ(writer.AddSeries("m", {{"a", "x"}, {"a", "y"}}).status().code(), kInvalid);
+  EXPECT_EQ(writer.AddSeries("m", {{"time", "x"}}).status().code(), kInvalid);
   EXPECT_EQ(writer.Add(m, kTime, std::initializer_list<FieldView>()).code(), kInvalid);
   EXPECT_EQ(writer.Add(m, kTime, {{"", 1.0}}).code(), kInvalid);
   EXPECT_EQ(writer.Add(m, kTime, {{"f", 1.0}, {"f", 2.0}}).code(), kInvalid);
@@ -312,10 +402,50 @@ TEST_F(WriterTest, NumbersGoOnWhereTheyEnded) {
     EXPECT_EQ(last->value_or(-1), 2 * run - 1);
     ASSERT_TRUE(writer.AddLines(fmt::format("m f=1 {}", 10 * run)).ok());
     ASSERT_TRUE(writer.AddLines(fmt::format("m f=1 {}", 10 * run + 1)).ok());
-    writer.Close(kLong);
+    EXPECT_EQ(writer.Close(kLong).reconnects, 0);
     EXPECT_THAT(sequences, ElementsAre(2 * run, 2 * run + 1));
   }
+  // One that has been asked only, and closed.
+  Writer writer(server_.grpc_address(), options);
+  EXPECT_EQ(writer.ResumeFrom(kLong).value(), 5);
+  EXPECT_EQ(writer.Close(kLong).reconnects, 0);
   EXPECT_THAT(Select("SELECT count(*) FROM m"), ElementsAre("6|"));
+}
+
+TEST_F(WriterTest, AWriterIdThatIsNoneIsFatal) {
+  for (const std::string& id : {std::string(65, 'x'), std::string("a b")}) {
+    WriterOptions options = Options();
+    options.writer_id = id;
+    Writer writer(server_.grpc_address(), options);
+    EXPECT_EQ(writer.AddLines("m f=1").code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(writer.ResumeFrom(kLong).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(writer.Close(kLong).added, 0);
+  }
+}
+
+TEST_F(WriterTest, ATokenThatIsNoneIsFatal) {
+  WriterOptions options = Options();
+  options.token = "two\nlines";
+  Writer writer(server_.grpc_address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=1").ok());
+  EXPECT_EQ(writer.Flush(kLong).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(writer.Close(kLong).dropped, 1);
+}
+
+// What has come meanwhile counts.
+TEST_F(WriterTest, ASlowCallbackDoesNotCostTheStream) {
+  WriterOptions options = Options();
+  options.batch_bytes = 1;
+  options.ack_timeout = absl::Seconds(2);
+  int told = 0;
+  options.on_written = [&](const BatchResult&) {
+    if (told++ == 0) absl::SleepFor(absl::Milliseconds(2500));
+  };
+  Writer writer(server_.grpc_address(), options);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(writer.AddLines(fmt::format("m f=1 {}", i)).ok());
+  const WriterReport report = writer.Close(kLong);
+  EXPECT_TRUE(report.all_written());
+  EXPECT_EQ(report.reconnects, 0);
 }
 
 // ---- Without a server
@@ -393,6 +523,65 @@ TEST_F(WriterWithoutServerTest, DropsTheOldestWhereItIsToldTo) {
   EXPECT_EQ(told_.drop_reasons.back(), DropReason::kClosed);
 }
 
+// Nothing else is dropped for what is not taken anyway.
+TEST_F(WriterWithoutServerTest, DropsNothingForWhatIsNoPoint) {
+  WriterOptions options = Options();
+  options.when_full = WhenFull::kDropOldest;
+  options.max_buffer_bytes = 1'000'000;
+  Writer writer(kNobody, options);
+  const Series m = *writer.AddSeries("m", {});
+  const std::string half(200'000, 'x');
+  ASSERT_TRUE(writer.Add(m, kTime, {{"s", half}}).ok());
+  ASSERT_TRUE(writer.Add(m, kTime, {{"s", half}}).ok());
+  const std::string large(400'000, 'x');
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(writer.Add(m, kTime, {{"s", large}, {"s", large}}).code(), kInvalid);
+  EXPECT_EQ(writer.AddLines(std::string("m s=\"\xff") + large + "\"").code(), kInvalid);
+  EXPECT_EQ(writer.report().dropped, 0);
+  ASSERT_TRUE(writer.AddLines("m s=\"" + large + "\"").ok());
+  EXPECT_GT(writer.report().dropped, 0);
+}
+
+TEST_F(WriterWithoutServerTest, AClosedOneSaysSoAlsoWhereItIsFull) {
+  for (const WhenFull when_full : {WhenFull::kReject, WhenFull::kDropOldest, WhenFull::kBlock}) {
+    WriterOptions options = Options();
+    options.when_full = when_full;
+    options.block_timeout = absl::Seconds(10);
+    Writer* self = nullptr;
+    std::vector<absl::Status> seen;
+    options.on_dropped = [&](DropReason, const absl::Status&, auto) {
+      seen.push_back(self->AddLines("m s=\"" + std::string(190'000, 'x') + "\""));
+    };
+    Writer writer(kNobody, options);
+    self = &writer;
+    ASSERT_TRUE(writer.AddLines("m s=\"" + std::string(90'000, 'x') + "\"").ok());
+    writer.Abandon();
+    ASSERT_EQ(seen.size(), 1u);
+    EXPECT_EQ(seen[0].code(), absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+TEST_F(WriterWithoutServerTest, CloseComesAfterTheLastCallback) {
+  for (int i = 0; i < 20; ++i) {
+    WriterOptions options = Options();
+    std::atomic<int> begun = 0;
+    std::atomic<int> ended = 0;
+    options.on_event = [&](const WriterEvent&) {
+      ++begun;
+      absl::SleepFor(absl::Milliseconds(30));
+      ++ended;
+    };
+    Writer writer(kNobody, options);
+    ASSERT_TRUE(writer.AddLines("m f=1").ok());
+    while (begun == 0) absl::SleepFor(absl::Milliseconds(1));
+    writer.Abandon();
+    const int ended_then = ended;
+    EXPECT_EQ(begun, ended_then);
+    absl::SleepFor(absl::Milliseconds(2));
+    EXPECT_EQ(begun, ended_then);
+  }
+}
+
 TEST_F(WriterWithoutServerTest, DropsWhatHasWaitedTooLong) {
   WriterOptions options = Options();
   options.delivery_timeout = absl::Milliseconds(200);
@@ -420,6 +609,191 @@ TEST_F(WriterWithoutServerTest, ACallbackIsNotBlocked) {
   EXPECT_TRUE(writer.Flush(kLong).ok());
   ASSERT_EQ(seen.size(), 1u);
   EXPECT_EQ(seen[0].code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// ---- With a server that says what a test wants
+
+// Its streams are played one after the other, the last again and again.
+class ScriptedServer final : public v1::WriteService::Service {
+ public:
+  using Stream = grpc::ServerReaderWriter<v1::WriteStreamResponse, v1::WriteStreamRequest>;
+  using Script = std::function<grpc::Status(Stream&)>;
+
+  explicit ScriptedServer(std::vector<Script> scripts) : scripts_(std::move(scripts)) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~ScriptedServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
+
+  grpc::Status WriteStream(grpc::ServerContext*, Stream* stream) override {
+    size_t number = streams_++;
+    return scripts_[std::min(number, scripts_.size() - 1)](*stream);
+  }
+
+  static v1::WriteStreamRequest Read(Stream& stream) {
+    v1::WriteStreamRequest request;
+    stream.Read(&request);
+    return request;
+  }
+  // Until the client has nothing more to send.
+  static void ReadAll(Stream& stream) {
+    v1::WriteStreamRequest request;
+    while (stream.Read(&request)) {
+    }
+  }
+  static void Open(Stream& stream, std::optional<int64_t> last_written = std::nullopt) {
+    v1::WriteStreamResponse response;
+    response.mutable_opened()->mutable_window()->set_max_bytes(1 << 20);
+    response.mutable_opened()->mutable_window()->set_max_batches(100);
+    if (last_written) response.mutable_opened()->set_last_written_sequence(*last_written);
+    stream.Write(response);
+  }
+  static void Ack(Stream& stream, int64_t sequence, std::optional<int64_t> rejected) {
+    v1::WriteStreamResponse response;
+    v1::WriteStreamAck& ack = *response.mutable_acks()->add_acks();
+    ack.set_sequence(sequence);
+    if (rejected) ack.mutable_written()->set_rejected_points(*rejected);
+    stream.Write(response);
+  }
+
+ private:
+  std::vector<Script> scripts_;
+  std::atomic<size_t> streams_ = 0;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+const grpc::Status kGone(grpc::StatusCode::UNAVAILABLE, "gone");
+
+TEST(WriterOnScriptsTest, AnAcknowledgementThatSaysNothingIsNone) {
+  for (const int64_t sequence : {0, 7}) {
+    ScriptedServer server({[&](auto& stream) {
+                             ScriptedServer::Read(stream);
+                             ScriptedServer::Open(stream);
+                             ScriptedServer::Read(stream);
+                             if (sequence == 0) {
+                               ScriptedServer::Ack(stream, 0, std::nullopt);
+                             } else {
+                               ScriptedServer::Ack(stream, sequence, 0);
+                             }
+                             ScriptedServer::ReadAll(stream);
+                             return kGone;
+                           },
+                           [](auto& stream) {
+                             ScriptedServer::Read(stream);
+                             ScriptedServer::Open(stream);
+                             ScriptedServer::Read(stream);
+                             ScriptedServer::Ack(stream, 0, 1);
+                             ScriptedServer::ReadAll(stream);
+                             return grpc::Status::OK;
+                           }});
+    Writer writer(server.address(), {.database = "demo"});
+    ASSERT_TRUE(writer.AddLines("m f=1").ok());
+    const WriterReport report = writer.Close(kLong);
+    EXPECT_EQ(report.written, 0);
+    EXPECT_EQ(report.rejected, 1);
+    EXPECT_EQ(report.reconnects, 1);
+    EXPECT_EQ(report.resent_batches, 1);
+  }
+}
+
+TEST(WriterOnScriptsTest, NobodyWaitsForWhatWasGivenUp) {
+  ScriptedServer server({[](auto& stream) {
+    ScriptedServer::Read(stream);
+    ScriptedServer::Open(stream);
+    ScriptedServer::ReadAll(stream);
+    return grpc::Status::OK;
+  }});
+  Told told;
+  WriterOptions options{.database = "demo", .delivery_timeout = absl::Milliseconds(100)};
+  told.ListenTo(options);
+  Writer writer(server.address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=1", 5).ok());
+  ASSERT_TRUE(writer.Flush(kLong).ok());
+  EXPECT_THAT(told.unknown, ElementsAre(5));
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(writer.Close(kLong).unknown, 1);
+  EXPECT_LT(absl::Now() - start, options.ack_timeout / 2);
+}
+
+// Points that follow some that were given up do not get the numbers of these.
+TEST(WriterOnScriptsTest, NumbersStayWithTheirPoints) {
+  std::mutex mutex;
+  std::vector<std::string> seen;
+  const auto read = [&](ScriptedServer::Stream& stream) {
+    const v1::WriteStreamRequest request = ScriptedServer::Read(stream);
+    std::lock_guard lock(mutex);
+    if (request.has_batch()) {
+      seen.push_back(fmt::format("{} {}", request.batch().sequence(),
+                                 request.batch().line_protocol()));
+    }
+    return request.has_batch() ? request.batch().sequence() : -1;
+  };
+  ScriptedServer server({[&](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           ScriptedServer::Open(stream);
+                           read(stream);
+                           read(stream);
+                           return kGone;
+                         },
+                         [&](auto& stream) {
+                           // By the time that it opens the first has waited too long.
+                           ScriptedServer::Read(stream);
+                           absl::SleepFor(absl::Milliseconds(800));
+                           ScriptedServer::Open(stream);
+                           ScriptedServer::ReadAll(stream);
+                           return kGone;
+                         },
+                         [&](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           ScriptedServer::Open(stream);
+                           const int64_t sequence = read(stream);
+                           ScriptedServer::Ack(stream, sequence, 0);
+                           ScriptedServer::ReadAll(stream);
+                           return grpc::Status::OK;
+                         }});
+  Told told;
+  WriterOptions options{.database = "demo", .delivery_timeout = absl::Seconds(1)};
+  options.batch_bytes = 1;
+  options.min_backoff = absl::Milliseconds(1);
+  options.max_backoff = absl::Milliseconds(1);
+  options.writer_id = "w";
+  told.ListenTo(options);
+  Writer writer(server.address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=0", 10).ok());
+  absl::SleepFor(absl::Milliseconds(600));
+  ASSERT_TRUE(writer.AddLines("m f=1", 11).ok());
+  const WriterReport report = writer.Close(kLong);
+  EXPECT_THAT(seen, ElementsAre("0 m f=0\n", "1 m f=1\n", "1 m f=1\n"));
+  EXPECT_EQ(report.unknown, 1);
+  EXPECT_EQ(report.written, 1);
+  EXPECT_THAT(told.unknown, ElementsAre(10));
+}
+
+TEST(WriterOnScriptsTest, OneThatWasReplacedWhileItWasAwayIsTold) {
+  ScriptedServer server({[](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           ScriptedServer::Open(stream);
+                           ScriptedServer::Read(stream);
+                           return kGone;
+                         },
+                         [](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           // Its own last number was 0.
+                           ScriptedServer::Open(stream, 1);
+                           ScriptedServer::ReadAll(stream);
+                           return grpc::Status::OK;
+                         }});
+  WriterOptions options{.database = "demo"};
+  options.writer_id = "w";
+  Writer writer(server.address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=1").ok());
+  EXPECT_EQ(writer.Flush(kLong).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(writer.Close(kLong).unknown, 1);
 }
 
 }  // namespace
