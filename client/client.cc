@@ -259,6 +259,9 @@ absl::StatusOr<Verdict> GrpcClient::Validate(const std::string& database, std::s
   verdict.accepted_points = outcome.ingested_points();
   verdict.rejected_points = outcome.rejected_points();
   for (const auto& error : outcome.errors()) verdict.errors.push_back(FromProto(error));
+  for (const auto& cause : outcome.rejection_counts()) {
+    verdict.rejections[NameOf(cause.reason())] += cause.count();
+  }
   return verdict;
 }
 

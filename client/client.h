@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,7 +84,10 @@ struct Column {
 struct Verdict {
   int64_t accepted_points = 0;
   int64_t rejected_points = 0;
+  // The first of them.
   std::vector<PointError> errors;
+  // All, by reason.
+  std::map<std::string, int64_t> rejections;
 };
 
 // What is set of a database.

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/time/time.h"
 #include "server/ingest/utf8.h"
 #include "server/lineprotocol/line_reader.h"
 
@@ -21,6 +24,29 @@ constexpr size_t kExcerptBytes = 200;
 constexpr std::chrono::seconds kPatience(1);
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kSampleRecords = 1000;
+constexpr size_t kShownBytes = 40;
+// Of CsvChunks::Kind.
+constexpr std::string_view kKindNames[] = {"",        "tag",      "time",    "float",
+                                           "integer", "unsigned", "boolean", "string"};
+// Smaller numbers are taken for those of a coarser unit where the precision is to be guessed.
+constexpr int64_t kFirstClearNs = 5'000'000'000'000'000;
+
+// In nanoseconds; nothing where it is told by the number itself.
+std::optional<int64_t> UnitOf(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+      return std::nullopt;
+    case Precision::kMicrosecond:
+      return 1'000;
+    case Precision::kMillisecond:
+      return 1'000'000;
+    case Precision::kSecond:
+      return 1'000'000'000;
+    case Precision::kNanosecond:
+      break;
+  }
+  return 1;
+}
 
 // Takes out the lines that are not UTF-8, for the server would refuse all of them for it. A text in
 // quotes that goes over several lines is one of them.
@@ -209,24 +235,21 @@ absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
   }
 }
 
-absl::Status CsvChunks::ReadHeader() {
-  has_begun_ = true;
+absl::Status CsvChunks::Begin() {
+  if (std::exchange(has_begun_, true)) return absl::OkStatus();
   Record header;
   absl::StatusOr<bool> found = ReadRecord(header);
   if (!found.ok()) return found.status();
   if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
   std::string& first = header.values[0];
   if (first.starts_with(kByteOrderMark)) first.erase(0, kByteOrderMark.size());
-  constexpr std::pair<std::string_view, Kind> kKinds[] = {
-      {"tag", Kind::kTag},         {"time", Kind::kTime},         {"float", Kind::kFloat},
-      {"integer", Kind::kInteger}, {"unsigned", Kind::kUnsigned}, {"boolean", Kind::kBoolean},
-      {"string", Kind::kString}};
   for (const std::string& title : header.values) {
     Column column{std::string(absl::StripAsciiWhitespace(title)), Kind::kGuess};
     const size_t colon = column.name.rfind(':');
-    for (const auto& [word, kind] : kKinds) {
+    for (size_t kind = 1; kind < std::size(kKindNames); ++kind) {
+      const std::string_view word = kKindNames[kind];
       if (colon == std::string::npos || column.name.substr(colon + 1) != word) continue;
-      column.kind = kind;
+      column.kind = static_cast<Kind>(kind);
       column.name.resize(colon);
       break;
     }
@@ -276,10 +299,11 @@ absl::Status CsvChunks::Guess() {
     bool are_booleans = true;
     bool are_floats = true;
     for (const Record& record : sample_) {
-      if (i >= record.values.size() || record.values[i].empty()) continue;
+      if (i >= record.values.size() || IsNone(record.values[i])) continue;
       are_booleans &= IsBoolean(record.values[i]);
       are_floats &= IsFloat(record.values[i]);
     }
+    columns_[i].is_guessed = true;
     columns_[i].kind = are_booleans ? Kind::kBoolean : are_floats ? Kind::kFloat : Kind::kString;
   }
   return absl::OkStatus();
@@ -296,8 +320,8 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
   std::string time;
   for (size_t i = 0; i < columns_.size(); ++i) {
     const std::string& value = record.values[i];
-    const auto& [name, kind] = columns_[i];
-    if (value.empty()) continue;
+    const auto& [name, kind, is_guessed] = columns_[i];
+    if (IsNone(value)) continue;
     if (kind == Kind::kTag) {
       if (!IsOneLine(value)) {
         return absl::InvalidArgumentError(fmt::format("the tag '{}' has several lines", name));
@@ -312,14 +336,20 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
         kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
         (kind == Kind::kFloat && IsFloat(value)) ||
         (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
-        ((kind == Kind::kInteger || kind == Kind::kTime) && IsInteger<int64_t>(value));
+        (kind == Kind::kInteger && IsInteger<int64_t>(value)) || kind == Kind::kTime;
     if (!fits) {
       return absl::InvalidArgumentError(fmt::format(
-          "'{}' is not what the column '{}' has; name its type in the header, as in {}:string",
-          value.substr(0, 40), name, name));
+          "'{}' is not of type {}, as the column '{}' is{}", value.substr(0, kShownBytes),
+          kKindNames[static_cast<size_t>(kind)], name,
+          is_guessed ? fmt::format(" by its first {} records; a type in the header, such as "
+                                   "{}:string, says otherwise",
+                                   kSampleRecords, name)
+                     : ""));
     }
     if (kind == Kind::kTime) {
-      time = value;
+      absl::StatusOr<std::string> text = TimeOf(value);
+      if (!text.ok()) return text.status();
+      time = *std::move(text);
       continue;
     }
     fields += fields.empty() ? ' ' : ',';
@@ -340,11 +370,48 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Chunk>> CsvChunks::Next() {
-  if (!has_begun_) {
-    absl::Status begun = ReadHeader();
-    if (!begun.ok()) return begun;
+bool CsvChunks::IsNone(const std::string& value) const {
+  return value.empty() ||
+         std::find(format_.nulls.begin(), format_.nulls.end(), value) != format_.nulls.end();
+}
+
+absl::StatusOr<std::string> CsvChunks::TimeOf(const std::string& value) const {
+  if (IsInteger<int64_t>(value)) return value;
+  absl::Time time;
+  if (!absl::ParseTime(absl::RFC3339_full, value, &time, nullptr)) {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' is neither a whole number nor a time such as 2026-11-26T12:00:00.5Z",
+                    value.substr(0, kShownBytes)));
   }
+  const int64_t ns = absl::ToUnixNanos(time);
+  const std::optional<int64_t> unit = UnitOf(format_.precision);
+  // Of a number by itself nobody could tell the unit near 1970.
+  if (absl::FromUnixNanos(ns) != time || (!unit && std::abs(ns) < kFirstClearNs) ||
+      ns % unit.value_or(1) != 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' does not fit into the timestamps' precision", value));
+  }
+  return std::to_string(ns / unit.value_or(1));
+}
+
+std::string CsvChunks::ShowColumns() const {
+  std::string text = "columns:";
+  bool is_any_guessed = false;
+  for (const Column& column : columns_) {
+    text += fmt::format("{} {}:{}", column.name == columns_.front().name ? "" : ",", column.name,
+                        kKindNames[static_cast<size_t>(column.kind)]);
+    is_any_guessed |= column.is_guessed;
+  }
+  if (is_any_guessed) {
+    text += fmt::format(" (as the first {} records have it; NAME:TYPE in the header says otherwise)",
+                        kSampleRecords);
+  }
+  return text;
+}
+
+absl::StatusOr<std::optional<Chunk>> CsvChunks::Next() {
+  absl::Status begun = Begin();
+  if (!begun.ok()) return begun;
   Chunk chunk;
   chunk.first_line = line_;
   while (chunk.text.size() < chunk_bytes_ && chunk.bad_lines.size() < kSampleRecords) {

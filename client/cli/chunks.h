@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/cli/input.h"
+#include "client/precision.h"
 
 namespace sluice::client {
 
@@ -73,10 +74,14 @@ struct CsvFormat {
   std::string table;
   // Those that are tags.
   std::vector<std::string> tags = {};
-  // That with the timestamp: a number in the write's precision. Empty: points get the time at which
-  // they arrive.
+  // That with the timestamp: a number in `precision`, or RFC 3339. Empty: points get the time at
+  // which they arrive.
   std::string time = "time";
+  // Of the timestamps, also in the lines that are made.
+  Precision precision = Precision::kNanosecond;
   char separator = ',';
+  // Values that are none, besides the empty one.
+  std::vector<std::string> nulls = {};
 };
 
 // Of CSV (RFC 4180) with a header. Columns that are neither tags nor the time are fields: booleans,
@@ -86,13 +91,18 @@ class CsvChunks : public Chunks {
  public:
   CsvChunks(Input& input, size_t chunk_bytes, CsvFormat format)
       : input_(input), chunk_bytes_(chunk_bytes), format_(std::move(format)) {}
+  // Reads the header and what it takes to know the columns; Next does so too.
+  absl::Status Begin();
   absl::StatusOr<std::optional<Chunk>> Next() override;
+  // Which columns are what, for a person. After Begin.
+  std::string ShowColumns() const;
 
  private:
   enum class Kind { kGuess, kTag, kTime, kFloat, kInteger, kUnsigned, kBoolean, kString };
   struct Column {
     std::string name;
     Kind kind;
+    bool is_guessed = false;
   };
   struct Record {
     std::vector<std::string> values;
@@ -102,8 +112,10 @@ class CsvChunks : public Chunks {
 
   absl::StatusOr<bool> ReadByte(char& byte);
   absl::StatusOr<bool> ReadRecord(Record& record);
-  absl::Status ReadHeader();
+  bool IsNone(const std::string& value) const;
   absl::Status Guess();
+  // A timestamp of a line.
+  absl::StatusOr<std::string> TimeOf(const std::string& value) const;
   // The record as a line, or what is wrong with it.
   absl::Status AppendLine(const Record& record, std::string& to) const;
 

@@ -33,7 +33,10 @@ class File {
  public:
   explicit File(int fd) : fd_(fd) {
     struct stat status {};
-    if (fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) all_bytes_ = status.st_size;
+    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return;
+    all_bytes_ = status.st_size;
+    identity_ = fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                            status.st_mtim.tv_nsec);
   }
   ~File() {
     if (fd_ != STDIN_FILENO) close(fd_);
@@ -66,10 +69,12 @@ class File {
   }
   int64_t taken_bytes() const { return taken_bytes_; }
   std::optional<int64_t> all_bytes() const { return all_bytes_; }
+  const std::string& identity() const { return identity_; }
 
  private:
   const int fd_;
   std::optional<int64_t> all_bytes_;
+  std::string identity_;
   std::array<char, 128 << 10> buffer_;
   size_t begin_ = 0;
   size_t end_ = 0;
@@ -82,6 +87,7 @@ class StoredInput : public Input {
   bool IsReady(std::chrono::milliseconds time) const override { return file_->IsReady(time); }
   int64_t stored_bytes() const override { return file_->taken_bytes(); }
   std::optional<int64_t> all_stored_bytes() const override { return file_->all_bytes(); }
+  const std::string& identity() const override { return file_->identity(); }
 
   absl::Status Read(size_t max_bytes, std::string& to) override {
     const absl::StatusOr<std::string_view> bytes = file_->Peek();

@@ -31,6 +31,10 @@ class Input {
   // Read so far, as it is stored, and all that there is, where that is known.
   virtual int64_t stored_bytes() const = 0;
   virtual std::optional<int64_t> all_stored_bytes() const = 0;
+
+  // Is another one when the file is another, or has been changed. Empty of what is no file: it
+  // cannot be read again.
+  virtual const std::string& identity() const = 0;
 };
 
 }  // namespace sluice::client

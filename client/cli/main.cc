@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -53,6 +54,7 @@ struct Options {
   std::vector<std::string> csv_tags;
   std::string csv_time = "time";
   std::string csv_separator = ",";
+  std::vector<std::string> csv_nulls;
   std::string format;
   int64_t points = 10'000'000;
   uint32_t count = 20;
@@ -66,6 +68,10 @@ struct Options {
 
 std::string Hint(const absl::Status& status) {
   switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return ReasonOf(status) == "DATABASE_NOT_FOUND"
+                 ? "sluice database list shows those that there are; sluice database create makes one."
+                 : "";
     case absl::StatusCode::kUnavailable:
       return IsFromServer(status)
                  ? "Try again later."
@@ -158,28 +164,6 @@ Precision PrecisionOf(const std::string& unit) {
   return unit == "auto" ? Precision::kAuto : Precision::kNanosecond;
 }
 
-// Whether lines are why a write failed.
-bool IsRejection(const absl::Status& status) {
-  auto violations = ViolationsOf(status);
-  return !violations.empty() && absl::StartsWith(violations[0].first, "line_protocol:");
-}
-
-// In one request, of which all is taken or nothing.
-int WriteAllOrNothing(Client& client, const Options& options) {
-  auto input = ReadInput(options.file);
-  if (!input.ok()) return Fail(input.status());
-  auto result = client.Write(options.database, *std::move(input),
-                             {.precision = PrecisionOf(options.precision),
-                              .accept_partial = false,
-                              .no_sync = options.no_sync});
-  if (!result.ok()) {
-    Fail(result.status());
-    return IsRejection(result.status()) ? kRejected : kFailed;
-  }
-  Print(fmt::format("{} points ingested, 0 lines rejected", result->ingested_points));
-  return 0;
-}
-
 int WriteLines(Client& client, const Options& options, bool dry_run) {
   WriteCommand command;
   command.server = options.server;
@@ -187,13 +171,19 @@ int WriteLines(Client& client, const Options& options, bool dry_run) {
   command.file = options.file;
   command.precision = PrecisionOf(options.precision);
   command.no_sync = options.no_sync;
+  command.accept_partial = options.accept_partial;
   command.resume_id = options.resume_id;
   command.dry_run = dry_run;
   command.token = options.token;
   if (!options.token_file.empty()) command.token_source = TokenFromFile(options.token_file);
   if (!options.csv_table.empty()) {
-    command.csv = CsvFormat{options.csv_table, options.csv_tags, options.csv_time,
-                            options.csv_separator.front()};
+    command.csv = CsvFormat{
+        .table = options.csv_table,
+        .tags = options.csv_tags,
+        .time = options.csv_time,
+        .precision = command.precision,
+        .separator = options.csv_separator == "\\t" ? '\t' : options.csv_separator.front(),
+        .nulls = options.csv_nulls};
   }
   // One that is not there is known now, and not after a minute of patience.
   auto known = client.GetServerInfo();
@@ -209,7 +199,6 @@ int WriteLines(Client& client, const Options& options, bool dry_run) {
 }
 
 int Write(Client& client, const Options& options) {
-  if (!options.accept_partial) return WriteAllOrNothing(client, options);
   return WriteLines(client, options, options.dry_run);
 }
 
@@ -419,6 +408,15 @@ int GenerateToken(Client&, const Options&) {
   return 0;
 }
 
+constexpr char kResumeIdRule[] = "is to be 1 to 47 letters, digits, '_' and '-'";
+static_assert(kMaxResumeId == 47);
+bool IsResumeId(const std::string& id) {
+  const auto is_allowed = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-';
+  };
+  return !id.empty() && id.size() <= kMaxResumeId && std::all_of(id.begin(), id.end(), is_allowed);
+}
+
 using Command = int (*)(Client& client, const Options& options);
 
 class CommandLine {
@@ -553,16 +551,20 @@ class CommandLine {
         ->needs(table);
     app.add_option(
            "--time", options_.csv_time,
-           "the column with the timestamp, a number; empty: points get the time at which they "
-           "arrive")
+           "the column with the timestamp: a number, or a time such as 2026-11-26T12:00:00Z; "
+           "empty: points get the time at which they arrive")
         ->needs(table)
         ->capture_default_str();
-    app.add_option("--separator", options_.csv_separator, "between two values")
+    app.add_option("--separator", options_.csv_separator, "between two values; \\t for a tab")
         ->needs(table)
         ->check([](const std::string& text) {
-          return text.size() == 1 ? "" : "is to be one character";
+          return text.size() == 1 || text == "\\t" ? "" : "is to be one character";
         })
         ->capture_default_str();
+    app.add_option("--null", options_.csv_nulls,
+                   "values that are none, besides the empty one, such as NULL,NaN")
+        ->delimiter(',')
+        ->needs(table);
   }
 
   void AddWrite() {
@@ -576,11 +578,18 @@ class CommandLine {
                                     "or nothing; the latter takes "
                                     "no more than one request may have");
     AddNoSync(*write);
-    write->add_flag("--dry-run", options_.dry_run, "judge the lines, and write nothing")
+    write
+        ->add_flag("--dry-run", options_.dry_run,
+                   "judge the lines, and write nothing; each half mebibyte by itself, so that what "
+                   "another one would add to a table is not known")
         ->excludes(partial);
-    write->add_option("--resume-id", options_.resume_id,
-                      "a name of your own for this file: given again with the same file and "
-                      "options, the command goes on where it was (within a day)");
+    write
+        ->add_option("--resume-id", options_.resume_id,
+                     "a name of your own for this file: given again, the command goes on where it "
+                     "was (within a day); from the beginning where the file or the options have "
+                     "changed")
+        ->excludes(partial)
+        ->check([](const std::string& id) { return IsResumeId(id) ? "" : kResumeIdRule; });
     AddCsv(*write);
     write->footer(
         "Examples:\n"

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +24,10 @@ namespace {
 constexpr size_t kChunkBytes = size_t{512} << 10;
 constexpr size_t kBufferBytes = size_t{32} << 20;
 constexpr size_t kShownLines = 3;
+// What no server is sent in one request.
+constexpr size_t kMaxRequestBytes = size_t{256} << 20;
+// Is another one when the same file would be cut into other chunks.
+constexpr int kChunksVersion = 1;
 constexpr absl::Duration kLastPatience = absl::Seconds(5);
 
 // Line ends would look like lines of the summary.
@@ -151,7 +156,22 @@ void TellBadLines(const Chunk& chunk, Summary& summary) {
   }
 }
 
-// What the server would say, chunk by chunk.
+// What the server would say of a chunk by itself.
+absl::Status Judge(const WriteCommand& command, Client& client, const Chunk& chunk,
+                   Summary& summary, int64_t& points) {
+  if (!HoldsPoints(chunk.text)) return absl::OkStatus();
+  const absl::StatusOr<Verdict> verdict =
+      client.Validate(command.database, chunk.text, command.precision);
+  if (!verdict.ok()) return verdict.status();
+  points += verdict->accepted_points;
+  for (const auto& [reason, count] : verdict->rejections) summary.Add(reason, count);
+  for (const PointError& error : verdict->errors) {
+    summary.Show(error.reason, {chunk.LineInFile(error.line ? error.line->number : 0),
+                                error.message, error.excerpt});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status JudgeFile(const WriteCommand& command, Client& client, Chunks& chunks,
                        Progress& progress, Summary& summary, int64_t& points) {
   while (true) {
@@ -159,24 +179,65 @@ absl::Status JudgeFile(const WriteCommand& command, Client& client, Chunks& chun
     if (!chunk.ok()) return chunk.status();
     if (!*chunk) return absl::OkStatus();
     TellBadLines(**chunk, summary);
-    if (!HoldsPoints((*chunk)->text)) continue;
-    const absl::StatusOr<Verdict> verdict =
-        client.Validate(command.database, (*chunk)->text, command.precision);
-    if (!verdict.ok()) return verdict.status();
-    points += verdict->accepted_points;
-    for (const PointError& error : verdict->errors) {
-      summary.Add(error.reason, 1);
-      summary.Show(error.reason, {(*chunk)->LineInFile(error.line ? error.line->number : 0),
-                                  error.message, error.excerpt});
-    }
-    const int64_t more = verdict->rejected_points - static_cast<int64_t>(verdict->errors.size());
-    if (more > 0) summary.Add("not told", more);
+    absl::Status judged = Judge(command, client, **chunk, summary, points);
+    if (!judged.ok()) return judged;
     progress.Show(points, summary.rejected());
   }
 }
 
-absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progress,
-                    Summary& summary, int64_t& points, int64_t& skipped) {
+// Whether points are why a write failed.
+bool IsRejection(const absl::Status& status) { return ReasonOf(status) == "LINES_REJECTED"; }
+
+absl::Status WriteAtOnce(const WriteCommand& command, Client& client, Chunks& chunks,
+                         Summary& summary, int64_t& points) {
+  Chunk all;
+  while (true) {
+    absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
+    if (!chunk.ok()) return chunk.status();
+    if (!*chunk) break;
+    TellBadLines(**chunk, summary);
+    all.text += (*chunk)->text;
+    all.lines.insert(all.lines.end(), (*chunk)->lines.begin(), (*chunk)->lines.end());
+    if (all.text.size() > kMaxRequestBytes) {
+      return absl::ResourceExhaustedError(
+          "all of it or nothing can be written only of what fits into one request");
+    }
+  }
+  int64_t would_be_in = 0;
+  if (summary.rejected() > 0) return Judge(command, client, all, summary, would_be_in);
+  if (!HoldsPoints(all.text)) return absl::OkStatus();
+  const auto written = client.Write(
+      command.database, all.text,
+      {.precision = command.precision, .accept_partial = false, .no_sync = command.no_sync});
+  if (IsRejection(written.status())) return Judge(command, client, all, summary, would_be_in);
+  if (written.ok()) points = written->ingested_points;
+  return written.status();
+}
+
+uint32_t HashOf(const std::string& text) {
+  return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
+}
+
+// What the batches are numbered under: another one wherever they would be others. A file that has
+// changed is written from its beginning, for nothing says which of its points are new.
+std::string WriterIdOf(const WriteCommand& command, const Input& input) {
+  std::string options = fmt::format("{} {} {}", kChunksVersion, kChunkBytes,
+                                    static_cast<int>(command.precision));
+  if (command.csv) {
+    const CsvFormat& csv = *command.csv;
+    // Each with its length, for none to be taken for a part of another.
+    for (const std::vector<std::string>& texts :
+         {std::vector{csv.table, csv.time, std::string(1, csv.separator)}, csv.tags, csv.nulls}) {
+      options += fmt::format(" {}", texts.size());
+      for (const std::string& text : texts) options += fmt::format(" {}:{}", text.size(), text);
+    }
+  }
+  return fmt::format("{}-{:08x}{:08x}", command.resume_id, HashOf(input.identity()),
+                     HashOf(options));
+}
+
+absl::Status Stream(const WriteCommand& command, const std::string& writer_id, Chunks& chunks,
+                    Progress& progress, Summary& summary, int64_t& points, int64_t& skipped) {
   Origins origins;
   std::atomic<int64_t> written = 0;
   WriterOptions options{.database = command.database,
@@ -187,7 +248,7 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
                         .delivery_timeout = command.patience,
                         .no_sync = command.no_sync,
                         .precision = command.precision,
-                        .writer_id = command.resume_id};
+                        .writer_id = writer_id};
   options.on_written = [&](const BatchResult& batch) {
     written += batch.written_points;
     for (const auto& [reason, count] : batch.rejections) summary.Add(reason, count);
@@ -201,7 +262,7 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
   };
   Writer writer(command.server, std::move(options));
   int64_t done = -1;
-  if (!command.resume_id.empty()) {
+  if (!writer_id.empty()) {
     const auto last = writer.ResumeFrom(command.patience);
     if (!last.ok()) return last.status();
     done = last->value_or(-1);
@@ -250,12 +311,23 @@ absl::Status Stream(const WriteCommand& command, Chunks& chunks, Progress& progr
 absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rejected) {
   absl::StatusOr<std::unique_ptr<Input>> input = Input::Open(command.file);
   if (!input.ok()) return input.status();
+  std::string writer_id;
+  if (!command.resume_id.empty()) {
+    if ((*input)->identity().empty()) {
+      return absl::InvalidArgumentError(
+          "--resume-id is for a file, which can be read again; this is a pipe or a terminal");
+    }
+    writer_id = WriterIdOf(command, **input);
+  }
   std::unique_ptr<Chunks> chunks;
   if (command.csv) {
-    chunks = std::make_unique<CsvChunks>(**input, kChunkBytes, *command.csv);
+    auto csv = std::make_unique<CsvChunks>(**input, kChunkBytes, *command.csv);
+    absl::Status begun = csv->Begin();
+    if (!begun.ok()) return begun;
+    fmt::print(stderr, "{}\n", OneLine(csv->ShowColumns()));
+    chunks = std::move(csv);
   } else {
-    const bool same_again = !command.resume_id.empty();
-    chunks = std::make_unique<LineChunks>(**input, kChunkBytes, same_again);
+    chunks = std::make_unique<LineChunks>(**input, kChunkBytes, !writer_id.empty());
   }
   Summary summary;
   int64_t points = 0;
@@ -264,8 +336,13 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
   const absl::Time start = absl::Now();
   {
     Progress progress(**input);
-    status = command.dry_run ? JudgeFile(command, client, *chunks, progress, summary, points)
-                             : Stream(command, *chunks, progress, summary, points, skipped);
+    if (command.dry_run) {
+      status = JudgeFile(command, client, *chunks, progress, summary, points);
+    } else if (command.accept_partial) {
+      status = Stream(command, writer_id, *chunks, progress, summary, points, skipped);
+    } else {
+      status = WriteAtOnce(command, client, *chunks, summary, points);
+    }
   }
   rejected = summary.rejected();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
@@ -278,8 +355,9 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
                       seconds > 0 ? static_cast<double>(points) / seconds : 0));
   }
   if (skipped > 0) {
-    Print(fmt::format("the first {} had been written before, under the same --resume-id",
-                      ShowBytes(skipped)));
+    Print(fmt::format("the first {} had been written before, under the same --resume-id; what was "
+                      "rejected of it was told then, and is shown by: sluice rejections tail {}",
+                      ShowBytes(skipped), command.database));
   }
   summary.Print();
   if (status.ok() && points + rejected + skipped == 0) {

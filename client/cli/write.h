@@ -18,7 +18,11 @@ struct WriteCommand {
   std::string file = "-";
   Precision precision = Precision::kNanosecond;
   bool no_sync = false;
-  // A name under which the command, given again, goes on where it was.
+  // Whether what is good is written where something is bad; otherwise it is one request, of which
+  // all is taken or nothing.
+  bool accept_partial = true;
+  // A name under which the command, given again for the same file as it was, goes on where it was.
+  // At most kMaxResumeId bytes of [A-Za-z0-9_-].
   std::string resume_id;
   // Absent: line protocol.
   std::optional<CsvFormat> csv;
@@ -29,6 +33,8 @@ struct WriteCommand {
   // How long the server may be away.
   absl::Duration patience = absl::Seconds(60);
 };
+
+inline constexpr size_t kMaxResumeId = 47;
 
 // Writes a file of any size in one stream, in a bounded amount of memory: shows on standard error
 // how far it is, and on standard output what became of it. OK where everything was judged;

@@ -483,6 +483,38 @@ TEST_F(WriterWithoutServerTest, HoldsWhatItMayAndRefusesTheRest) {
   EXPECT_EQ(told_.events.front(), WriterEvent::Kind::kDisconnected);
 }
 
+// Points of all shapes, among them those that cost something for each one before.
+TEST_F(WriterWithoutServerTest, NeverHoldsMoreThanItMay) {
+  for (uint32_t seed = 0; seed < 30; ++seed) {
+    std::mt19937 random(seed);
+    WriterOptions options = Options();
+    options.when_full = seed % 2 == 0 ? WhenFull::kReject : WhenFull::kDropOldest;
+    options.max_buffer_bytes = 50'000 + random() % 1'000'000;
+    Writer writer(kNobody, options);
+    for (int i = 0; i < 3000; ++i) {
+      const auto text = [&] { return std::string(random() % 10 == 0 ? random() % 500 : 3, 'x'); };
+      std::vector<std::string> texts;
+      for (int t = 0; t < 20; ++t) texts.push_back(fmt::format("{}{}", random() % 100, text()));
+      std::vector<TagView> tags;
+      for (uint32_t t = 0; t < random() % 10; ++t) tags.push_back({texts[t], texts[10 + t]});
+      const auto series = writer.AddSeries("m", tags);
+      if (!series.ok()) continue;
+      std::vector<FieldView> fields;
+      for (uint32_t f = 0; f <= random() % 10; ++f) {
+        FieldView field{texts[f], texts[19 - f]};
+        if (random() % 2 == 0) field.value = i;
+        fields.push_back(field);
+      }
+      writer.Add(*series, kTime, fields).IgnoreError();
+      if (random() % 50 == 0) writer.AddLines("m f=1 1\n" + texts[0] + " f=\"").IgnoreError();
+      ASSERT_LE(writer.report().buffered_bytes, options.max_buffer_bytes) << seed;
+    }
+    writer.Abandon();
+    ExpectSum(writer.report());
+    EXPECT_EQ(writer.report().buffered_bytes, 0u);
+  }
+}
+
 TEST_F(WriterWithoutServerTest, WaitsForRoomAsLongAsItMay) {
   WriterOptions options = Options();
   options.block_timeout = absl::Milliseconds(200);

@@ -19,6 +19,7 @@ after(() => server.stop());
 const examples = path.join(root, 'client/examples');
 const commands = {
   cpp: [path.join(root, 'bazel-bin/client/examples/cpp/example')],
+  go: [path.join(root, 'bazel-bin/tests/clients/go/example')],
   node: [process.execPath, path.join(examples, 'node/example.js')],
   python: ['/usr/bin/python3', path.join(examples, 'python/example.py')],
 };

@@ -23,7 +23,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -112,6 +111,7 @@ func writeOnce(client sluice.WriteServiceClient, database, writer string, done *
 			if err := stream.Send(batch(sent)); err != nil && err != io.EOF {
 				return err
 			}
+			time.Sleep(20 * time.Millisecond) // Only so that there is time for a restart.
 		}
 		if *done == sent && (draining || sent == batches) {
 			if err := stream.CloseSend(); err != nil {
@@ -136,7 +136,7 @@ func main() {
 	}
 	// So that a restart of the server is over for this client as soon as it is for the server.
 	connection, err := grpc.Dial(os.Args[1],
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInsecure(),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,

@@ -1,6 +1,7 @@
 // Writes points as columns over one stream, across restarts of the server.
 //
-//   node example.js 127.0.0.1:8182 demo writer-1
+//   npm install @grpc/grpc-js @grpc/proto-loader
+//   node client/examples/node/example.js 127.0.0.1:8182 demo writer-1
 'use strict';
 
 const path = require('node:path');

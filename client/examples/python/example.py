@@ -1,8 +1,9 @@
 """Writes points as columns over one stream, across restarts of the server.
 
-Stubs: protoc -I proto --python_out=stubs --grpc_out=stubs \\
+From the top of the repository:
+Stubs: mkdir -p stubs && protoc -I proto --python_out=stubs --grpc_out=stubs \\
          --plugin=protoc-gen-grpc=$(which grpc_python_plugin) proto/sluice/v1/{points,write}.proto
-Run:   PYTHONPATH=stubs python3 example.py 127.0.0.1:8182 demo writer-1
+Run:   PYTHONPATH=stubs python3 client/examples/python/example.py 127.0.0.1:8182 demo writer-1
 """
 import os
 import queue

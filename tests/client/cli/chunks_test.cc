@@ -25,8 +25,10 @@ class TextInput : public Input {
   bool IsReady(std::chrono::milliseconds) const override { return true; }
   int64_t stored_bytes() const override { return static_cast<int64_t>(at_); }
   std::optional<int64_t> all_stored_bytes() const override { return std::nullopt; }
+  const std::string& identity() const override { return identity_; }
 
  private:
+  const std::string identity_;
   const std::string text_;
   const size_t piece_bytes_;
   size_t at_ = 0;
@@ -158,6 +160,55 @@ TEST(CsvChunksTest, SaysOfARecordWhatIsWrongWithIt) {
     }
   }
   EXPECT_THAT(lines, ElementsAre(4, 5, 6, 7, 8, 9));
+}
+
+std::string CsvLines(const std::string& text, CsvFormat format) {
+  TextInput input(text);
+  CsvChunks chunks(input, 1 << 20, std::move(format));
+  std::string lines;
+  for (const Chunk& chunk : All(chunks)) {
+    lines += chunk.text;
+    for (const Chunk::BadLine& bad : chunk.bad_lines) lines += bad.message + "\n";
+  }
+  return lines;
+}
+
+TEST(CsvChunksTest, TakesTimesOfBothKinds) {
+  const std::string text =
+      "time,f\n1970-01-01T00:00:01.5Z,1\n2,2\n2026-11-26T12:00:00+01:00,3\nyesterday,4\n"
+      "2500-01-01T00:00:00Z,5\ninfinite-future,6\n";
+  EXPECT_EQ(CsvLines(text, {.table = "m", .precision = Precision::kMillisecond}),
+            "m f=1 1500\nm f=2 2\nm f=3 1795690800000\n"
+            "'yesterday' is neither a whole number nor a time such as 2026-11-26T12:00:00.5Z\n"
+            "'2500-01-01T00:00:00Z' does not fit into the timestamps' precision\n"
+            "'infinite-future' does not fit into the timestamps' precision\n");
+  const std::string early = "time,f\n1970-01-01T00:00:01.5Z,1\n";
+  EXPECT_EQ(CsvLines(early, {.table = "m"}), "m f=1 1500000000\n");
+  const std::string unfit = "'1970-01-01T00:00:01.5Z' does not fit into the timestamps' precision\n";
+  EXPECT_EQ(CsvLines(early, {.table = "m", .precision = Precision::kSecond}), unfit);
+  EXPECT_EQ(CsvLines(early, {.table = "m", .precision = Precision::kAuto}), unfit);
+  EXPECT_EQ(CsvLines("time,f\n1970-02-27T20:53:20Z,1\n1970-02-27T20:53:19.999999999Z,2\n",
+                     {.table = "m", .precision = Precision::kAuto}),
+            "m f=1 5000000000000000\n"
+            "'1970-02-27T20:53:19.999999999Z' does not fit into the timestamps' precision\n");
+}
+
+TEST(CsvChunksTest, ValuesThatAreNoneMakeNoTexts) {
+  EXPECT_EQ(CsvLines("f\tg\nNaN\t1\n2\tNULL\n", {.table = "m", .time = "", .separator = '\t'}),
+            "m f=\"NaN\",g=\"1\"\nm f=\"2\",g=\"NULL\"\n");
+  EXPECT_EQ(CsvLines("f\tg\nNaN\t1\n2\tNULL\n",
+                     {.table = "m", .time = "", .separator = '\t', .nulls = {"NaN", "NULL"}}),
+            "m g=1\nm f=2\n");
+}
+
+TEST(CsvChunksTest, TellsWhatItTakesTheColumnsFor) {
+  TextInput input("at,host,f,b,s,n:unsigned,none\n1,a,2,true,x,3,\n");
+  CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}, .time = "at"});
+  ASSERT_TRUE(chunks.Begin().ok());
+  EXPECT_THAT(chunks.ShowColumns(),
+              testing::StartsWith("columns: at:time, host:tag, f:float, b:boolean, s:string, "
+                                  "n:unsigned, none:boolean (as the first 1000 records have it"));
+  EXPECT_THAT(All(chunks), testing::SizeIs(1));
 }
 
 TEST(CsvChunksTest, AByteOrderMarkIsNoPartOfAName) {
