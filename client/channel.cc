@@ -136,9 +136,7 @@ TokenSource TokenFromFile(std::string path) {
   };
 }
 
-bool IsFromServer(const absl::Status& status) {
-  return status.GetPayload(kDetailsUrl).has_value();
-}
+bool IsFromServer(const absl::Status& status) { return status.GetPayload(kDetailsUrl).has_value(); }
 
 std::vector<std::pair<std::string, std::string>> ViolationsOf(const absl::Status& status) {
   std::vector<std::pair<std::string, std::string>> violations;

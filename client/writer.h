@@ -47,8 +47,8 @@ namespace sluice::client {
 struct FieldValue : std::variant<double, int64_t, uint64_t, bool, std::string_view> {
   FieldValue() = default;
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
-  FieldValue(Number number) : variant(Widened<Number>(number)) {}
+  requires std::is_arithmetic_v<Number> FieldValue(Number number)
+      : variant(Widened<Number>(number)) {}
   FieldValue(std::string_view text) : variant(text) {}
   FieldValue(const char* text) : variant(std::string_view(text)) {}
   FieldValue(const std::string& text) : variant(std::string_view(text)) {}
@@ -261,13 +261,13 @@ class Writer {
   // Whole lines of line protocol, judged by the server. They stay in one batch, and the cookie
   // stands for each of their points. A line without a timestamp gets one when it arrives, another
   // when it has to be sent again. InvalidArgument where they are not UTF-8, hold no point or more
-  // than 1,000,000, or more bytes than the server takes; before there has been a stream nobody knows
-  // these, and the server rejects them.
+  // than 1,000,000, or more bytes than the server takes; before there has been a stream nobody
+  // knows these, and the server rejects them.
   absl::Status AddLines(std::string_view lines, uint64_t cookie = 0);
 
   // Sends what there is now and waits until all that was added before is told. OK then, whatever
-  // that was: report().all_written() says whether all is in. DeadlineExceeded, with everything still being tried, at the deadline; the fatal
-  // status.
+  // that was: report().all_written() says whether all is in. DeadlineExceeded, with everything
+  // still being tried, at the deadline; the fatal status.
   absl::Status Flush(absl::Duration timeout);
 
   // Takes no more points, flushes, tells as dropped or unknown what is left at the deadline, and

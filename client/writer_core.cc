@@ -100,8 +100,7 @@ absl::Status Writer::Core::CheckOpen() const {
 }
 
 bool Writer::Core::HasRoom(size_t bytes) const {
-  return report_.buffered_bytes == 0 ||
-         report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
+  return report_.buffered_bytes == 0 || report_.buffered_bytes + bytes <= options_.max_buffer_bytes;
 }
 
 absl::Status Writer::Core::MakeRoom(size_t bytes, std::unique_lock<std::mutex>& lock) {
@@ -167,8 +166,7 @@ void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
     // The runner is to know when it becomes too old.
     Wake();
   }
-  const size_t bytes =
-      BuildingBytes(builder.bytes(), builder.point_count(), builder.index_bytes());
+  const size_t bytes = BuildingBytes(builder.bytes(), builder.point_count(), builder.index_bytes());
   report_.buffered_bytes += bytes - building_bytes_;
   building_bytes_ = bytes;
   const bool is_full =

@@ -172,8 +172,8 @@ void Writer::Core::TakeOpened(const v1::WriteStreamOpened& opened) {
 }
 
 bool Writer::Core::TakeAck(v1::WriteStreamAck& ack) {
-  if (ack.result_case() == v1::WriteStreamAck::RESULT_NOT_SET ||
-      stream_->sent.empty() || *stream_->sent.front()->sequence != ack.sequence()) {
+  if (ack.result_case() == v1::WriteStreamAck::RESULT_NOT_SET || stream_->sent.empty() ||
+      *stream_->sent.front()->sequence != ack.sequence()) {
     return false;
   }
   failures_ = 0;

@@ -332,11 +332,10 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
       AppendName(value, to);
       continue;
     }
-    const bool fits =
-        kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
-        (kind == Kind::kFloat && IsFloat(value)) ||
-        (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
-        (kind == Kind::kInteger && IsInteger<int64_t>(value)) || kind == Kind::kTime;
+    const bool fits = kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
+                      (kind == Kind::kFloat && IsFloat(value)) ||
+                      (kind == Kind::kUnsigned && IsInteger<uint64_t>(value)) ||
+                      (kind == Kind::kInteger && IsInteger<int64_t>(value)) || kind == Kind::kTime;
     if (!fits) {
       return absl::InvalidArgumentError(fmt::format(
           "'{}' is not of type {}, as the column '{}' is{}", value.substr(0, kShownBytes),
@@ -403,8 +402,9 @@ std::string CsvChunks::ShowColumns() const {
     is_any_guessed |= column.is_guessed;
   }
   if (is_any_guessed) {
-    text += fmt::format(" (as the first {} records have it; NAME:TYPE in the header says otherwise)",
-                        kSampleRecords);
+    text +=
+        fmt::format(" (as the first {} records have it; NAME:TYPE in the header says otherwise)",
+                    kSampleRecords);
   }
   return text;
 }

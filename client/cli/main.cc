@@ -70,7 +70,8 @@ std::string Hint(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kNotFound:
       return ReasonOf(status) == "DATABASE_NOT_FOUND"
-                 ? "sluice database list shows those that there are; sluice database create makes one."
+                 ? "sluice database list shows those that there are; sluice database create makes "
+                   "one."
                  : "";
     case absl::StatusCode::kUnavailable:
       return IsFromServer(status)

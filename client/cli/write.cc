@@ -215,14 +215,15 @@ absl::Status WriteAtOnce(const WriteCommand& command, Client& client, Chunks& ch
 }
 
 uint32_t HashOf(const std::string& text) {
-  return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
+  return static_cast<uint32_t>(
+      crc32_z(0, reinterpret_cast<const Bytef*>(text.data()), text.size()));
 }
 
 // What the batches are numbered under: another one wherever they would be others. A file that has
 // changed is written from its beginning, for nothing says which of its points are new.
 std::string WriterIdOf(const WriteCommand& command, const Input& input) {
-  std::string options = fmt::format("{} {} {}", kChunksVersion, kChunkBytes,
-                                    static_cast<int>(command.precision));
+  std::string options =
+      fmt::format("{} {} {}", kChunksVersion, kChunkBytes, static_cast<int>(command.precision));
   if (command.csv) {
     const CsvFormat& csv = *command.csv;
     // Each with its length, for none to be taken for a part of another.
@@ -355,9 +356,10 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
                       seconds > 0 ? static_cast<double>(points) / seconds : 0));
   }
   if (skipped > 0) {
-    Print(fmt::format("the first {} had been written before, under the same --resume-id; what was "
-                      "rejected of it was told then, and is shown by: sluice rejections tail {}",
-                      ShowBytes(skipped), command.database));
+    Print(
+        fmt::format("the first {} had been written before, under the same --resume-id; what was "
+                    "rejected of it was told then, and is shown by: sluice rejections tail {}",
+                    ShowBytes(skipped), command.database));
   }
   summary.Print();
   if (status.ok() && points + rejected + skipped == 0) {

@@ -26,24 +26,32 @@ absl::Status CheckId(const std::string& id, std::string_view field) {
   return ingest::BadField(field, "has up to 64 bytes of [A-Za-z0-9_-]");
 }
 
-absl::StatusOr<bool> RequestIds::Begin(const std::string& key, const std::string& fingerprint,
-                                       Repeat repeat, Clock::time_point now) {
+absl::StatusOr<bool> RequestIds::Begin(const std::string& principal, const std::string& key,
+                                       const std::string& fingerprint, Repeat repeat,
+                                       Clock::time_point now) {
   AnswerPtr answer;
   {
     std::lock_guard lock(mutex_);
     ForgetOld(now);
     const auto found = entries_.find(key);
     if (found == entries_.end()) {
-      const size_t bytes = kEntryBytes + 2 * key.size() + fingerprint.size();
-      if (bytes_ + bytes > max_bytes_) {
+      const size_t bytes = kEntryBytes + 2 * key.size() + principal.size() + fingerprint.size();
+      const auto own = bytes_by_principal_.find(principal);
+      const size_t own_bytes = own == bytes_by_principal_.end() ? 0 : own->second;
+      const size_t others_bytes = std::min(max_bytes_, bytes_ - own_bytes);
+      if (own_bytes + bytes > (max_bytes_ - others_bytes) / 2) {
         return storage::WithReason(
-            absl::UnavailableError("so many requests with a request_id came in the last five "
-                                   "minutes that no more can be remembered; streams need none"),
+            absl::UnavailableError("so many requests with a request_id came with this token in the "
+                                   "last five minutes that no more can be remembered; streams need "
+                                   "none"),
             "REQUEST_IDS_FULL");
       }
-      entries_[key] = {
-          .fingerprint = fingerprint, .answer = nullptr, .bytes = bytes, .repeats = {}};
-      bytes_ += bytes;
+      entries_[key] = {.principal = principal,
+                       .fingerprint = fingerprint,
+                       .answer = nullptr,
+                       .bytes = bytes,
+                       .repeats = {}};
+      Count(principal, static_cast<int64_t>(bytes));
       return true;
     }
     Entry& entry = found->second;
@@ -70,7 +78,7 @@ void RequestIds::End(const std::string& key, const AnswerPtr& answer, Clock::tim
     Entry& entry = found->second;
     repeats.swap(entry.repeats);
     if (answer == nullptr) {
-      bytes_ -= entry.bytes;
+      Count(entry.principal, -static_cast<int64_t>(entry.bytes));
       entries_.erase(found);
     } else {
       // What was done is remembered, whatever it takes: the next ones are refused.
@@ -79,17 +87,24 @@ void RequestIds::End(const std::string& key, const AnswerPtr& answer, Clock::tim
                            answer->status.error_message().size();
       entry.answer = answer;
       entry.bytes += bytes;
-      bytes_ += bytes;
+      Count(entry.principal, static_cast<int64_t>(bytes));
       by_age_.emplace_back(now, key);
     }
   }
   for (const Repeat& repeat : repeats) repeat(answer);
 }
 
+void RequestIds::Count(const std::string& principal, int64_t bytes) {
+  bytes_ += static_cast<size_t>(bytes);
+  const auto own = bytes_by_principal_.try_emplace(principal).first;
+  own->second += static_cast<size_t>(bytes);
+  if (own->second == 0) bytes_by_principal_.erase(own);
+}
+
 void RequestIds::ForgetOld(Clock::time_point now) {
   while (!by_age_.empty() && now - by_age_.front().first > kKept) {
     const auto found = entries_.find(by_age_.front().second);
-    bytes_ -= found->second.bytes;
+    Count(found->second.principal, -static_cast<int64_t>(found->second.bytes));
     entries_.erase(found);
     by_age_.pop_front();
   }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -40,10 +41,12 @@ class RequestIds {
   // `max_bytes` is what it may take, roughly.
   explicit RequestIds(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // Of requests of one key (who, where, id) true for the first, which has to End; false for one
-  // that repeats it: `repeat` is called now, or when the first ends. InvalidArgument for another
-  // request under the same id, by its fingerprint; Unavailable where no more can be remembered.
-  absl::StatusOr<bool> Begin(const std::string& key, const std::string& fingerprint, Repeat repeat,
+  // Of requests of one key (whose, where, which id) true for the first, which has to End; false for
+  // one that repeats it: `repeat` is called now, or when the first ends. InvalidArgument for
+  // another request under the same id, by its fingerprint; Unavailable where no more can be
+  // remembered, or no more of `principal`: nobody takes more than half of what the others leave.
+  absl::StatusOr<bool> Begin(const std::string& principal, const std::string& key,
+                             const std::string& fingerprint, Repeat repeat,
                              Clock::time_point now = Clock::now());
 
   // The first has ended: with an answer that is to be given again, or null.
@@ -51,6 +54,7 @@ class RequestIds {
 
  private:
   struct Entry {
+    std::string principal;
     std::string fingerprint;
     AnswerPtr answer;
     size_t bytes = 0;
@@ -58,6 +62,7 @@ class RequestIds {
   };
 
   void ForgetOld(Clock::time_point now);
+  void Count(const std::string& principal, int64_t bytes);
 
   const size_t max_bytes_;
   std::mutex mutex_;
@@ -65,6 +70,8 @@ class RequestIds {
   // Those with an answer, by age.
   std::deque<std::pair<Clock::time_point, std::string>> by_age_;
   size_t bytes_ = 0;
+  // Of those who have any.
+  absl::flat_hash_map<std::string, size_t> bytes_by_principal_;
 };
 
 }  // namespace sluice::grpc_door

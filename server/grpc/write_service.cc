@@ -45,6 +45,14 @@ std::string FingerprintOf(const Arrived<Request>& arrived) {
                      static_cast<int>(arrived.points.kind), others.high64, others.low64);
 }
 
+// What is in another database of the same name is not in this one. 0 where there is none.
+int64_t CreateTimeOf(const storage::Store& store, const storage::DatabaseName& name) {
+  const auto database = store.FindDatabase(name);
+  if (!database.ok()) return 0;
+  const absl::StatusOr<storage::DatabaseView> view = (*database)->View();
+  return view.ok() ? view->record->create_time_ns : 0;
+}
+
 // Ends a request that may have an id: with its answer, or where it goes without, with none.
 class Remember {
  public:
@@ -114,9 +122,11 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   }
   std::string key;
   if (!id.empty()) {
-    key = fmt::format("{}\n{}\n{}", pass->origin.principal, database, id);
+    key = fmt::format("{}\n{} {}\n{}", pass->origin.principal, database,
+                      CreateTimeOf(store_, *pass->claim.database), id);
     const absl::StatusOr<bool> first = request_ids_.Begin(
-        key, FingerprintOf(*arrived), [end, tell](const RequestIds::AnswerPtr& remembered) {
+        pass->origin.principal, key, FingerprintOf(*arrived),
+        [end, tell](const RequestIds::AnswerPtr& remembered) {
           if (remembered == nullptr) {
             return (*end)(ToGrpc(absl::UnavailableError(
                 "the request with this request_id that was under way came to nothing; send it "

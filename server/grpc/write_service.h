@@ -27,6 +27,7 @@ class WriteService final : public RawWriteService {
         bodies_(parts.bodies),
         max_body_bytes_(options.max_batch_bytes),
         max_message_bytes_(options.max_message_bytes),
+        store_(parts.store),
         request_ids_(parts.bodies.max_bytes() / 2),
         streams_(std::make_shared<WriteStreams>(parts, options)) {
     parts.metrics.AddGauge("sluice_write_streams", "Open streams of writes.",
@@ -56,6 +57,7 @@ class WriteService final : public RawWriteService {
   server::MemoryBudget& bodies_;
   const size_t max_body_bytes_;
   const size_t max_message_bytes_;
+  const storage::Store& store_;
   RequestIds request_ids_;
   const std::shared_ptr<WriteStreams> streams_;
 };

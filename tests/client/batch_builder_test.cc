@@ -136,7 +136,8 @@ TEST_F(BatchBuilderTest, NoTableHasMoreValuesThanTheServerTakes) {
 TEST_F(BatchBuilderTest, WhatIsNewAfterManyBeginsAnotherTable) {
   std::vector<std::string> names;
   for (int i = 0; i < 20'000; ++i) names.push_back(fmt::format("n{}", i));
-  for (size_t i = 0; i < 10'000; ++i) ASSERT_TRUE(Add(Of("m", {{"a", names[i]}}), {{"f", 1.0}}).ok());
+  for (size_t i = 0; i < 10'000; ++i)
+    ASSERT_TRUE(Add(Of("m", {{"a", names[i]}}), {{"f", 1.0}}).ok());
   for (size_t i = 0; i < 10'000; ++i) {
     ASSERT_TRUE(Add(Of("m", {{"a", names[i]}, {"b", "x"}}), {{"f", 1.0}}).ok());
     ASSERT_TRUE(Add(Of("m", {{"a", names[i]}}), {{"f", 1.0}}).ok());

@@ -224,6 +224,20 @@ TEST_F(ClientTest, APartialWriteIsOkOrAnErrorAsAsked) {
   EXPECT_EQ(ViolationsOf(failed.status()).size(), 1u);
 }
 
+// What was written to the one that was dropped is not in the new one.
+TEST_F(ClientTest, ARequestIdIsThatOfOneDatabase) {
+  const WriteOptions options{.request_id = "r"};
+  for (int i = 0; i < 2; ++i) {
+    client_->CreateDatabase("demo", {}).value();
+    EXPECT_EQ(client_->Write("demo", "m f=1 1", options)->ingested_points, 1);
+    EXPECT_EQ(client_->Write("demo", "m f=1 1", options)->ingested_points, 1);
+    EXPECT_EQ(client_->Write("demo", "m f=2 1", options).status().code(),
+              absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(*client_->ListTables("demo"), Rows{"m"});
+    ASSERT_TRUE(client_->DropDatabase("demo").ok());
+  }
+}
+
 TEST_F(ClientTest, ABodyOverTheLimitIsRefusedByName) {
   client_->CreateDatabase("demo", {}).value();
   auto failed = client_->Write("demo", std::string((size_t{1} << 20) + 1, '\n'));

@@ -184,7 +184,8 @@ TEST(CsvChunksTest, TakesTimesOfBothKinds) {
             "'infinite-future' does not fit into the timestamps' precision\n");
   const std::string early = "time,f\n1970-01-01T00:00:01.5Z,1\n";
   EXPECT_EQ(CsvLines(early, {.table = "m"}), "m f=1 1500000000\n");
-  const std::string unfit = "'1970-01-01T00:00:01.5Z' does not fit into the timestamps' precision\n";
+  const std::string unfit =
+      "'1970-01-01T00:00:01.5Z' does not fit into the timestamps' precision\n";
   EXPECT_EQ(CsvLines(early, {.table = "m", .precision = Precision::kSecond}), unfit);
   EXPECT_EQ(CsvLines(early, {.table = "m", .precision = Precision::kAuto}), unfit);
   EXPECT_EQ(CsvLines("time,f\n1970-02-27T20:53:20Z,1\n1970-02-27T20:53:19.999999999Z,2\n",

@@ -23,7 +23,7 @@ class RequestIdsTest : public testing::Test {
                     Clock::time_point now = Clock::time_point()) {
     told_ = "waits";
     const absl::StatusOr<bool> first = ids_.Begin(
-        key, fingerprint,
+        principal_, key, fingerprint,
         [this](const RequestIds::AnswerPtr& answer) {
           told_ = answer == nullptr
                       ? "nothing"
@@ -36,6 +36,7 @@ class RequestIdsTest : public testing::Test {
   }
 
   RequestIds ids_{size_t{1} << 20};
+  std::string principal_ = "somebody";
   std::string told_;
   int answers_ = 0;
 };
@@ -87,6 +88,31 @@ TEST_F(RequestIdsTest, RemembersNoMoreThanItMayAndForgetsNothingInTime) {
     ASSERT_EQ(Begin(std::to_string(i), "x", start), "answered " + std::to_string(i + 1));
   }
   EXPECT_EQ(Begin("new", "x", start + std::chrono::minutes(6)), "first");
+}
+
+TEST_F(RequestIdsTest, NobodyTakesAllThatThereIs) {
+  const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
+  const auto fill = [&](const std::string& principal) {
+    principal_ = principal;
+    int count = 0;
+    while (Begin(principal + std::to_string(count), "x", start) == "first") {
+      ids_.End(principal + std::to_string(count), AnswerOf(1), start);
+      ++count;
+    }
+    return count;
+  };
+  const int first = fill("a");
+  const int second = fill("b");
+  const int third = fill("c");
+  EXPECT_NEAR(second, first / 2, first / 50);
+  EXPECT_NEAR(third, first / 4, first / 50);
+  principal_ = "a";
+  EXPECT_EQ(Begin("a", "x", start), "REQUEST_IDS_FULL");
+  // As much again when all of it is forgotten.
+  EXPECT_EQ(Begin("a", "x", start + std::chrono::minutes(6)), "first");
+  ids_.End("a", nullptr);
+  principal_ = "d";
+  EXPECT_EQ(Begin("d", "x", start + std::chrono::minutes(6)), "first");
 }
 
 TEST(CheckIdTest, AnIdIsShortAndPlain) {
