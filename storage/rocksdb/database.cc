@@ -23,6 +23,8 @@ namespace {
 constexpr uint64_t kWorthwhileGarbageBytes = uint64_t{4} << 20;
 // A database with larger files is not rewritten as a whole.
 constexpr uint64_t kMaxSettleBytes = uint64_t{4} << 30;
+// At once, while no commit goes on.
+constexpr size_t kMaxForgottenMarks = 1000;
 
 // What is stored under a key; damaged where its directory cannot be read.
 StoredBlock Describe(const BlockKey& key, std::string_view value) {
@@ -148,15 +150,29 @@ absl::StatusOr<std::optional<int64_t>> RocksDbDatabase::FindMark(const std::stri
 
 absl::Status RocksDbDatabase::ForgetMarks() {
   const int64_t first_kept_ns = NowNs() - kMarkLifeNs;
+  const auto is_old = [first_kept_ns](const rocksdb::Slice& bytes) {
+    const absl::StatusOr<Mark> mark = DecodeMark(bytes.ToStringView());
+    return !mark.ok() || mark->time_ns < first_kept_ns;
+  };
   const std::string prefix(1, kMarkKeyTag);
-  rocksdb::WriteBatch batch;
+  std::vector<std::string> old_keys;
   std::unique_ptr<rocksdb::Iterator> it(engine_->db().NewIterator(rocksdb::ReadOptions(), family_));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    const absl::StatusOr<Mark> mark = DecodeMark(it->value().ToStringView());
-    if (!mark.ok() || mark->time_ns < first_kept_ns) batch.Delete(family_, it->key());
+    if (is_old(it->value())) old_keys.push_back(it->key().ToString());
+    if (old_keys.size() == kMaxForgottenMarks) break;
   }
   if (!it->status().ok()) return FromRocksDb(it->status(), "cannot read how far writers have come");
-  return batch.Count() == 0 ? absl::OkStatus() : WriteUnlessDropped(batch);
+  if (old_keys.empty()) return absl::OkStatus();
+  // A writer may come back at this very moment: no commit is under way while they are read again.
+  std::unique_lock no_commit(drop_mutex_);
+  if (dropped_) return NoSuchDatabase(LastView().record->name);
+  rocksdb::WriteBatch batch;
+  for (const std::string& key : old_keys) {
+    std::string bytes;
+    const rocksdb::Status read = engine_->db().Get(rocksdb::ReadOptions(), family_, key, &bytes);
+    if (read.ok() && is_old(bytes)) batch.Delete(family_, key);
+  }
+  return engine_->WriteWithoutWaiting(batch);
 }
 
 absl::Status RocksDbDatabase::Drop() {

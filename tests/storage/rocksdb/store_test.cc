@@ -13,6 +13,10 @@
 #include <thread>
 
 #include "storage/block/block.h"
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/mark.h"
+#include "storage/timestamp.h"
 #include "tests/fixture/fault_file_system.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
@@ -73,6 +77,36 @@ TEST(NearlyFullDiskTest, RefusesPointsButNotDrops) {
   EXPECT_EQ(committed.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(committed.message()), testing::HasSubstr("the disk is nearly full"));
   EXPECT_TRUE(store->DropDatabase(Name("a")).ok());
+}
+
+// A writer that comes back when it is about to be forgotten is not.
+TEST(MarksTest, OnlyOldOnesAreForgotten) {
+  fixture::TempDir dir;
+  auto store = OpenRocksDbStore(dir.path(), {.min_free_disk_bytes = 0}).value();
+  store->CreateDatabase(Name("a"), {}).value();
+  const auto database = store->FindDatabase(Name("a")).value();
+  auto& log = dynamic_cast<RocksDbDatabase&>(*database);
+  const auto put = [&](const std::string& writer, int64_t age_ns) {
+    const std::string mark = EncodeMark({.sequence = 1, .time_ns = NowNs() - age_ns});
+    ASSERT_TRUE(
+        log.engine().db().Put(rocksdb::WriteOptions(), log.family(), MarkKey(writer), mark).ok());
+  };
+  constexpr int64_t kMinute = int64_t{60} * 1'000'000'000;
+  put("young", kMarkLifeNs - kMinute);
+  put("old", kMarkLifeNs + kMinute);
+  ASSERT_TRUE(log.ForgetMarks().ok());
+  EXPECT_EQ(database->FindMark("young").value(), 1);
+  EXPECT_EQ(database->FindMark("old").value(), std::nullopt);
+  for (int i = 0; i < 200; ++i) {
+    for (int w = 0; w < 100; ++w) put(fmt::format("w{}", w), 2 * kMarkLifeNs);
+    std::thread forgets([&] { EXPECT_TRUE(log.ForgetMarks().ok()); });
+    WriteSet write;
+    write.judged_by = fixture::SchemaOf(*database);
+    write.mark = {fmt::format("w{}", i % 100), 2};
+    ASSERT_TRUE(fixture::Commit(*database, write, Durability::kUnsynced).ok());
+    forgets.join();
+    ASSERT_EQ(database->FindMark(write.mark->writer).value(), 2);
+  }
 }
 
 std::vector<std::string> Tables(const std::string& directory) {
