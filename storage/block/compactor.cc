@@ -25,6 +25,7 @@ constexpr std::chrono::milliseconds kCatchBreath(1'000);
 // One step down in priority for each: a merge gets about a fifth of what a busy writer gets where
 // they share a core.
 constexpr int kNice = 7;
+constexpr size_t kAll = std::numeric_limits<size_t>::max();
 
 }  // namespace
 
@@ -72,6 +73,7 @@ void Compactor::Found(const std::shared_ptr<BlockLog>& log, uint32_t table, int6
   Partition* known = Know(id, log, Clock::now());
   if (known == nullptr) return;
   known->new_blocks += unmerged_blocks;
+  if (!known->complete) known->untried_blocks = std::max(known->untried_blocks, unmerged_blocks);
   MakeReady(id, *known);
 }
 
@@ -111,9 +113,13 @@ Compactor::Partition* Compactor::Know(const PartitionId& id, const std::weak_ptr
   auto found = partitions_.find(id);
   if (found == partitions_.end()) {
     // What a block of it was passed over is listed when it is known.
-    if (partitions_.size() >= options_.max_partitions) return nullptr;
+    if (partitions_.size() >= options_.max_partitions) {
+      has_passed_over_ = true;
+      return nullptr;
+    }
     found = partitions_.try_emplace(id, options_.max_merge_bytes).first;
     found->second.log = log;
+    if (has_passed_over_) found->second.untried_blocks = kAll;
     watched_.emplace(now + options_.quiet, id);
   }
   found->second.last_added = now;
@@ -278,6 +284,7 @@ void Compactor::Conclude(const PartitionId& id, Partition& partition, Eagerness 
     ++stats_.failures;
     // Later, by what is on disk then.
     partition.complete = false;
+    partition.untried_blocks = kAll;
     partition.runs = Runs(options_.max_merge_bytes);
     if (eagerness == Eagerness::kQuiet) watched_.emplace(now + kRetryAfter, id);
     return;
@@ -298,12 +305,17 @@ absl::Status Compactor::Complete(const PartitionId& id, Partition& partition, Bl
                                  std::unique_lock<std::mutex>& lock) {
   const uint64_t before_sequence = partition.runs.empty() ? std::numeric_limits<uint64_t>::max()
                                                           : partition.runs.oldest_sequence();
+  size_t untried = partition.untried_blocks;
   lock.unlock();
   std::vector<StoredBlock> older;
   Runs measure(options_.max_merge_bytes);
   absl::Status listed = log.ListNewestFirst(std::get<1>(id), std::get<2>(id), before_sequence,
                                             [&](const StoredBlock& block) {
-                                              if (!measure.Prepend(block)) return false;
+                                              if (untried == 0 && !measure.NeedsOlder(block)) {
+                                                return false;
+                                              }
+                                              if (block.key.run == 0 && untried > 0) --untried;
+                                              measure.Prepend(block);
                                               older.push_back(block);
                                               return true;
                                             });
@@ -315,6 +327,7 @@ absl::Status Compactor::Complete(const PartitionId& id, Partition& partition, Bl
     if (runs.empty() || block.key.sequence < runs.oldest_sequence()) partition.runs.Prepend(block);
   }
   partition.complete = true;
+  partition.untried_blocks = 0;
   return absl::OkStatus();
 }
 

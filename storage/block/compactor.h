@@ -107,6 +107,9 @@ class Compactor {
     size_t new_blocks = 0;
     // Whether all older blocks that matter are in `runs`.
     bool complete = false;
+    // How many blocks that nobody has tried to merge are among the older ones, at most. Those of a
+    // partition that was known, and then forgotten, have been tried.
+    size_t untried_blocks = 0;
     // A thread works on it.
     bool busy = false;
     // It is in ready_.
@@ -168,6 +171,8 @@ class Compactor {
   bool ready_was_last_ = false;
   // To be looked at when they have been quiet for a while; every partition is in here.
   std::set<std::pair<Clock::time_point, PartitionId>> watched_;
+  // There were more partitions than may be known: what is not known may never have been tried.
+  bool has_passed_over_ = false;
   std::vector<std::weak_ptr<BlockLog>> logs_;
   Clock::time_point last_added_;
   Clock::time_point next_expiry_;

@@ -36,20 +36,25 @@ void Runs::Append(const StoredBlock& block) {
   Add(block, runs_.back());
 }
 
-bool Runs::Prepend(const StoredBlock& block) {
+bool Runs::IsOfFirstRun(const StoredBlock& block) const {
   const uint64_t run = block.key.run;
-  const bool same_run = run != 0 && !runs_.empty() && runs_.front().blocks.front().key.run == run;
-  // A run is taken whole, or it would look smaller than it is.
+  return run != 0 && !runs_.empty() && runs_.front().blocks.front().key.run == run;
+}
+
+bool Runs::NeedsOlder(const StoredBlock& block) const {
   const bool enough = prepended_rows_ > max_rows_ || prepended_bytes_ > max_bytes_;
-  if (enough && !same_run) return false;
-  if (!same_run) runs_.emplace_front();
+  // A run is taken whole, or it would look smaller than it is.
+  return !enough || IsOfFirstRun(block);
+}
+
+void Runs::Prepend(const StoredBlock& block) {
+  if (!IsOfFirstRun(block)) runs_.emplace_front();
   Add(block, runs_.front());
   std::rotate(runs_.front().blocks.begin(), runs_.front().blocks.end() - 1,
               runs_.front().blocks.end());
   newest_sequence_ = std::max(newest_sequence_, block.key.sequence);
   prepended_rows_ += block.rows;
   prepended_bytes_ += block.decoded_bytes;
-  return true;
 }
 
 Runs::View Runs::LookFrom(size_t first, uint64_t before_sequence, Eagerness eagerness) const {

@@ -50,9 +50,11 @@ class Runs {
 
   // A block that was committed later than all before. One that is known already is passed over.
   void Append(const StoredBlock& block);
-  // One that was committed before all that are known. False where it, and what is older still, need
-  // not be known: more than one merge can take has come after it.
-  bool Prepend(const StoredBlock& block);
+  // One that was committed before all that are known.
+  void Prepend(const StoredBlock& block);
+  // Whether it, the next one to be prepended, has to be known where nothing before it is left to
+  // merge: not if more than one merge can take has come after it.
+  bool NeedsOlder(const StoredBlock& block) const;
 
   // Blocks that are to be merged, all below `before_sequence`; none if there are none. Between this
   // and the next call of it only Append, and one of Replace and SetDamaged, may come.
@@ -83,6 +85,7 @@ class Runs {
   };
 
   void Add(const StoredBlock& block, Run& run) const;
+  bool IsOfFirstRun(const StoredBlock& block) const;
   View LookFrom(size_t first, uint64_t before_sequence, Eagerness eagerness) const;
 
   size_t max_rows_;

@@ -192,6 +192,21 @@ TEST_F(CompactorTest, MergesWhatAnEarlierProcessLeft) {
   EXPECT_EQ(Read(*database_), model);
 }
 
+TEST_F(CompactorTest, AnEarlierProcessMayLeaveMuchMoreThanOneMergeTakes) {
+  Open(WithoutCompaction());
+  Create();
+  Model model;
+  WriteSome(*database_, 3, 300, model);
+  EXPECT_EQ(fixture::FigureOf(*store_, "unmerged_blocks"), 600);
+  RocksDbOptions options = Eager();
+  // A hundred rows, of which each partition has three thousand.
+  options.compaction.max_merge_bytes = 100 * 128;
+  Open(options);
+  EXPECT_TRUE(Within(milliseconds(20000),
+                     [&] { return fixture::FigureOf(*store_, "unmerged_blocks") <= 2; }));
+  EXPECT_EQ(Read(*database_), model);
+}
+
 TEST_F(CompactorTest, AReaderSeesItsMomentWhileBlocksAreReplaced) {
   Open(WithoutCompaction());
   Create();
@@ -478,14 +493,20 @@ class ScriptedLog : public BlockLog, public std::enable_shared_from_this<Scripte
   absl::StatusOr<int64_t> DropExpiredPartitions() override { return 0; }
 
   // A block of one point, whose time is its sequence.
-  StoredBlock Add(uint64_t sequence) {
+  StoredBlock Add(uint64_t sequence, uint64_t run = 0) {
     TableBatch batch(table_);
     batch.AddRow(batch.AddSet(), static_cast<int64_t>(sequence));
     batch.AddNumber(1, 1);
     std::lock_guard lock(mutex_);
-    const StoredBlock block{.key = {1, 0, sequence, 0}, .rows = 1};
+    const StoredBlock block{.key = {1, 0, sequence, run}, .rows = 1};
     blocks_.emplace(sequence, std::pair(block, EncodeBlock(batch)));
     return block;
+  }
+  size_t UnmergedBlocks() const {
+    std::lock_guard lock(mutex_);
+    size_t unmerged = 0;
+    for (const auto& [sequence, block] : blocks_) unmerged += block.first.key.run == 0 ? 1 : 0;
+    return unmerged;
   }
   size_t Rows() const {
     std::lock_guard lock(mutex_);
@@ -547,6 +568,20 @@ TEST(CompactorOfALogTest, PartitionsBeyondTheLimitAreMergedWhenPointsComeAgain) 
   }));
   compactor.Stop();
   EXPECT_EQ(passed_over->Rows(), sequence);
+}
+
+// Behind what has been merged there may be more, where a process ended in between.
+TEST(CompactorOfALogTest, WhatIsBehindALargeRunIsMergedToo) {
+  ScriptedEngine engine;
+  Compactor compactor(engine,
+                      {.threads = 1, .max_merge_bytes = 8 * 128, .quiet = milliseconds(10)});
+  auto log = std::make_shared<ScriptedLog>();
+  for (uint64_t sequence = 1; sequence <= 30; ++sequence) log->Add(sequence);
+  for (uint64_t sequence = 31; sequence <= 50; ++sequence) log->Add(sequence, 1000);
+  compactor.Found(log, 1, 0, 30);
+  EXPECT_TRUE(Within(milliseconds(20000), [&] { return log->UnmergedBlocks() <= 1; }));
+  compactor.Stop();
+  EXPECT_EQ(log->Rows(), 50u);
 }
 
 // A commit that is written before the listing and told of in the middle of it is known once.

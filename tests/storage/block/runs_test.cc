@@ -104,10 +104,11 @@ TEST(RunsTest, DamagedOnesStayAndDivideTheOthers) {
 TEST(RunsTest, OlderOnesAreTakenUpToWhatOneMergeCanTakeAndRunsWhole) {
   Runs runs(kMaxBytes);
   runs.Append(Block(1000, 1));
-  EXPECT_TRUE(runs.Prepend(Block(999, kMaxMergeRows)));
-  EXPECT_TRUE(runs.Prepend(Block(998, 1, 5)));
-  EXPECT_TRUE(runs.Prepend(Block(997, 1, 5)));
-  EXPECT_FALSE(runs.Prepend(Block(996, 1, 4)));
+  for (const StoredBlock& block : {Block(999, kMaxMergeRows), Block(998, 1, 5), Block(997, 1, 5)}) {
+    EXPECT_TRUE(runs.NeedsOlder(block));
+    runs.Prepend(block);
+  }
+  EXPECT_FALSE(runs.NeedsOlder(Block(996, 1, 4)));
   EXPECT_EQ(runs.oldest_sequence(), 997u);
 }
 
