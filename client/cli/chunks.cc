@@ -133,8 +133,13 @@ bool HoldsPoints(std::string_view lines) { return lineprotocol::LineReader(lines
 // ---- Line protocol
 
 absl::Status LineChunks::Fill(size_t bytes) {
+  const auto patient_until = std::chrono::steady_clock::now() + kPatience;
   while (!is_at_end_ && buffer_.size() < bytes) {
-    if (!same_again_ && !buffer_.empty() && !input_.IsReady(kPatience)) break;
+    if (!same_again_ && !buffer_.empty()) {
+      const auto left = patient_until - std::chrono::steady_clock::now();
+      const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(left);
+      if (wait.count() <= 0 || !input_.IsReady(wait)) break;
+    }
     const size_t before = buffer_.size();
     absl::Status read = input_.Read(std::min(kReadBytes, bytes - before), buffer_);
     if (!read.ok()) return read;
@@ -203,6 +208,7 @@ absl::StatusOr<bool> CsvChunks::ReadByte(char& byte) {
 absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
   enum class In { kStart, kPlain, kQuotes, kAfterQuote };
   record.values.assign(1, "");
+  record.are_quoted.assign(1, false);
   record.line = line_;
   In in = In::kStart;
   bool is_begun = false;
@@ -222,11 +228,13 @@ absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
     } else if (c == '"' && in != In::kPlain) {
       // Two of them in quotes are one.
       if (in == In::kAfterQuote) record.values.back() += c;
+      record.are_quoted.back() = true;
       in = In::kQuotes;
     } else if (c == '\n') {
       return true;
     } else if (c == format_.separator) {
       record.values.emplace_back();
+      record.are_quoted.push_back(false);
       in = In::kStart;
     } else if (c != '\r') {
       record.values.back() += c;
@@ -244,29 +252,18 @@ absl::Status CsvChunks::Begin() {
   std::string& first = header.values[0];
   if (first.starts_with(kByteOrderMark)) first.erase(0, kByteOrderMark.size());
   for (const std::string& title : header.values) {
-    Column column{std::string(absl::StripAsciiWhitespace(title)), Kind::kGuess};
-    const size_t colon = column.name.rfind(':');
-    for (size_t kind = 1; kind < std::size(kKindNames); ++kind) {
-      const std::string_view word = kKindNames[kind];
-      if (colon == std::string::npos || column.name.substr(colon + 1) != word) continue;
-      column.kind = static_cast<Kind>(kind);
-      column.name.resize(colon);
-      break;
+    absl::StatusOr<Column> column = ColumnOf(std::string(absl::StripAsciiWhitespace(title)));
+    if (!column.ok()) return column.status();
+    for (const Column& other : columns_) {
+      if (other.name == column->name) {
+        return absl::InvalidArgumentError(fmt::format("two columns are named '{}'", column->name));
+      }
+      if (other.kind == Kind::kTime && column->kind == Kind::kTime) {
+        return absl::InvalidArgumentError(fmt::format(
+            "the columns '{}' and '{}' are both the time: name one", other.name, column->name));
+      }
     }
-    const bool is_tag =
-        std::find(format_.tags.begin(), format_.tags.end(), column.name) != format_.tags.end();
-    if (column.kind == Kind::kGuess && is_tag) column.kind = Kind::kTag;
-    if (column.kind == Kind::kGuess && column.name == format_.time) column.kind = Kind::kTime;
-    if (column.name.empty()) return absl::InvalidArgumentError("a column has no name");
-    if (!IsOneLine(column.name)) {
-      return absl::InvalidArgumentError("a column has a name of several lines");
-    }
-    const bool is_twice = std::any_of(columns_.begin(), columns_.end(),
-                                      [&](const Column& c) { return c.name == column.name; });
-    if (is_twice) {
-      return absl::InvalidArgumentError(fmt::format("two columns are named '{}'", column.name));
-    }
-    columns_.push_back(std::move(column));
+    columns_.push_back(*std::move(column));
   }
   for (const std::string& tag : format_.tags) {
     const bool is_there = std::any_of(columns_.begin(), columns_.end(),
@@ -285,9 +282,50 @@ absl::Status CsvChunks::Begin() {
   return Guess();
 }
 
+// By the header, the format, and the table.
+absl::StatusOr<CsvChunks::Column> CsvChunks::ColumnOf(std::string title) const {
+  Column column{std::move(title), Kind::kGuess};
+  const size_t colon = column.name.rfind(':');
+  if (colon != std::string::npos) {
+    const std::string word = column.name.substr(colon + 1);
+    column.kind = KindOf(word);
+    if (column.kind == Kind::kGuess) {
+      return absl::InvalidArgumentError(
+          fmt::format("'{}' in the header: '{}' is no type; there are tag, time, float, integer, "
+                      "unsigned, boolean and string, and a name with a colon needs one behind it",
+                      column.name, word));
+    }
+    column.name.resize(colon);
+  }
+  if (column.name.empty()) return absl::InvalidArgumentError("a column has no name");
+  if (!IsOneLine(column.name)) {
+    return absl::InvalidArgumentError("a column has a name of several lines");
+  }
+  const bool is_tag =
+      std::find(format_.tags.begin(), format_.tags.end(), column.name) != format_.tags.end();
+  if (column.kind == Kind::kGuess && is_tag) column.kind = Kind::kTag;
+  if (column.kind == Kind::kGuess && column.name == format_.time) column.kind = Kind::kTime;
+  const auto known = format_.known.find(column.name);
+  if (column.kind == Kind::kGuess && known != format_.known.end() && known->second != "time") {
+    column.kind = KindOf(known->second);
+  }
+  return column;
+}
+
+CsvChunks::Kind CsvChunks::KindOf(std::string_view word) {
+  for (size_t kind = 1; kind < std::size(kKindNames); ++kind) {
+    if (word == kKindNames[kind]) return static_cast<Kind>(kind);
+  }
+  return Kind::kGuess;
+}
+
+bool CsvChunks::IsSlow() const {
+  return !same_again_ && at_ == buffer_.size() && !input_.IsReady(kPatience);
+}
+
 // What the columns of the first records are.
 absl::Status CsvChunks::Guess() {
-  while (sample_.size() < kSampleRecords) {
+  while (sample_.size() < kSampleRecords && (sample_.empty() || !IsSlow())) {
     Record record;
     const absl::StatusOr<bool> found = ReadRecord(record);
     if (!found.ok()) return found.status();
@@ -296,20 +334,23 @@ absl::Status CsvChunks::Guess() {
   }
   for (size_t i = 0; i < columns_.size(); ++i) {
     if (columns_[i].kind != Kind::kGuess) continue;
+    columns_[i].is_guessed = true;
+    bool are_any = false;
     bool are_booleans = true;
     bool are_floats = true;
     for (const Record& record : sample_) {
-      if (i >= record.values.size() || IsNone(record.values[i])) continue;
+      if (i >= record.values.size() || IsNone(record, i)) continue;
+      are_any = true;
       are_booleans &= IsBoolean(record.values[i]);
       are_floats &= IsFloat(record.values[i]);
     }
-    columns_[i].is_guessed = true;
+    if (!are_any) continue;
     columns_[i].kind = are_booleans ? Kind::kBoolean : are_floats ? Kind::kFloat : Kind::kString;
   }
   return absl::OkStatus();
 }
 
-absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const {
+absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) {
   if (!record.is_closed) return absl::InvalidArgumentError("a text in quotes does not end");
   if (record.values.size() != columns_.size()) {
     return absl::InvalidArgumentError(fmt::format("{} values, and the header has {} columns",
@@ -320,8 +361,9 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
   std::string time;
   for (size_t i = 0; i < columns_.size(); ++i) {
     const std::string& value = record.values[i];
+    if (IsNone(record, i)) continue;
+    if (columns_[i].kind == Kind::kGuess) columns_[i].kind = KindOfValue(value);
     const auto& [name, kind, is_guessed] = columns_[i];
-    if (IsNone(value)) continue;
     if (kind == Kind::kTag) {
       if (!IsOneLine(value)) {
         return absl::InvalidArgumentError(fmt::format("the tag '{}' has several lines", name));
@@ -340,9 +382,9 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
       return absl::InvalidArgumentError(fmt::format(
           "'{}' is not of type {}, as the column '{}' is{}", value.substr(0, kShownBytes),
           kKindNames[static_cast<size_t>(kind)], name,
-          is_guessed ? fmt::format(" by its first {} records; a type in the header, such as "
-                                   "{}:string, says otherwise",
-                                   kSampleRecords, name)
+          is_guessed ? fmt::format(" by its first values; a type in the header, such as {}:{}, "
+                                   "says otherwise",
+                                   name, kKindNames[static_cast<size_t>(KindOfValue(value))])
                      : ""));
     }
     if (kind == Kind::kTime) {
@@ -369,15 +411,28 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) const 
   return absl::OkStatus();
 }
 
-bool CsvChunks::IsNone(const std::string& value) const {
-  return value.empty() ||
-         std::find(format_.nulls.begin(), format_.nulls.end(), value) != format_.nulls.end();
+CsvChunks::Kind CsvChunks::KindOfValue(const std::string& value) {
+  if (IsBoolean(value)) return Kind::kBoolean;
+  return IsFloat(value) ? Kind::kFloat : Kind::kString;
+}
+
+bool CsvChunks::IsNone(const Record& record, size_t column) const {
+  const std::string& value = record.values[column];
+  if (value.empty()) return !(record.are_quoted[column] && columns_[column].kind == Kind::kString);
+  return std::find(format_.nulls.begin(), format_.nulls.end(), value) != format_.nulls.end();
 }
 
 absl::StatusOr<std::string> CsvChunks::TimeOf(const std::string& value) const {
   if (IsInteger<int64_t>(value)) return value;
   absl::Time time;
-  if (!absl::ParseTime(absl::RFC3339_full, value, &time, nullptr)) {
+  const auto is_so = [&](const char* format) {
+    return absl::ParseTime(format, value, &time, nullptr);
+  };
+  // As PostgreSQL and others print it: in UTC where it does not say.
+  const bool is_time = is_so(absl::RFC3339_full) || is_so("%Y-%m-%d%ET%H:%M:%E*S") ||
+                       is_so("%Y-%m-%d %H:%M:%E*S") || is_so("%Y-%m-%d %H:%M:%E*S%Ez") ||
+                       is_so("%Y-%m-%d");
+  if (!is_time) {
     return absl::InvalidArgumentError(
         fmt::format("'{}' is neither a whole number nor a time such as 2026-11-26T12:00:00.5Z",
                     value.substr(0, kShownBytes)));
@@ -394,19 +449,18 @@ absl::StatusOr<std::string> CsvChunks::TimeOf(const std::string& value) const {
 }
 
 std::string CsvChunks::ShowColumns() const {
-  std::string text = "columns:";
-  bool is_any_guessed = false;
+  std::string text;
   for (const Column& column : columns_) {
-    text += fmt::format("{} {}:{}", column.name == columns_.front().name ? "" : ",", column.name,
-                        kKindNames[static_cast<size_t>(column.kind)]);
-    is_any_guessed |= column.is_guessed;
-  }
-  if (is_any_guessed) {
+    const std::string_view kind = kKindNames[static_cast<size_t>(column.kind)];
     text +=
-        fmt::format(" (as the first {} records have it; NAME:TYPE in the header says otherwise)",
-                    kSampleRecords);
+        fmt::format("{}{}:{}", text.empty() ? "" : ", ", column.name, kind.empty() ? "?" : kind);
   }
   return text;
+}
+
+bool CsvChunks::HasGuessed() const {
+  return std::any_of(columns_.begin(), columns_.end(),
+                     [](const Column& column) { return column.is_guessed; });
 }
 
 absl::StatusOr<std::optional<Chunk>> CsvChunks::Next() {
@@ -414,7 +468,11 @@ absl::StatusOr<std::optional<Chunk>> CsvChunks::Next() {
   if (!begun.ok()) return begun;
   Chunk chunk;
   chunk.first_line = line_;
+  const auto patient_until = std::chrono::steady_clock::now() + kPatience;
   while (chunk.text.size() < chunk_bytes_ && chunk.bad_lines.size() < kSampleRecords) {
+    const bool is_late = !same_again_ && !chunk.text.empty() && sample_taken_ == sample_.size() &&
+                         (std::chrono::steady_clock::now() > patient_until || IsSlow());
+    if (is_late) break;
     Record record;
     if (sample_taken_ < sample_.size()) {
       record = std::move(sample_[sample_taken_++]);

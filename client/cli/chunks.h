@@ -2,6 +2,7 @@
 #define SLUICE_CLIENT_CLI_CHUNKS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,20 +83,28 @@ struct CsvFormat {
   char separator = ',';
   // Values that are none, besides the empty one.
   std::vector<std::string> nulls = {};
+  // What the table's columns are known to be: "tag", "float" and so on, by name.
+  std::map<std::string, std::string> known = {};
 };
 
-// Of CSV (RFC 4180) with a header. Columns that are neither tags nor the time are fields: booleans,
-// numbers or texts, each as all its values in the first thousand records are, or as the header
-// says, as in `count:integer`. A value that is empty is none.
+// Of CSV (RFC 4180) with a header. What a column is says the header, as in `count:integer`, or the
+// format, or what is known of the table; or else it is a field of booleans, numbers or texts as all
+// its values in the first thousand records are, or where there are none the first one after these.
+// A value that is empty is none, unless it is a text in quotes.
 class CsvChunks : public Chunks {
  public:
-  CsvChunks(Input& input, size_t chunk_bytes, CsvFormat format)
-      : input_(input), chunk_bytes_(chunk_bytes), format_(std::move(format)) {}
+  // `same_again` as for LineChunks.
+  CsvChunks(Input& input, size_t chunk_bytes, CsvFormat format, bool same_again = true)
+      : input_(input),
+        chunk_bytes_(chunk_bytes),
+        format_(std::move(format)),
+        same_again_(same_again) {}
   // Reads the header and what it takes to know the columns; Next does so too.
   absl::Status Begin();
   absl::StatusOr<std::optional<Chunk>> Next() override;
   // Which columns are what, for a person. After Begin.
   std::string ShowColumns() const;
+  bool HasGuessed() const;
 
  private:
   enum class Kind { kGuess, kTag, kTime, kFloat, kInteger, kUnsigned, kBoolean, kString };
@@ -106,22 +115,30 @@ class CsvChunks : public Chunks {
   };
   struct Record {
     std::vector<std::string> values;
+    // Of each.
+    std::vector<bool> are_quoted;
     int64_t line = 0;
     bool is_closed = true;
   };
 
   absl::StatusOr<bool> ReadByte(char& byte);
   absl::StatusOr<bool> ReadRecord(Record& record);
-  bool IsNone(const std::string& value) const;
+  absl::StatusOr<Column> ColumnOf(std::string title) const;
+  static Kind KindOf(std::string_view word);
+  static Kind KindOfValue(const std::string& value);
+  bool IsNone(const Record& record, size_t column) const;
+  // Whether nothing has come for a while.
+  bool IsSlow() const;
   absl::Status Guess();
   // A timestamp of a line.
   absl::StatusOr<std::string> TimeOf(const std::string& value) const;
   // The record as a line, or what is wrong with it.
-  absl::Status AppendLine(const Record& record, std::string& to) const;
+  absl::Status AppendLine(const Record& record, std::string& to);
 
   Input& input_;
   const size_t chunk_bytes_;
   const CsvFormat format_;
+  const bool same_again_;
   std::string buffer_;
   size_t at_ = 0;
   int64_t line_ = 1;

@@ -102,8 +102,20 @@ class TsvPrinter : public RowPrinter {
 
 class CsvPrinter : public RowPrinter {
  public:
-  void Columns(const std::vector<Column>& columns) override { PrintRow(NamesOf(columns)); }
-  void Row(const std::vector<Value>& row) override { PrintRow(TextsOf(row, "")); }
+  void Columns(const std::vector<Column>& columns) override {
+    std::vector<std::string> texts = NamesOf(columns);
+    for (std::string& text : texts) text = Quoted(text);
+    Print(fmt::format("{}", fmt::join(texts, ",")));
+  }
+  // NULL is nothing, and a text that is empty two quotes.
+  void Row(const std::vector<Value>& row) override {
+    std::vector<std::string> texts = TextsOf(row, "");
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const bool is_null = std::holds_alternative<std::monostate>(row[i]);
+      texts[i] = texts[i].empty() && !is_null ? "\"\"" : Quoted(texts[i]);
+    }
+    Print(fmt::format("{}", fmt::join(texts, ",")));
+  }
   void End() override {}
 
  private:
@@ -112,10 +124,6 @@ class CsvPrinter : public RowPrinter {
     std::string quoted = "\"";
     for (char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
     return quoted + '"';
-  }
-  static void PrintRow(std::vector<std::string> texts) {
-    for (std::string& text : texts) text = Quoted(text);
-    Print(fmt::format("{}", fmt::join(texts, ",")));
   }
 };
 

@@ -31,7 +31,7 @@ absl::Status Damaged(const char* what) {
 // Bytes as they are stored.
 class File {
  public:
-  explicit File(int fd) : fd_(fd) {
+  File(int fd, const std::atomic<bool>* stop) : fd_(fd), stop_(stop) {
     struct stat status {};
     if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return;
     all_bytes_ = status.st_size;
@@ -51,6 +51,7 @@ class File {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= std::exchange(begin_, 0);
       }
+      if (stop_ != nullptr && *stop_) return absl::CancelledError("interrupted");
       const ssize_t got = read(fd_, buffer_.data() + end_, buffer_.size() - end_);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return absl::UnavailableError(fmt::format("cannot read: {}", strerror(errno)));
@@ -73,6 +74,7 @@ class File {
 
  private:
   const int fd_;
+  const std::atomic<bool>* const stop_;
   std::optional<int64_t> all_bytes_;
   std::string identity_;
   std::array<char, 128 << 10> buffer_;
@@ -192,13 +194,15 @@ class ZstdInput : public CompressedInput {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Input>> Input::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Input>> Input::Open(const std::string& path,
+                                                   const std::atomic<bool>* stop) {
   const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return absl::NotFoundError(fmt::format("cannot read the file {}: {}", path, strerror(errno)));
   }
-  auto file = std::make_unique<File>(fd);
+  auto file = std::make_unique<File>(fd, stop);
   const absl::StatusOr<std::string_view> begin = file->Peek(kZstdMagic.size());
+  if (absl::IsCancelled(begin.status())) return begin.status();
   if (!begin.ok()) {
     return absl::NotFoundError(
         fmt::format("cannot read the file {}: {}", path, std::string(begin.status().message())));

@@ -1,6 +1,7 @@
 #ifndef SLUICE_CLIENT_CLI_INPUT_H_
 #define SLUICE_CLIENT_CLI_INPUT_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +18,10 @@ namespace sluice::client {
 // several members too) or zstd (RFC 8878), which its first bytes tell. For one thread.
 class Input {
  public:
-  // `path` "-" is standard input.
-  static absl::StatusOr<std::unique_ptr<Input>> Open(const std::string& path);
+  // `path` "-" is standard input. When `stop` becomes true, by a signal for instance, reading ends
+  // with Cancelled.
+  static absl::StatusOr<std::unique_ptr<Input>> Open(const std::string& path,
+                                                     const std::atomic<bool>* stop = nullptr);
   virtual ~Input() = default;
 
   // Appends up to `max_bytes` to `to`; nothing at the end. DataLoss where what is compressed is

@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -90,6 +92,8 @@ std::string Hint(const absl::Status& status) {
 constexpr int kFailed = 1;
 constexpr int kRejected = 2;
 constexpr int kUsage = 64;
+// As a shell says it of SIGINT.
+constexpr int kInterrupted = 130;
 
 int Fail(const absl::Status& status) {
   std::string message(status.message());
@@ -165,6 +169,17 @@ Precision PrecisionOf(const std::string& unit) {
   return unit == "auto" ? Precision::kAuto : Precision::kNanosecond;
 }
 
+std::atomic<bool> stop_wanted = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+// The first signal asks to come to an end, the second ends the process.
+void StopOnSignals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { stop_wanted = true; };
+  action.sa_flags = SA_RESETHAND;
+  for (int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+}
+
 int WriteLines(Client& client, const Options& options, bool dry_run) {
   WriteCommand command;
   command.server = options.server;
@@ -193,8 +208,14 @@ int WriteLines(Client& client, const Options& options, bool dry_run) {
     known = client.GetServerInfo();
   }
   if (!known.ok()) return Fail(known.status());
+  StopOnSignals();
+  command.stop = &stop_wanted;
   int64_t rejected = 0;
   const absl::Status status = WriteFile(command, client, rejected);
+  if (absl::IsCancelled(status) && stop_wanted) {
+    Fail(status);
+    return kInterrupted;
+  }
   if (!status.ok()) return Fail(status);
   return rejected > 0 ? kRejected : 0;
 }
@@ -261,6 +282,7 @@ int Bench(Client&, const Options& options) {
   }
   const WriterReport report = writer.Close(absl::Seconds(60));
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  if (report.written == 0) return Fail(status.ok() ? report.last_error : status);
   Print(
       fmt::format("{} points of 10 fields in {:.2f} s: {:.0f} points/s; they are in the table "
                   "sluice_bench",
@@ -428,7 +450,8 @@ class CommandLine {
     app_.footer(
         "Options come from the command line, or else the file that --config or SLUICE_CONFIG\n"
         "names (lines such as: server=10.0.0.5:8182), or else the environment.\n"
-        "Exit codes: 0 done, 1 failed, 2 lines were rejected, 64 no such command or option.");
+        "Exit codes: 0 done, 1 failed, 2 lines were rejected, 64 no such command or option,\n"
+        "130 interrupted.");
     // --server is understood after the subcommand too.
     app_.fallthrough();
     app_.add_option("--server", options_.server, "HOST:PORT of the server's gRPC")
@@ -547,13 +570,16 @@ class CommandLine {
                                  "the file is CSV with a header, and this the table; a name in the "
                                  "header may say what it is: "
                                  "NAME:tag, :time, :float, :integer, :unsigned, :boolean, :string");
-    app.add_option("--tags", options_.csv_tags, "columns of the CSV that are tags")
+    app.add_option("--tags", options_.csv_tags,
+                   "columns of the CSV that are tags, where the table is not there yet")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->needs(table);
     app.add_option(
            "--time", options_.csv_time,
            "the column with the timestamp: a number, or a time such as 2026-11-26T12:00:00Z; "
-           "empty: points get the time at which they arrive")
+           "empty: points get the time at which they arrive, and those of one request and one tag "
+           "set are one point")
         ->needs(table)
         ->capture_default_str();
     app.add_option("--separator", options_.csv_separator, "between two values; \\t for a tab")
@@ -565,6 +591,7 @@ class CommandLine {
     app.add_option("--null", options_.csv_nulls,
                    "values that are none, besides the empty one, such as NULL,NaN")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->needs(table);
   }
 
@@ -649,8 +676,12 @@ class CommandLine {
     CLI::App* create = Add(*token, "create", "create a token and show it, once", CreateToken);
     AddTokenName(*create);
     create->add_flag("--admin", options_.admin, "let it do everything");
-    create->add_option("--read", options_.read, "a database that it may query; * for all");
-    create->add_option("--write", options_.written, "a database that it may write to; * for all");
+    create->add_option("--read", options_.read, "a database that it may query; * for all")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    create->add_option("--write", options_.written, "a database that it may write to; * for all")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     create->add_option("--expires-in", options_.expires_in, "how long it is valid: 30d, 12h, none");
     Add(*token, "list", "list all tokens", ListTokens);
     AddTokenName(*Add(*token, "delete", "delete a token; it is refused at once", DeleteToken));

@@ -16,6 +16,7 @@
 
 #include "absl/time/clock.h"
 #include "client/cli/print.h"
+#include "server/lineprotocol/line_reader.h"
 
 namespace sluice::client {
 namespace {
@@ -29,6 +30,9 @@ constexpr size_t kMaxRequestBytes = size_t{256} << 20;
 // Is another one when the same file would be cut into other chunks.
 constexpr int kChunksVersion = 1;
 constexpr absl::Duration kLastPatience = absl::Seconds(5);
+constexpr absl::Duration kShowPeriod = absl::Milliseconds(200);
+constexpr char kSyntax[] = "SYNTAX";
+constexpr size_t kExcerptBytes = 200;
 
 // Line ends would look like lines of the summary.
 std::string OneLine(std::string text) {
@@ -93,7 +97,8 @@ class Progress {
     if (is_terminal_ && has_shown_) std::fputs("\r\x1b[K", stderr);
   }
 
-  void Show(int64_t points, int64_t rejected) {
+  // `trouble` is empty where the server answers.
+  void Show(int64_t points, int64_t rejected, const std::string& trouble = "") {
     const absl::Time now = absl::Now();
     if (now < next_) return;
     next_ = now + (is_terminal_ ? absl::Milliseconds(200) : absl::Seconds(5));
@@ -102,10 +107,13 @@ class Progress {
     const int64_t bytes = input_.stored_bytes();
     std::string text =
         fmt::format("{} points, {} rejected, {}", points, rejected, ShowBytes(bytes));
-    if (seconds > 0)
-      text += fmt::format(", {:.0f} points/s", static_cast<double>(points) / seconds);
     const std::optional<int64_t> all = input_.all_stored_bytes();
-    if (all && *all > 0 && bytes > 0) {
+    if (!trouble.empty()) {
+      text += "; " + trouble;
+    } else if (seconds > 0) {
+      text += fmt::format(", {:.0f} points/s", static_cast<double>(points) / seconds);
+    }
+    if (trouble.empty() && all && *all > 0 && bytes > 0) {
       const double part = static_cast<double>(bytes) / static_cast<double>(*all);
       text += fmt::format(", {:.0f} %, {} left", 100 * part,
                           absl::FormatDuration(absl::Trunc(
@@ -149,12 +157,51 @@ class Origins {
   std::map<uint64_t, Chunk> chunks_;
 };
 
+// Whether the server is there.
+class Presence {
+ public:
+  void Take(const WriterEvent& event) {
+    std::lock_guard lock(mutex_);
+    if (event.kind == WriterEvent::Kind::kConnected) {
+      away_since_.reset();
+    } else if (event.kind == WriterEvent::Kind::kDisconnected) {
+      if (!away_since_) away_since_ = absl::Now();
+      why_ = OneLine(std::string(event.status.message()));
+    }
+  }
+  std::string Trouble() const {
+    std::lock_guard lock(mutex_);
+    if (!away_since_) return "";
+    return fmt::format("no server for {:.0f} s, trying again ({})",
+                       absl::ToDoubleSeconds(absl::Now() - *away_since_), why_);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<absl::Time> away_since_;
+  std::string why_;
+};
+
+// What is in a chunk that was written before, and can be said without the server.
+void TellBadSyntax(const Chunk& chunk, Summary& summary) {
+  lineprotocol::LineReader reader(chunk.text);
+  while (reader.Next()) {
+    if (!reader.fault()) continue;
+    summary.Add(kSyntax, 1);
+    summary.Show(kSyntax,
+                 {chunk.LineInFile(reader.LineNumber()), lineprotocol::Text(*reader.fault()),
+                  std::string(reader.text().substr(0, kExcerptBytes))});
+  }
+}
+
 void TellBadLines(const Chunk& chunk, Summary& summary) {
   for (const Chunk::BadLine& bad : chunk.bad_lines) {
     summary.Add(bad.reason, 1);
     summary.Show(bad.reason, {bad.line, bad.message, bad.excerpt});
   }
 }
+
+bool IsStopped(const WriteCommand& command) { return command.stop != nullptr && *command.stop; }
 
 // What the server would say of a chunk by itself.
 absl::Status Judge(const WriteCommand& command, Client& client, const Chunk& chunk,
@@ -175,6 +222,7 @@ absl::Status Judge(const WriteCommand& command, Client& client, const Chunk& chu
 absl::Status JudgeFile(const WriteCommand& command, Client& client, Chunks& chunks,
                        Progress& progress, Summary& summary, int64_t& points) {
   while (true) {
+    if (IsStopped(command)) return absl::CancelledError("interrupted");
     absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
     if (!chunk.ok()) return chunk.status();
     if (!*chunk) return absl::OkStatus();
@@ -221,14 +269,17 @@ uint32_t HashOf(const std::string& text) {
 
 // What the batches are numbered under: another one wherever they would be others. A file that has
 // changed is written from its beginning, for nothing says which of its points are new.
-std::string WriterIdOf(const WriteCommand& command, const Input& input) {
+// `columns` are what those of a CSV are taken for.
+std::string WriterIdOf(const WriteCommand& command, const Input& input,
+                       const std::string& columns) {
   std::string options =
       fmt::format("{} {} {}", kChunksVersion, kChunkBytes, static_cast<int>(command.precision));
   if (command.csv) {
     const CsvFormat& csv = *command.csv;
     // Each with its length, for none to be taken for a part of another.
     for (const std::vector<std::string>& texts :
-         {std::vector{csv.table, csv.time, std::string(1, csv.separator)}, csv.tags, csv.nulls}) {
+         {std::vector{csv.table, csv.time, std::string(1, csv.separator), columns}, csv.tags,
+          csv.nulls}) {
       options += fmt::format(" {}", texts.size());
       for (const std::string& text : texts) options += fmt::format(" {}:{}", text.size(), text);
     }
@@ -238,14 +289,18 @@ std::string WriterIdOf(const WriteCommand& command, const Input& input) {
 }
 
 absl::Status Stream(const WriteCommand& command, const std::string& writer_id, Chunks& chunks,
-                    Progress& progress, Summary& summary, int64_t& points, int64_t& skipped) {
+                    const Input& input, Progress& progress, Summary& summary, int64_t& points,
+                    int64_t& skipped) {
   Origins origins;
+  Presence presence;
   std::atomic<int64_t> written = 0;
   WriterOptions options{.database = command.database,
                         .token = command.token,
                         .token_source = command.token_source,
                         .batch_bytes = 1,
                         .max_buffer_bytes = kBufferBytes,
+                        // For something to be shown now and then.
+                        .block_timeout = kShowPeriod,
                         .delivery_timeout = command.patience,
                         .no_sync = command.no_sync,
                         .precision = command.precision,
@@ -261,7 +316,14 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
                  {origins.LineInFile(point.cookie, point.line), std::string(point.message),
                   std::string(point.excerpt)});
   };
+  options.on_event = [&](const WriterEvent& event) { presence.Take(event); };
   Writer writer(command.server, std::move(options));
+  const auto show = [&] { progress.Show(written, summary.rejected(), presence.Trouble()); };
+  // There is no use in going on.
+  const auto is_hopeless = [&] {
+    const WriterReport report = writer.report();
+    return report.dropped + report.unknown > 0;
+  };
   int64_t done = -1;
   if (!writer_id.empty()) {
     const auto last = writer.ResumeFrom(command.patience);
@@ -269,7 +331,7 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
     done = last->value_or(-1);
   }
   absl::Status status;
-  for (int64_t number = 0; status.ok(); ++number) {
+  for (int64_t number = 0; status.ok() && !is_hopeless() && !IsStopped(command); ++number) {
     absl::StatusOr<std::optional<Chunk>> chunk = chunks.Next();
     status = chunk.status();
     if (!status.ok() || !*chunk) break;
@@ -280,24 +342,30 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
       continue;
     }
     if (number <= done) {
-      skipped += static_cast<int64_t>((*chunk)->text.size());
+      TellBadSyntax(**chunk, summary);
+      skipped = input.stored_bytes();
       continue;
     }
     const std::string text = std::move((*chunk)->text);
     origins.Add(static_cast<uint64_t>(number), *std::move(*chunk));
-    status = writer.AddLines(text, static_cast<uint64_t>(number));
-    const WriterReport report = writer.report();
-    // There is no use in going on.
-    if (report.dropped + report.unknown > 0) break;
-    progress.Show(written, summary.rejected());
+    do {
+      status = writer.AddLines(text, static_cast<uint64_t>(number));
+      show();
+    } while (absl::IsResourceExhausted(status) && !is_hopeless() && !IsStopped(command));
+    if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
   }
   // What has been taken goes on its way, whatever the file was.
-  while (status.ok() && absl::IsDeadlineExceeded(writer.Flush(absl::Milliseconds(200)))) {
-    progress.Show(written, summary.rejected());
+  while (status.ok() && !is_hopeless() && !IsStopped(command) &&
+         absl::IsDeadlineExceeded(writer.Flush(kShowPeriod))) {
+    show();
   }
-  const bool is_hopeless = writer.report().dropped + writer.report().unknown > 0;
-  const WriterReport report = writer.Close(is_hopeless ? kLastPatience : command.patience);
+  const bool is_in_haste = is_hopeless() || IsStopped(command);
+  const WriterReport report = writer.Close(is_in_haste ? kLastPatience : command.patience);
   points = report.written;
+  if (IsStopped(command)) {
+    status = absl::CancelledError(
+        writer_id.empty() ? "interrupted" : "interrupted; the same command goes on where it was");
+  }
   if (report.complete()) return status;
   if (status.ok()) status = report.last_error;
   if (status.ok()) status = absl::UnavailableError("the server did not answer");
@@ -307,29 +375,42 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
                           std::string(status.message()), report.dropped, report.unknown));
 }
 
+// What a table's columns are is not to be guessed.
+CsvFormat WithKnownColumns(CsvFormat format, const WriteCommand& command, Client& client) {
+  const auto columns = client.DescribeTable(command.database, format.table);
+  // Where it is not there yet, or may not be looked at.
+  if (!columns.ok()) return format;
+  for (const Column& column : *columns) format.known[column.name] = column.type;
+  return format;
+}
+
 }  // namespace
 
 absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rejected) {
-  absl::StatusOr<std::unique_ptr<Input>> input = Input::Open(command.file);
+  absl::StatusOr<std::unique_ptr<Input>> input = Input::Open(command.file, command.stop);
   if (!input.ok()) return input.status();
-  std::string writer_id;
-  if (!command.resume_id.empty()) {
-    if ((*input)->identity().empty()) {
-      return absl::InvalidArgumentError(
-          "--resume-id is for a file, which can be read again; this is a pipe or a terminal");
-    }
-    writer_id = WriterIdOf(command, **input);
+  const bool is_resumed = !command.resume_id.empty();
+  if (is_resumed && (*input)->identity().empty()) {
+    return absl::InvalidArgumentError(
+        "--resume-id is for a file, which can be read again; this is a pipe or a terminal");
   }
   std::unique_ptr<Chunks> chunks;
+  std::string columns;
   if (command.csv) {
-    auto csv = std::make_unique<CsvChunks>(**input, kChunkBytes, *command.csv);
+    auto csv = std::make_unique<CsvChunks>(
+        **input, kChunkBytes, WithKnownColumns(*command.csv, command, client), is_resumed);
     absl::Status begun = csv->Begin();
     if (!begun.ok()) return begun;
-    fmt::print(stderr, "{}\n", OneLine(csv->ShowColumns()));
+    columns = csv->ShowColumns();
+    fmt::print(stderr, "columns: {}{}\n", OneLine(columns),
+               csv->HasGuessed() ? " (by their first values where nothing else is known; NAME:TYPE "
+                                   "in the header says otherwise)"
+                                 : "");
     chunks = std::move(csv);
   } else {
-    chunks = std::make_unique<LineChunks>(**input, kChunkBytes, !writer_id.empty());
+    chunks = std::make_unique<LineChunks>(**input, kChunkBytes, is_resumed);
   }
+  const std::string writer_id = is_resumed ? WriterIdOf(command, **input, columns) : "";
   Summary summary;
   int64_t points = 0;
   int64_t skipped = 0;
@@ -340,7 +421,7 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
     if (command.dry_run) {
       status = JudgeFile(command, client, *chunks, progress, summary, points);
     } else if (command.accept_partial) {
-      status = Stream(command, writer_id, *chunks, progress, summary, points, skipped);
+      status = Stream(command, writer_id, *chunks, **input, progress, summary, points, skipped);
     } else {
       status = WriteAtOnce(command, client, *chunks, summary, points);
     }
@@ -356,10 +437,11 @@ absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rej
                       seconds > 0 ? static_cast<double>(points) / seconds : 0));
   }
   if (skipped > 0) {
-    Print(
-        fmt::format("the first {} had been written before, under the same --resume-id; what was "
-                    "rejected of it was told then, and is shown by: sluice rejections tail {}",
-                    ShowBytes(skipped), command.database));
+    Print(fmt::format(
+        "the first {} had been written before, under the same --resume-id; lines of it that cannot "
+        "be read are among the rejected, those that were rejected for their types or by limits are "
+        "not: the server keeps the last of them (sluice rejections tail {})",
+        ShowBytes(skipped), command.database));
   }
   summary.Print();
   if (status.ok() && points + rejected + skipped == 0) {

@@ -1,7 +1,9 @@
 #ifndef SLUICE_CLIENT_CLI_WRITE_H_
 #define SLUICE_CLIENT_CLI_WRITE_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -32,13 +34,16 @@ struct WriteCommand {
   TokenSource token_source;
   // How long the server may be away.
   absl::Duration patience = absl::Seconds(60);
+  // When it becomes true, by a signal for instance, no more is read: what is under way is finished,
+  // and told. Null for never.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 inline constexpr size_t kMaxResumeId = 47;
 
 // Writes a file of any size in one stream, in a bounded amount of memory: shows on standard error
-// how far it is, and on standard output what became of it. OK where everything was judged;
-// `rejected` says how much was not taken.
+// how far it is, and on standard output what became of it. OK where everything was judged,
+// Cancelled where it was stopped; `rejected` says how much was not taken.
 absl::Status WriteFile(const WriteCommand& command, Client& client, int64_t& rejected);
 
 }  // namespace sluice::client

@@ -62,10 +62,10 @@ class Server {
 
   // An outage as a rolling update makes it: for a second writes are answered with 503, then nobody
   // answers, then the server is back on the same ports with the same data.
-  async restart() {
+  async restart(whileAway = () => sleep(300)) {
     this.process.kill('SIGTERM');
     await this.ended;
-    await sleep(300);
+    await whileAway();
     await this.#spawn();
   }
 

@@ -2,13 +2,13 @@
 'use strict';
 
 const assert = require('node:assert');
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 const zlib = require('node:zlib');
 
-const { Server, adminToken, root } = require('./server');
+const { Server, adminToken, root, sleep } = require('./server');
 
 let server;
 
@@ -226,6 +226,73 @@ test('what a query prints as CSV can be written again', () => {
   assert.strictEqual(wrote.status, 0, wrote.stdout);
   assert.match(wrote.stderr, /^columns: time:time, t:tag, f:float, s:string /);
   assert.deepStrictEqual(rows('back', 'SELECT * FROM n'), rows('back', 'SELECT * FROM m'));
+});
+
+test('CSV for a table that is there takes its types, and loses nothing', () => {
+  sluice(['database', 'create', 'types']);
+  sluice(['write', 'types'], { input: 'm,t=a i=-9223372036854775808i,u=18446744073709551615u,s="",n="5" 1\nm,t=b f=0.5 2' });
+  const csv = sluice(['query', 'types', 'SELECT * FROM m ORDER BY time', '-f', 'csv']).stdout;
+  const wrote = sluice(['write', 'types', '--csv', 'm'], { input: csv });
+  assert.strictEqual(wrote.status, 0, wrote.stdout);
+  assert.match(wrote.stdout, /^2 points ingested/);
+  assert.match(wrote.stderr, /t:tag/);
+  assert.strictEqual(sluice(['query', 'types', 'SELECT * FROM m ORDER BY time', '-f', 'csv']).stdout, csv);
+});
+
+test('an option takes one value, and leaves the arguments alone', () => {
+  sluice(['database', 'create', 'greedy']);
+  const file = path.join(server.directory, 'greedy.csv');
+  fs.writeFileSync(file, 'time,a,b,c\n1,x,y,2\n');
+  assert.strictEqual(sluice(['write', '--csv', 'm', '--tags', 'a,b', 'greedy', file]).status, 0);
+  assert.deepStrictEqual(rows('greedy', 'SELECT a, b, c FROM m'), [{ a: 'x', b: 'y', c: 2 }]);
+  assert.strictEqual(sluice(['token', 'create', 't1', '--read', 'greedy', 't2']).status, 64);
+  sluice(['token', 'create', 'several', '--read', 'greedy,csv', '--write', 'csv']);
+  assert.match(sluice(['token', 'list']).stdout, /^several\tcsv:read,write greedy:read\t/m);
+});
+
+// The command while it runs: a signal, a server that goes.
+function start(args) {
+  const child = spawn(path.join(root, 'bazel-bin/client/cli/sluice'), ['--server', server.grpcAddress, ...args],
+    { env: { ...process.env, SLUICE_TOKEN: adminToken } });
+  const output = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr']) child[stream].on('data', (bytes) => { output[stream] += bytes; });
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  return { child, output, ended };
+}
+
+test('an interrupted write says what is in', async () => {
+  sluice(['database', 'create', 'signal']);
+  const { child, output, ended } = start(['write', 'signal']);
+  child.stdin.write('m f=1 1\nm f=2 2\n');
+  while (!/"n":2/.test(sluice(['query', 'signal', 'SELECT count(*) AS n FROM m', '-f', 'jsonl']).stdout)) await sleep(50);
+  child.stdin.write('m f=3 3\n');
+  child.kill('SIGINT');
+  assert.strictEqual(await ended, 130);
+  assert.match(output.stdout, /^[23] points ingested, 0 lines rejected/);
+  assert.match(output.stderr, /interrupted/);
+});
+
+test('a server that is away is told of, and waited for', { timeout: 60_000 }, async () => {
+  sluice(['database', 'create', 'away']);
+  const { child, output, ended } = start(['write', 'away']);
+  child.stdin.write('m f=1 1\n');
+  while (!/"n":1/.test(sluice(['query', 'away', 'SELECT count(*) AS n FROM m', '-f', 'jsonl']).stdout)) await sleep(50);
+  await server.restart(async () => {
+    child.stdin.end('m f=2 2\n');
+    while (!/no server for \d+ s, trying again \(/.test(output.stderr)) await sleep(50);
+  });
+  assert.strictEqual(await ended, 0, output.stderr);
+  assert.match(output.stdout, /^2 points ingested/);
+});
+
+test('what was broken off and is finished says again which lines cannot be read', () => {
+  sluice(['database', 'create', 'again']);
+  const file = path.join(server.directory, 'again.lp');
+  fs.writeFileSync(file, 'm f=1 1\nbad\n');
+  assert.strictEqual(sluice(['write', 'again', file, '--resume-id', 'r']).status, 2);
+  const again = sluice(['write', 'again', file, '--resume-id', 'r']);
+  assert.strictEqual(again.status, 2);
+  assert.match(again.stdout, /^0 points ingested, 1 lines rejected[^]*SYNTAX: 1\n {2}line 2: /);
 });
 
 test('results come in every format', () => {

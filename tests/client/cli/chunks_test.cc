@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace sluice::client {
 namespace {
@@ -17,15 +18,21 @@ class TextInput : public Input {
   explicit TextInput(std::string text, size_t piece_bytes = 777)
       : text_(std::move(text)), piece_bytes_(piece_bytes) {}
   absl::Status Read(size_t max_bytes, std::string& to) override {
+    if (read_time.count() > 0) std::this_thread::sleep_for(read_time);
     const size_t count = std::min({max_bytes, text_.size() - at_, piece_bytes_});
     to.append(text_, at_, count);
     at_ += count;
     return absl::OkStatus();
   }
-  bool IsReady(std::chrono::milliseconds) const override { return true; }
+  bool IsReady(std::chrono::milliseconds) const override { return at_ < ready_bytes; }
   int64_t stored_bytes() const override { return static_cast<int64_t>(at_); }
   std::optional<int64_t> all_stored_bytes() const override { return std::nullopt; }
   const std::string& identity() const override { return identity_; }
+
+  // What a read takes.
+  std::chrono::milliseconds read_time{0};
+  // What is behind these comes late.
+  size_t ready_bytes = std::string::npos;
 
  private:
   const std::string identity_;
@@ -80,6 +87,41 @@ TEST(LineChunksTest, AreTheSameHoweverTheFileIsRead) {
     EXPECT_GT(texts.size(), 10u);
     EXPECT_EQ(texts, cuts.front());
   }
+}
+
+// Also where something comes all the time.
+TEST(LineChunksTest, WhatComesSlowlyDoesNotWaitForMore) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += fmt::format("m f={} {}\n", i, i);
+  for (const bool trickles : {false, true}) {
+    TextInput input(text, 10);
+    if (trickles) {
+      input.read_time = std::chrono::milliseconds(30);
+    } else {
+      input.ready_bytes = 500;
+    }
+    LineChunks chunks(input, 1 << 20, false);
+    const absl::StatusOr<std::optional<Chunk>> first = chunks.Next();
+    ASSERT_TRUE(first.ok() && *first);
+    EXPECT_LT((*first)->text.size(), text.size());
+    std::string together = (*first)->text;
+    for (const Chunk& chunk : All(chunks)) together += chunk.text;
+    EXPECT_EQ(together, text);
+  }
+}
+
+TEST(CsvChunksTest, WhatComesSlowlyDoesNotWaitForMore) {
+  std::string text = "time,f\n";
+  for (int i = 0; i < 100; ++i) text += fmt::format("{},{}\n", i, i);
+  TextInput input(text, text.find("\n50,") + 1);
+  input.ready_bytes = 1;
+  CsvChunks chunks(input, 1 << 20, {.table = "m"}, false);
+  const absl::StatusOr<std::optional<Chunk>> first = chunks.Next();
+  ASSERT_TRUE(first.ok() && *first);
+  EXPECT_EQ(std::count((*first)->text.begin(), (*first)->text.end(), '\n'), 50);
+  std::string together = (*first)->text;
+  for (const Chunk& chunk : All(chunks)) together += chunk.text;
+  EXPECT_EQ(std::count(together.begin(), together.end(), '\n'), 100);
 }
 
 TEST(LineChunksTest, LinesThatCannotBeReadGoAlong) {
@@ -184,6 +226,10 @@ TEST(CsvChunksTest, TakesTimesOfBothKinds) {
             "'infinite-future' does not fit into the timestamps' precision\n");
   const std::string early = "time,f\n1970-01-01T00:00:01.5Z,1\n";
   EXPECT_EQ(CsvLines(early, {.table = "m"}), "m f=1 1500000000\n");
+  EXPECT_EQ(CsvLines("time,f\n1970-01-01 00:00:01.5,1\n1970-01-01 01:00:01+01:00,2\n1970-01-02,3\n"
+                     "1970-01-01T00:00:02,4\n",
+                     {.table = "m", .precision = Precision::kMillisecond}),
+            "m f=1 1500\nm f=2 1000\nm f=3 86400000\nm f=4 2000\n");
   const std::string unfit =
       "'1970-01-01T00:00:01.5Z' does not fit into the timestamps' precision\n";
   EXPECT_EQ(CsvLines(early, {.table = "m", .precision = Precision::kSecond}), unfit);
@@ -202,13 +248,36 @@ TEST(CsvChunksTest, ValuesThatAreNoneMakeNoTexts) {
             "m g=1\nm f=2\n");
 }
 
+TEST(CsvChunksTest, WhatTheTableHasIsNotGuessed) {
+  EXPECT_EQ(
+      CsvLines("time,host,i,u,s,new\n1,a,5,6,7,8\n2,b,,,\"\",\"\"\n", {.table = "m",
+                                                                       .known = {{"time", "time"},
+                                                                                 {"host", "tag"},
+                                                                                 {"i", "integer"},
+                                                                                 {"u", "unsigned"},
+                                                                                 {"s", "string"}}}),
+      "m,host=a i=5i,u=6u,s=\"7\",new=8 1\nm,host=b s=\"\" 2\n");
+}
+
+// A column that begins late is what its first value is.
+TEST(CsvChunksTest, AColumnIsWhatItsFirstValueIs) {
+  std::string text = "time,a,b\n";
+  for (int i = 0; i < 1001; ++i) text += fmt::format("{},1,\n", i);
+  text += "2000,1,5.5\n2001,1,true\n";
+  const std::string lines = CsvLines(text, {.table = "m"});
+  EXPECT_THAT(lines,
+              testing::EndsWith(
+                  "m a=1,b=5.5 2000\n'true' is not of type float, as the column 'b' is by its "
+                  "first values; a type in the header, such as b:boolean, says otherwise\n"));
+}
+
 TEST(CsvChunksTest, TellsWhatItTakesTheColumnsFor) {
   TextInput input("at,host,f,b,s,n:unsigned,none\n1,a,2,true,x,3,\n");
   CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}, .time = "at"});
   ASSERT_TRUE(chunks.Begin().ok());
-  EXPECT_THAT(chunks.ShowColumns(),
-              testing::StartsWith("columns: at:time, host:tag, f:float, b:boolean, s:string, "
-                                  "n:unsigned, none:boolean (as the first 1000 records have it"));
+  EXPECT_EQ(chunks.ShowColumns(),
+            "at:time, host:tag, f:float, b:boolean, s:string, n:unsigned, none:?");
+  EXPECT_TRUE(chunks.HasGuessed());
   EXPECT_THAT(All(chunks), testing::SizeIs(1));
 }
 
@@ -230,7 +299,7 @@ TEST(CsvChunksTest, NothingGetsOutOfItsLine) {
 
 TEST(CsvChunksTest, AHeaderThatIsNoneIsAnError) {
   for (const char* text : {"", "a,,b\n", "time,f\n1,2\n", "host,f\na,1\n", "time,host,f,f\n",
-                           "time,host,\"f\ng\"\n"}) {
+                           "time,host,\"f\ng\"\n", "time,host,f:int\n", "time,host,b:time,f\n"}) {
     TextInput input(text);
     CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}});
     EXPECT_EQ(chunks.Next().status().code(), absl::StatusCode::kInvalidArgument) << text;
