@@ -203,6 +203,9 @@ struct WriterReport {
   int64_t unknown = 0;
   int64_t pending = 0;
   size_t buffered_bytes = 0;
+  // Of `written`, those of batches that the server had already when they were sent again, under a
+  // `writer_id`: it does not say again which of them it had rejected.
+  int64_t written_before = 0;
   // Streams after the first.
   int64_t reconnects = 0;
   int64_t resent_batches = 0;
@@ -211,8 +214,8 @@ struct WriterReport {
 
   // The server has judged every point.
   bool complete() const { return dropped == 0 && unknown == 0 && pending == 0; }
-  // And taken it.
-  bool all_written() const { return written == added; }
+  // And said of every one that it is in.
+  bool all_written() const { return written == added && written_before == 0; }
 };
 
 // A table and a tag set, resolved once. Cheap to copy; good for any writer.

@@ -189,6 +189,7 @@ bool Writer::Core::TakeAck(v1::WriteStreamAck& ack) {
   const int64_t rejected =
       std::clamp<int64_t>(ack.written().rejected_points(), 0, ack.has_written() ? points : 0);
   Fate fate{.kind = Fate::Kind::kJudged, .batch = batch, .written = points - rejected};
+  if (ack.has_already_written()) report_.written_before += points;
   fate.response = std::move(*ack.mutable_written());
   Decide(std::move(fate));
   return true;

@@ -756,6 +756,34 @@ TEST(WriterOnScriptsTest, NobodyWaitsForWhatWasGivenUp) {
   EXPECT_LT(absl::Now() - start, options.ack_timeout / 2);
 }
 
+TEST(WriterOnScriptsTest, WhatWasWrittenBeforeIsToldApart) {
+  ScriptedServer server({[](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           ScriptedServer::Open(stream);
+                           ScriptedServer::Read(stream);
+                           return kGone;
+                         },
+                         [](auto& stream) {
+                           ScriptedServer::Read(stream);
+                           ScriptedServer::Open(stream, 0);
+                           ScriptedServer::Read(stream);
+                           v1::WriteStreamResponse response;
+                           response.mutable_acks()->add_acks()->mutable_already_written();
+                           stream.Write(response);
+                           ScriptedServer::ReadAll(stream);
+                           return grpc::Status::OK;
+                         }});
+  WriterOptions options{.database = "demo"};
+  options.writer_id = "w";
+  Writer writer(server.address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=1\nm f=2").ok());
+  const WriterReport report = writer.Close(kLong);
+  EXPECT_EQ(report.written, 2);
+  EXPECT_EQ(report.written_before, 2);
+  EXPECT_TRUE(report.complete());
+  EXPECT_FALSE(report.all_written());
+}
+
 // Points that follow some that were given up do not get the numbers of these.
 TEST(WriterOnScriptsTest, NumbersStayWithTheirPoints) {
   std::mutex mutex;

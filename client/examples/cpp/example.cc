@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
     const absl::Status added =
         writer.Add(*series, start + absl::Milliseconds(n), {{"n", n}}, static_cast<uint64_t>(n));
     if (!added.ok()) {
-      std::fprintf(stderr, "%s\n", added.ToString().c_str());
+      std::fprintf(stderr, "%s\n", std::string(added.message()).c_str());
       break;
     }
     // Only so that there is time for a restart.
@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
   }
   const WriterReport report = writer.Close(absl::Seconds(30));
   std::printf("%lld points are written\n", static_cast<long long>(report.written));
-  if (!report.complete()) std::fprintf(stderr, "%s\n", report.last_error.ToString().c_str());
+  if (!report.complete()) {
+    std::fprintf(stderr, "%s\n", std::string(report.last_error.message()).c_str());
+  }
   return report.complete() && report.written == kPoints ? 0 : 1;
 }

@@ -1,7 +1,9 @@
 // Writes points as columns over one stream, across restarts of the server.
 //
-// Stubs, into the package sluice/v1 below this directory:
+// Stubs, into the package sluice/v1 below this directory, and a module (tried with gRPC 1.33, which
+// has not got credentials/insecure yet):
 //
+//	go mod init example && go get google.golang.org/grpc google.golang.org/protobuf
 //	protoc -I ../../../proto --go_out=. --go-grpc_out=. \
 //	  --go_opt=Msluice/v1/write.proto=example/sluicev1 --go_opt=Msluice/v1/points.proto=example/sluicev1 \
 //	  --go-grpc_opt=Msluice/v1/write.proto=example/sluicev1 --go-grpc_opt=Msluice/v1/points.proto=example/sluicev1 \
@@ -101,6 +103,9 @@ func writeOnce(client sluice.WriteServiceClient, database, writer string, done *
 		for _, ack := range response.GetAcks().GetAcks() {
 			if failed := ack.GetError(); failed != nil {
 				log.Fatalf("batch %d: %s", ack.GetSequence(), failed.GetMessage())
+			}
+			if ack.GetAlreadyWritten() != nil {
+				log.Printf("batch %d had been written before under this writer's name", ack.GetSequence())
 			}
 			for _, rejected := range ack.GetWritten().GetErrors() {
 				log.Printf("point %d of batch %d: %s", rejected.GetIndex(), ack.GetSequence(), rejected.GetMessage())

@@ -67,6 +67,9 @@ function writeOnce(client, database, writer, token, progress) {
       if (response.drain) draining = true;
       for (const ack of response.acks ? response.acks.acks : []) {
         if (ack.error) reject(new Error(`batch ${ack.sequence}: ${ack.error.message}`));
+        if (ack.alreadyWritten) {
+          console.log(`batch ${ack.sequence} had been written before under this writer's name`);
+        }
         for (const error of ack.written ? ack.written.errors : []) {
           console.log(`point ${error.index} of batch ${ack.sequence}: ${error.message}`);
         }
@@ -97,6 +100,10 @@ async function main(address, database, writer) {
   client.close();
 }
 
+if (process.argv.length !== 5) {
+  console.error('usage: example.js HOST:PORT DATABASE WRITER');
+  process.exit(64);
+}
 main(...process.argv.slice(2)).catch((error) => {
   console.error(error.message);
   process.exitCode = 1;

@@ -64,6 +64,8 @@ def write_once(stub, database, writer, token, done):
         for ack in response.acks.acks:
             if ack.HasField("error"):
                 sys.exit(f"batch {ack.sequence}: {ack.error.message}")
+            if ack.HasField("already_written"):
+                print(f"batch {ack.sequence} had been written before under this writer's name")
             for error in ack.written.errors:
                 print(f"point {error.index} of batch {ack.sequence}: {error.message}")
             done = ack.sequence + 1
@@ -96,4 +98,6 @@ def main(address, database, writer):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: example.py HOST:PORT DATABASE WRITER")
     main(*sys.argv[1:])
