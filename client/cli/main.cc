@@ -479,8 +479,10 @@ class CommandLine {
         "Example:\n"
         "  sluice query demo 'SELECT room, avg(temp) AS t FROM home GROUP BY room' -f csv");
     Add(app_, "info", "show what the server is, what it allows, and who you are", Info);
-    CLI::App* bench =
-        Add(app_, "bench", "write points of the program's own, and tell the rate", Bench);
+    CLI::App* bench = Add(app_, "bench",
+                          "write points of the program's own to the table sluice_bench, where they "
+                          "stay, and tell the rate",
+                          Bench);
     AddDatabaseName(*bench);
     bench->add_option("-n,--points", options_.points, "how many")
         ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
@@ -505,6 +507,14 @@ class CommandLine {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+      // What is not known is why something is missing.
+      const std::vector<std::string> unknown = app_.remaining(true);
+      if (error.get_exit_code() != 0 && !unknown.empty()) {
+        fmt::print(stderr,
+                   "no such command or option here: {}\nRun with --help for more information.\n",
+                   unknown.front());
+        return kUsage;
+      }
       return app_.exit(error) == 0 ? 0 : kUsage;
     }
     if (!shell_.empty()) {

@@ -340,7 +340,11 @@ test('options come from a file too, which goes before the environment', () => {
 });
 
 test('a mistake in the command has an exit code of its own', () => {
-  assert.strictEqual(sluice(['nonsense']).status, 64);
+  const nonsense = sluice(['nonsense']);
+  assert.strictEqual(nonsense.status, 64);
+  assert.match(nonsense.stderr, /^no such command or option here: nonsense\n/);
+  assert.match(sluice(['write', '--nonsense']).stderr, /option here: --nonsense\n/);
+  assert.match(sluice(['write', 'a', 'b', 'c']).stderr, /option here: c\n/);
   assert.strictEqual(sluice(['query']).status, 64);
   assert.strictEqual(sluice(['--help']).status, 0);
 });
