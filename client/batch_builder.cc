@@ -246,6 +246,7 @@ uint32_t BatchBuilder::AddSet(Table& table, const std::shared_ptr<const Series::
     tag.wire->add_values(position->second);
   }
   bytes_ += table.tags.size() * sizeof(uint32_t);
+  most_tags_ = std::max(most_tags_, table.tags.size());
   return static_cast<uint32_t>(set);
 }
 
@@ -328,20 +329,22 @@ SealedBatch BatchBuilder::Seal() {
 
 absl::StatusOr<Lines> ReadLines(std::string_view text) {
   if (!ingest::IsUtf8(text)) return absl::InvalidArgumentError("the lines are not UTF-8");
-  // One more shows whether what follows is a line of its own.
-  constexpr std::string_view kFollower = "m f=1";
+  // Two more show whether what follows are lines of their own.
+  constexpr std::string_view kFollower = "m f=1\nm f=1";
+  constexpr size_t kLineBytes = 5;
   Lines lines{.is_open_ended = true};
   lines.text.reserve(text.size() + 1 + kFollower.size());
   lines.text = text;
-  if (!text.empty() && text.back() != '\n') lines.text.push_back('\n');
+  lines.is_newline_added = !text.empty() && text.back() != '\n';
+  if (lines.is_newline_added) lines.text.push_back('\n');
   const size_t end = lines.text.size();
   lines.text.append(kFollower);
   lineprotocol::LineReader reader(lines.text);
   while (reader.Next()) {
-    if (reader.begin() == end) {
-      lines.is_open_ended = false;
-    } else {
+    if (reader.begin() < end) {
       ++lines.point_count;
+    } else if (reader.begin() == end) {
+      lines.is_open_ended = reader.end() != end + kLineBytes;
     }
   }
   lines.text.resize(end);
@@ -355,10 +358,12 @@ void LinesBuilder::Add(const Lines& lines, uint64_t cookie) {
       {.cookie = cookie, .first_point = batch_.point_count, .lines_before = line_count_});
   line_count_ += std::count(lines.text.begin(), lines.text.end(), '\n');
   batch_.point_count += lines.point_count;
+  is_newline_added_ = lines.is_newline_added;
 }
 
 SealedBatch LinesBuilder::Seal() {
   line_count_ = 0;
+  if (is_newline_added_) batch_.bytes.pop_back();
   return std::exchange(batch_, {.kind = SealedBatch::Kind::kLines});
 }
 

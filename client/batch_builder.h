@@ -82,6 +82,8 @@ class BatchBuilder {
   size_t bytes() const { return bytes_; }
   // What is held besides, to find names and values again.
   size_t index_bytes() const { return index_bytes_; }
+  // What one more tag set takes for the tags that it does not have, at most.
+  size_t set_bytes() const { return most_tags_ * sizeof(uint32_t); }
 
   // Nothing is left afterwards.
   SealedBatch Seal();
@@ -141,6 +143,8 @@ class BatchBuilder {
   size_t point_count_ = 0;
   size_t bytes_ = 0;
   size_t index_bytes_ = 0;
+  // Of one table.
+  size_t most_tags_ = 0;
 };
 
 // Line protocol that ends with a whole line, and what is in it.
@@ -150,6 +154,8 @@ struct Lines {
   // The last line goes on, in a text that is not closed for instance: what is put behind it would
   // be taken for its rest.
   bool is_open_ended = false;
+  // The text is whole without its last byte too.
+  bool is_newline_added = false;
 };
 // Or why it cannot be sent.
 absl::StatusOr<Lines> ReadLines(std::string_view text);
@@ -162,13 +168,14 @@ class LinesBuilder {
   bool empty() const { return batch_.point_count == 0; }
   size_t point_count() const { return batch_.point_count; }
   size_t bytes() const { return batch_.bytes.size(); }
-  size_t index_bytes() const { return batch_.lines.size() * sizeof(SealedBatch::Lines); }
+  size_t index_bytes() const { return batch_.lines.capacity() * sizeof(SealedBatch::Lines); }
 
   SealedBatch Seal();
 
  private:
   SealedBatch batch_{.kind = SealedBatch::Kind::kLines};
   int64_t line_count_ = 0;
+  bool is_newline_added_ = false;
 };
 
 }  // namespace sluice::client

@@ -160,7 +160,8 @@ struct WriterOptions {
   absl::Duration block_timeout = absl::InfiniteDuration();
 
   // How long a point may wait for the server. Then it is dropped with kTimeout, or if it has been
-  // sent and not acknowledged, unknown. Infinite: until Close.
+  // sent and not acknowledged, unknown. Infinite: until Close. With a `writer_id` that ends the
+  // writer: all that is behind it is told likewise, and Add returns DeadlineExceeded from then on.
   absl::Duration delivery_timeout = absl::InfiniteDuration();
   // No acknowledgement for so long, with something under way: the stream is taken for dead, and a
   // new one opened.
@@ -175,7 +176,8 @@ struct WriterOptions {
   // Of the timestamps in AddLines. With any but nanoseconds Add is refused.
   Precision precision = Precision::kNanosecond;
   // 1 to 64 bytes of [A-Za-z0-9_-], to resume after a crash of this process: see ResumeFrom. Two
-  // writers that run at the same time must not share one: the older becomes fatal. Where it is set,
+  // writers that run at the same time must not share one: the older becomes fatal. Not with
+  // kDropOldest. Where it is set,
   // a batch that is sent again is not judged again: what was rejected of it counts as written.
   std::string writer_id = "";
 

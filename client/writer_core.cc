@@ -69,6 +69,9 @@ Writer::Core::Core(const std::string& address, WriterOptions options)
   if (!IsWriterId(options_.writer_id)) {
     Fail(absl::InvalidArgumentError(
         "a writer_id has at most 64 bytes of letters, digits, '_' and '-'"));
+  } else if (!options_.writer_id.empty() && options_.when_full == WhenFull::kDropOldest) {
+    Fail(absl::InvalidArgumentError(
+        "a writer with a writer_id drops nothing: its numbers are to say what is in"));
   }
   runner_ = std::thread([this] { Run(); });
 }
@@ -177,10 +180,10 @@ void Writer::Core::CountAdded(const Builder& builder, int64_t points) {
 absl::Status Writer::Core::Add(const Series& series, int64_t time_ns,
                                std::span<const FieldView> fields, uint64_t cookie) {
   const size_t bytes = MostBytesOf(*series.names_, fields);
-  const size_t needed =
-      BuildingBytes(bytes + BatchBuilder::kMaxBackfillBytes, 1,
-                    (series.names_->tags.size() + fields.size()) * kMostIndexBytes);
   std::unique_lock lock(mutex_);
+  const size_t needed =
+      BuildingBytes(bytes + BatchBuilder::kMaxBackfillBytes + columns_.set_bytes(), 1,
+                    (series.names_->tags.size() + fields.size()) * kMostIndexBytes);
   const absl::Status open = CheckOpen();
   if (!open.ok()) return open;
   if (!HasRoom(needed)) {
@@ -211,15 +214,21 @@ absl::Status Writer::Core::AddLines(std::string_view lines, uint64_t cookie) {
         fmt::format("the lines hold {} points, and a batch at most {}: add them in several calls",
                     points, kMaxBatchPoints));
   }
-  const size_t needed = BuildingBytes(bytes, points, sizeof(SealedBatch::Lines));
-  std::unique_lock lock(mutex_);
-  const absl::Status room = HasRoom(needed) ? CheckOpen() : MakeRoom(needed, lock);
-  if (!room.ok()) return room;
-  if (max_sent_bytes_ > 0 && bytes > max_sent_bytes_) {
+  const size_t sent_bytes = bytes - (read->is_newline_added ? 1 : 0);
+  const auto check_size = [&] {
+    if (max_sent_bytes_ == 0 || sent_bytes <= max_sent_bytes_) return absl::OkStatus();
     return absl::InvalidArgumentError(
         fmt::format("the lines have {} bytes, and the server takes {}: add them in several calls",
-                    bytes, max_sent_bytes_));
-  }
+                    sent_bytes, max_sent_bytes_));
+  };
+  std::unique_lock lock(mutex_);
+  // The array of what each call gave doubles now and then.
+  const size_t needed = BuildingBytes(bytes, points, lines_.index_bytes() + kMostIndexBytes);
+  // Nothing is dropped for what is too large; how much that is may become known meanwhile.
+  absl::Status fits = check_size();
+  if (fits.ok()) fits = HasRoom(needed) ? CheckOpen() : MakeRoom(needed, lock);
+  if (fits.ok()) fits = check_size();
+  if (!fits.ok()) return fits;
   SealBefore(lines_, points, bytes);
   lines_.Add(*read, cookie);
   CountAdded(lines_, static_cast<int64_t>(points));

@@ -143,7 +143,8 @@ class Writer::Core final : private StreamCall::Listener {
   // False where it says nothing that could be true.
   bool TakeAck(v1::WriteStreamAck& ack);
   void EndStream(const absl::Status& status);
-  void Fail(const absl::Status& status);
+  // Ends the writer for good.
+  void Fail(const absl::Status& status, DropReason reason = DropReason::kFatal);
   void GiveUpWhatIsLate(Clock::time_point now);
   void GiveUpAll(DropReason reason, const absl::Status& status);
   void GiveUp(const BatchPtr& batch, DropReason reason, const absl::Status& status);

@@ -186,9 +186,10 @@ bool Writer::Core::TakeAck(v1::WriteStreamAck& ack) {
     Decide({.kind = Fate::Kind::kRefused, .batch = batch, .status = FromProto(ack.error())});
     return true;
   }
-  const int64_t rejected =
-      std::clamp<int64_t>(ack.written().rejected_points(), 0, ack.has_written() ? points : 0);
-  Fate fate{.kind = Fate::Kind::kJudged, .batch = batch, .written = points - rejected};
+  // What the server does not say is in is not.
+  const int64_t written =
+      ack.has_written() ? std::clamp<int64_t>(ack.written().ingested_points(), 0, points) : points;
+  Fate fate{.kind = Fate::Kind::kJudged, .batch = batch, .written = written};
   if (ack.has_already_written()) report_.written_before += points;
   fate.response = std::move(*ack.mutable_written());
   Decide(std::move(fate));
@@ -228,12 +229,12 @@ void Writer::Core::EndStream(const absl::Status& ended) {
   TellEvent(WriterEvent::Kind::kDisconnected, status, delay);
 }
 
-void Writer::Core::Fail(const absl::Status& status) {
+void Writer::Core::Fail(const absl::Status& status, DropReason reason) {
   fatal_ = status;
   report_.last_error = status;
   is_stream_wanted_ = false;
   TellEvent(WriterEvent::Kind::kFatal, status);
-  GiveUpAll(DropReason::kFatal, status);
+  GiveUpAll(reason, status);
   room_.notify_all();
   told_.notify_all();
 }
@@ -247,6 +248,17 @@ void Writer::Core::GiveUpWhatIsLate(Clock::time_point now) {
     return now >= After(begin, options_.delivery_timeout);
   };
   const absl::Status late = absl::DeadlineExceededError("delivery_timeout has passed");
+  // The numbers that the server has would not say any more what is in.
+  if (!options_.writer_id.empty()) {
+    const bool is_any_late = (stream_ && std::any_of(stream_->sent.begin(), stream_->sent.end(),
+                                                     [&](const BatchPtr& b) {
+                                                       return !b->is_decided && is_late(b->begin);
+                                                     })) ||
+                             (!queue_.empty() && is_late(queue_.front()->begin)) ||
+                             (building_bytes_ > 0 && is_late(building_begin_));
+    if (is_any_late) Fail(late, DropReason::kTimeout);
+    return;
+  }
   if (stream_) {
     for (const BatchPtr& batch : stream_->sent) {
       if (!batch->is_decided && is_late(batch->begin)) GiveUp(batch, DropReason::kTimeout, late);
@@ -356,13 +368,6 @@ void Writer::Core::Send(std::unique_lock<std::mutex>& lock) {
   const bool fits = stream_->sent.size() < stream_->window_batches &&
                     stream_->sent_bytes + batch->sealed.bytes.size() <= stream_->window_bytes;
   if (!fits && !stream_->sent.empty()) return;
-  // With a name a number belongs to its points for good. Where some were given up on the way, the
-  // next ones need a stream that begins with their number.
-  const std::optional<int64_t> number = batch->sequence ? batch->sequence : next_sequence_;
-  if (!options_.writer_id.empty() && number != stream_->next_sequence) {
-    if (stream_->sent.empty()) Cancel(lock, absl::UnavailableError("some batches were given up"));
-    return;
-  }
   queue_.pop_front();
   if (stream_->sent.empty()) stream_->last_progress = Clock::now();
   batch->sequence = stream_->next_sequence++;

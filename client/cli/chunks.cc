@@ -86,11 +86,25 @@ bool IsBoolean(std::string_view text) {
   return false;
 }
 
-bool IsFloat(const std::string& text) {
+bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
+
+// The number as line protocol has it: as it is where it can be, for that is exact. Nothing of what
+// is none.
+std::optional<std::string> FloatOf(const std::string& text) {
   double number = 0;
-  return absl::SimpleAtod(text, &number) && std::isfinite(number) &&
-         !absl::ascii_isspace(static_cast<unsigned char>(text.front()));
+  const auto is_space = [](char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); };
+  if (text.empty() || is_space(text.front()) || is_space(text.back()) ||
+      !absl::SimpleAtod(text, &number) || !std::isfinite(number)) {
+    return std::nullopt;
+  }
+  // Not so ".5", "5." and "+5".
+  bool is_plain = IsDigit(text.front() == '-' && text.size() > 1 ? text[1] : text.front());
+  const size_t point = text.find('.');
+  is_plain &= point == std::string::npos || (point + 1 < text.size() && IsDigit(text[point + 1]));
+  return is_plain ? text : fmt::format("{}", number);
 }
+
+bool IsFloat(const std::string& text) { return FloatOf(text).has_value(); }
 
 template <typename Integer>
 bool IsInteger(const std::string& text) {
@@ -103,13 +117,15 @@ bool IsInteger(const std::string& text) {
 // As names and tags are: nothing escapes the end of a line.
 bool IsOneLine(std::string_view text) { return text.find_first_of("\r\n") == std::string::npos; }
 
-// Escapes for a table, a tag or a field key.
-void AppendName(std::string_view name, std::string& to) {
+// Escapes for a table, where an equals sign is one like any other; and for a tag or a field key.
+void AppendName(std::string_view name, std::string_view escaped, std::string& to) {
   for (char c : name) {
-    if (c == ',' || c == ' ' || c == '=' || c == '\\') to += '\\';
+    if (escaped.find(c) != std::string_view::npos) to += '\\';
     to += c;
   }
 }
+void AppendTable(std::string_view name, std::string& to) { AppendName(name, ", \\", to); }
+void AppendKey(std::string_view name, std::string& to) { AppendName(name, ", =\\", to); }
 
 void AppendText(std::string_view text, std::string& to) {
   to += '"';
@@ -204,6 +220,17 @@ absl::StatusOr<bool> CsvChunks::ReadByte(char& byte) {
   return true;
 }
 
+absl::Status CsvChunks::SkipByteOrderMark() {
+  while (buffer_.size() < kByteOrderMark.size()) {
+    const size_t before = buffer_.size();
+    absl::Status read = input_.Read(kReadBytes, buffer_);
+    if (!read.ok()) return read;
+    if (buffer_.size() == before) break;
+  }
+  if (buffer_.starts_with(kByteOrderMark)) at_ = kByteOrderMark.size();
+  return absl::OkStatus();
+}
+
 // False at the end.
 absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
   enum class In { kStart, kPlain, kQuotes, kAfterQuote };
@@ -212,13 +239,25 @@ absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
   record.line = line_;
   In in = In::kStart;
   bool is_begun = false;
+  // A carriage return is part of a value unless the line ends with it.
+  bool has_return = false;
+  size_t bytes = 0;
   while (true) {
     char c = 0;
     const absl::StatusOr<bool> found = ReadByte(c);
     if (!found.ok()) return found.status();
+    if (++bytes > kMaxPointBytes) {
+      return absl::InvalidArgumentError(fmt::format(
+          "the record at line {} is longer than any point may be; is a quote not closed?",
+          record.line));
+    }
     record.is_closed = *found || in != In::kQuotes;
     if (!*found) return is_begun;
     is_begun = true;
+    if (std::exchange(has_return, false) && c != '\n') {
+      record.values.back() += '\r';
+      in = In::kPlain;
+    }
     if (in == In::kQuotes) {
       if (c == '"') {
         in = In::kAfterQuote;
@@ -236,7 +275,9 @@ absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
       record.values.emplace_back();
       record.are_quoted.push_back(false);
       in = In::kStart;
-    } else if (c != '\r') {
+    } else if (c == '\r') {
+      has_return = true;
+    } else {
       record.values.back() += c;
       in = In::kPlain;
     }
@@ -245,12 +286,12 @@ absl::StatusOr<bool> CsvChunks::ReadRecord(Record& record) {
 
 absl::Status CsvChunks::Begin() {
   if (std::exchange(has_begun_, true)) return absl::OkStatus();
+  absl::Status read = SkipByteOrderMark();
+  if (!read.ok()) return read;
   Record header;
   absl::StatusOr<bool> found = ReadRecord(header);
   if (!found.ok()) return found.status();
   if (!*found) return absl::InvalidArgumentError("the file is empty: a CSV begins with a header");
-  std::string& first = header.values[0];
-  if (first.starts_with(kByteOrderMark)) first.erase(0, kByteOrderMark.size());
   for (const std::string& title : header.values) {
     absl::StatusOr<Column> column = ColumnOf(std::string(absl::StripAsciiWhitespace(title)));
     if (!column.ok()) return column.status();
@@ -270,10 +311,9 @@ absl::Status CsvChunks::Begin() {
                                       [&](const Column& column) { return column.name == tag; });
     if (!is_there) return absl::InvalidArgumentError(fmt::format("no column is named '{}'", tag));
   }
-  const bool has_time = std::any_of(columns_.begin(), columns_.end(), [](const Column& column) {
-    return column.kind == Kind::kTime;
-  });
-  if (!has_time && !format_.time.empty()) {
+  has_time_ = std::any_of(columns_.begin(), columns_.end(),
+                          [](const Column& column) { return column.kind == Kind::kTime; });
+  if (!has_time_ && !format_.time.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("no column is named '{}': name the one with the time, or none for the time of "
                     "arrival, which makes one point of all rows of the same tags",
@@ -356,7 +396,7 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) {
     return absl::InvalidArgumentError(fmt::format("{} values, and the header has {} columns",
                                                   record.values.size(), columns_.size()));
   }
-  AppendName(format_.table, to);
+  AppendTable(format_.table, to);
   std::string fields;
   std::string time;
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -369,9 +409,9 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) {
         return absl::InvalidArgumentError(fmt::format("the tag '{}' has several lines", name));
       }
       to += ',';
-      AppendName(name, to);
+      AppendKey(name, to);
       to += '=';
-      AppendName(value, to);
+      AppendKey(value, to);
       continue;
     }
     const bool fits = kind == Kind::kString || (kind == Kind::kBoolean && IsBoolean(value)) ||
@@ -394,10 +434,12 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) {
       continue;
     }
     fields += fields.empty() ? ' ' : ',';
-    AppendName(name, fields);
+    AppendKey(name, fields);
     fields += '=';
     if (kind == Kind::kString) {
       AppendText(value, fields);
+    } else if (kind == Kind::kFloat) {
+      fields += *FloatOf(value);
     } else {
       fields += value;
     }
@@ -405,6 +447,7 @@ absl::Status CsvChunks::AppendLine(const Record& record, std::string& to) {
     if (kind == Kind::kUnsigned) fields += 'u';
   }
   if (fields.empty()) return absl::InvalidArgumentError("no field has a value");
+  if (time.empty() && has_time_) return absl::InvalidArgumentError("the time is empty");
   to += fields;
   if (!time.empty()) to += ' ' + time;
   to += '\n';

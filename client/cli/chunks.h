@@ -122,6 +122,7 @@ class CsvChunks : public Chunks {
   };
 
   absl::StatusOr<bool> ReadByte(char& byte);
+  absl::Status SkipByteOrderMark();
   absl::StatusOr<bool> ReadRecord(Record& record);
   absl::StatusOr<Column> ColumnOf(std::string title) const;
   static Kind KindOf(std::string_view word);
@@ -146,6 +147,7 @@ class CsvChunks : public Chunks {
   std::vector<Record> sample_;
   size_t sample_taken_ = 0;
   bool has_begun_ = false;
+  bool has_time_ = false;
 };
 
 }  // namespace sluice::client

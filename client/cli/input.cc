@@ -35,8 +35,8 @@ class File {
     struct stat status {};
     if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return;
     all_bytes_ = status.st_size;
-    identity_ = fmt::format("{} {} {}.{:09}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                            status.st_mtim.tv_nsec);
+    identity_ = fmt::format("{} {} {} {}.{:09} {}", status.st_dev, status.st_ino, status.st_size,
+                            status.st_mtim.tv_sec, status.st_mtim.tv_nsec, lseek(fd_, 0, SEEK_CUR));
   }
   ~File() {
     if (fd_ != STDIN_FILENO) close(fd_);

@@ -27,13 +27,18 @@ absl::Status CheckId(const std::string& id, std::string_view field) {
 }
 
 absl::StatusOr<bool> RequestIds::Begin(const std::string& principal, const std::string& key,
-                                       const std::string& fingerprint, Repeat repeat,
+                                       int64_t place, const std::string& fingerprint, Repeat repeat,
                                        Clock::time_point now) {
   AnswerPtr answer;
   {
     std::lock_guard lock(mutex_);
     ForgetOld(now);
-    const auto found = entries_.find(key);
+    auto found = entries_.find(key);
+    if (found != entries_.end() && found->second.answer != nullptr &&
+        found->second.place != place) {
+      Forget(found);
+      found = entries_.end();
+    }
     if (found == entries_.end()) {
       const size_t bytes = kEntryBytes + 2 * key.size() + principal.size() + fingerprint.size();
       const auto own = bytes_by_principal_.find(principal);
@@ -46,11 +51,13 @@ absl::StatusOr<bool> RequestIds::Begin(const std::string& principal, const std::
                                    "none"),
             "REQUEST_IDS_FULL");
       }
-      entries_[key] = {.principal = principal,
-                       .fingerprint = fingerprint,
-                       .answer = nullptr,
-                       .bytes = bytes,
-                       .repeats = {}};
+      // Where memory cannot be had, before anything is counted.
+      bytes_by_principal_.try_emplace(principal);
+      Entry entry;
+      entry.principal = principal;
+      entry.fingerprint = fingerprint;
+      entry.bytes = bytes;
+      entries_.emplace(key, std::move(entry));
       Count(principal, static_cast<int64_t>(bytes));
       return true;
     }
@@ -69,26 +76,29 @@ absl::StatusOr<bool> RequestIds::Begin(const std::string& principal, const std::
   return false;
 }
 
-void RequestIds::End(const std::string& key, const AnswerPtr& answer, Clock::time_point now) {
+void RequestIds::End(const std::string& key, const AnswerPtr& answer, int64_t place,
+                     Clock::time_point now) {
   std::vector<Repeat> repeats;
   {
     std::lock_guard lock(mutex_);
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
     Entry& entry = found->second;
+    // Where memory cannot be had, before anybody is told.
+    if (answer != nullptr) by_age_.emplace_back(now, key);
     repeats.swap(entry.repeats);
     if (answer == nullptr) {
-      Count(entry.principal, -static_cast<int64_t>(entry.bytes));
-      entries_.erase(found);
+      Forget(found);
     } else {
       // What was done is remembered, whatever it takes: the next ones are refused.
       const size_t bytes = answer->response.SpaceUsedLong() +
                            answer->status.error_details().size() +
                            answer->status.error_message().size();
       entry.answer = answer;
+      entry.place = place;
+      entry.time = now;
       entry.bytes += bytes;
       Count(entry.principal, static_cast<int64_t>(bytes));
-      by_age_.emplace_back(now, key);
     }
   }
   for (const Repeat& repeat : repeats) repeat(answer);
@@ -101,11 +111,17 @@ void RequestIds::Count(const std::string& principal, int64_t bytes) {
   if (own->second == 0) bytes_by_principal_.erase(own);
 }
 
+void RequestIds::Forget(Entries::iterator entry) {
+  Count(entry->second.principal, -static_cast<int64_t>(entry->second.bytes));
+  entries_.erase(entry);
+}
+
 void RequestIds::ForgetOld(Clock::time_point now) {
   while (!by_age_.empty() && now - by_age_.front().first > kKept) {
     const auto found = entries_.find(by_age_.front().second);
-    Count(found->second.principal, -static_cast<int64_t>(found->second.bytes));
-    entries_.erase(found);
+    const bool is_it = found != entries_.end() && found->second.answer != nullptr &&
+                       found->second.time == by_age_.front().first;
+    if (is_it) Forget(found);
     by_age_.pop_front();
   }
 }

@@ -56,13 +56,15 @@ int64_t CreateTimeOf(const storage::Store& store, const storage::DatabaseName& n
 // Ends a request that may have an id: with its answer, or where it goes without, with none.
 class Remember {
  public:
-  // `key` is empty where it has none.
-  Remember(RequestIds& ids, std::string key) : ids_(ids), key_(std::move(key)) {}
+  explicit Remember(RequestIds& ids) : ids_(ids) {}
   Remember(const Remember&) = delete;
   Remember& operator=(const Remember&) = delete;
-  ~Remember() { Answered(nullptr); }
-  void Answered(const RequestIds::AnswerPtr& answer) {
-    if (!key_.empty()) ids_.End(std::exchange(key_, ""), answer);
+  ~Remember() { Answered(nullptr, 0); }
+  // It has one, and has begun.
+  void Begun(std::string key) { key_ = std::move(key); }
+  bool has_id() const { return !key_.empty(); }
+  void Answered(const RequestIds::AnswerPtr& answer, int64_t place) {
+    if (!key_.empty()) ids_.End(std::exchange(key_, ""), answer, place);
   }
 
  private:
@@ -120,12 +122,13 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
     (*end)(WriteError(taken, arrived->points, database));
     return reactor;
   }
-  std::string key;
+  // Whatever becomes of it, those that wait for it are told.
+  auto remember = std::make_shared<Remember>(request_ids_);
+  const storage::DatabaseName name = *pass->claim.database;
   if (!id.empty()) {
-    key = fmt::format("{}\n{} {}\n{}", pass->origin.principal, database,
-                      CreateTimeOf(store_, *pass->claim.database), id);
+    std::string key = fmt::format("{}\n{}\n{}", pass->origin.principal, database, id);
     const absl::StatusOr<bool> first = request_ids_.Begin(
-        pass->origin.principal, key, FingerprintOf(*arrived),
+        pass->origin.principal, key, CreateTimeOf(store_, name), FingerprintOf(*arrived),
         [end, tell](const RequestIds::AnswerPtr& remembered) {
           if (remembered == nullptr) {
             return (*end)(ToGrpc(absl::UnavailableError(
@@ -138,9 +141,8 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
         });
     if (!first.ok()) (*end)(ToGrpc(first.status(), "request_id"));
     if (!first.ok() || !*first) return reactor;
+    remember->Begun(std::move(key));
   }
-  // Whatever becomes of it, those that wait for it are told.
-  auto remember = std::make_shared<Remember>(request_ids_, key);
   std::unique_ptr<ingest::PointSource> source = arrived->points.MakeSource();
   ingest::WriteRequest write{.database = *pass->claim.database,
                              .precision = *precision,
@@ -148,14 +150,14 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                              .check_awaited = [context] { return CheckAwaited(*context); }};
   gate_.WriteOne(
       *std::move(pass), std::move(source), std::move(write),
-      [answer, tell, remember, end,
+      [this, answer, tell, remember, end, name,
        arrived = std::move(arrived)](const absl::StatusOr<ingest::Outcome>& outcome) mutable {
         if (!outcome.ok()) {
           (*end)(WriteError(outcome.status(), arrived->points, arrived->request.database()));
           return;
         }
         auto made = std::make_shared<const WriteAnswer>(answer(*outcome, *arrived));
-        remember->Answered(made);
+        remember->Answered(made, remember->has_id() ? CreateTimeOf(store_, name) : 0);
         (*end)(tell(*made));
       });
   return reactor;

@@ -527,7 +527,11 @@ class WriteStreams::Stream final : public Reactor {
       made = Serialize(*message, out_).ok();
     }).IgnoreError();
     message->Clear();
-    if (!made) return EndWith(OutOfMemory());
+    if (!made) {
+      // Nothing more is said, for nobody would come back to say it.
+      to_send_.Clear();
+      return EndWith(OutOfMemory());
+    }
     writing_ = true;
     StartWrite(&out_);
   }

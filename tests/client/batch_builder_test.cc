@@ -190,10 +190,17 @@ TEST(LinesBuilderTest, KnowsWhosePointsTheyAre) {
   builder.Add(*ReadLines("# a\nm f=1 1\nm f=2 2"), 7);
   builder.Add(*ReadLines("m f=\"two\nlines\" 3\nbad\n"), 8);
   EXPECT_FALSE(ReadLines("\n#\n").ok());
+  // What would go on into the next lines, also from a comment.
+  for (const char* open : {"m f=\"a", "m f=1\n# a=\"\n", "m f=1\n# a=\"", "m f=1 1\\"}) {
+    EXPECT_TRUE(ReadLines(open)->is_open_ended) << open;
+  }
+  EXPECT_FALSE(ReadLines("m f=1\n# a=1\n")->is_open_ended);
   EXPECT_EQ(builder.point_count(), 4u);
   const SealedBatch batch = builder.Seal();
   EXPECT_TRUE(builder.empty());
   EXPECT_EQ(batch.bytes, "# a\nm f=1 1\nm f=2 2\nm f=\"two\nlines\" 3\nbad\n");
+  builder.Add(*ReadLines("m f=1"), 7);
+  EXPECT_EQ(builder.Seal().bytes, "m f=1");
   EXPECT_THAT(batch.AllCookies(), ElementsAre(7, 7, 8, 8));
   EXPECT_EQ(batch.CookieOf(1), 7u);
   EXPECT_EQ(batch.CookieOf(2), 8u);

@@ -238,6 +238,22 @@ TEST_F(ClientTest, ARequestIdIsThatOfOneDatabase) {
   }
 }
 
+// Also where the first makes the database.
+TEST(ClientOfNewDatabasesTest, ARequestIdIsDoneOnce) {
+  fixture::RunningServer server({.create_databases = true});
+  auto client = Client::Connect(server.grpc_address());
+  const WriteOptions options{.request_id = "r"};
+  EXPECT_EQ(client->Write("new", "m f=1", options)->ingested_points, 1);
+  EXPECT_EQ(client->Write("new", "m f=1", options)->ingested_points, 1);
+  int64_t count = 0;
+  ASSERT_TRUE(client
+                  ->Query("new", "SELECT count(*) FROM m",
+                          {.on_columns = {},
+                           .on_row = [&](const auto& row) { count = std::get<int64_t>(row[0]); }})
+                  .ok());
+  EXPECT_EQ(count, 1);
+}
+
 TEST_F(ClientTest, ABodyOverTheLimitIsRefusedByName) {
   client_->CreateDatabase("demo", {}).value();
   auto failed = client_->Write("demo", std::string((size_t{1} << 20) + 1, '\n'));

@@ -152,6 +152,16 @@ TEST_F(WriterTest, ALineThatDoesNotEndTakesNoOthersAlong) {
   EXPECT_THAT(Select("SELECT count(*) FROM m"), ElementsAre("2|"));
 }
 
+// As the reader has it a quote in a comment goes on as well.
+TEST_F(WriterTest, ACommentWithAQuoteTakesNoOthersAlong) {
+  Writer writer(server_.grpc_address(), Options());
+  ASSERT_TRUE(writer.AddLines("m f=0 1\n# a=\"\n", 1).ok());
+  ASSERT_TRUE(writer.AddLines("m f=2 2\nm f=3 3\nm f=4 4", 2).ok());
+  ASSERT_TRUE(writer.AddLines("m f=2 5\nm f=3 6\nm f=4 7", 3).ok());
+  EXPECT_EQ(writer.Close(kLong).written, 7);
+  EXPECT_THAT(Select("SELECT count(*) FROM m"), ElementsAre("7|"));
+}
+
 // ---- Sizes. The server takes a batch of a mebibyte.
 
 TEST_F(WriterTest, WhatIsLargeTakesNoOthersAlong) {
@@ -165,7 +175,7 @@ TEST_F(WriterTest, WhatIsLargeTakesNoOthersAlong) {
   ASSERT_TRUE(writer.Flush(kLong).ok());
   EXPECT_THAT(told_.rejected, ElementsAre("2 BODY_TOO_LARGE . 0"));
   // Now it is known.
-  const std::string line = "m s=\"" + std::string(kMax - 9, 'x') + "\" 3\n";
+  const std::string line = "m s=\"" + std::string(kMax - 8, 'x') + "\" 3";
   ASSERT_EQ(line.size(), kMax);
   EXPECT_TRUE(writer.AddLines(line, 4).ok());
   EXPECT_EQ(writer.AddLines(line + "\n", 5).code(), absl::StatusCode::kInvalidArgument);
@@ -555,6 +565,14 @@ TEST_F(WriterWithoutServerTest, DropsTheOldestWhereItIsToldTo) {
   EXPECT_EQ(told_.drop_reasons.back(), DropReason::kClosed);
 }
 
+TEST_F(WriterWithoutServerTest, OneWithANameDropsNothing) {
+  WriterOptions options = Options();
+  options.when_full = WhenFull::kDropOldest;
+  options.writer_id = "w";
+  Writer writer(kNobody, options);
+  EXPECT_EQ(writer.AddLines("m f=1").code(), absl::StatusCode::kInvalidArgument);
+}
+
 // Nothing else is dropped for what is not taken anyway.
 TEST_F(WriterWithoutServerTest, DropsNothingForWhatIsNoPoint) {
   WriterOptions options = Options();
@@ -589,7 +607,7 @@ TEST_F(WriterWithoutServerTest, AClosedOneSaysSoAlsoWhereItIsFull) {
     ASSERT_TRUE(writer.AddLines("m s=\"" + std::string(90'000, 'x') + "\"").ok());
     writer.Abandon();
     ASSERT_EQ(seen.size(), 1u);
-    EXPECT_EQ(seen[0].code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(seen[0].message(), "the writer is closed");
   }
 }
 
@@ -667,7 +685,10 @@ class ScriptedServer final : public v1::WriteService::Service {
     v1::WriteStreamResponse response;
     v1::WriteStreamAck& ack = *response.mutable_acks()->add_acks();
     ack.set_sequence(sequence);
-    if (rejected) ack.mutable_written()->set_rejected_points(*rejected);
+    if (rejected) {
+      ack.mutable_written()->set_rejected_points(*rejected);
+      ack.mutable_written()->set_ingested_points(1 - *rejected);
+    }
     stream.Write(response);
   }
 
@@ -784,41 +805,30 @@ TEST(WriterOnScriptsTest, WhatWasWrittenBeforeIsToldApart) {
   EXPECT_FALSE(report.all_written());
 }
 
-// Points that follow some that were given up do not get the numbers of these.
-TEST(WriterOnScriptsTest, NumbersStayWithTheirPoints) {
+// With a name the numbers say what is in: where something is given up, so is all behind it.
+TEST(WriterOnScriptsTest, AWriterWithANameLeavesNoGap) {
   std::mutex mutex;
   std::vector<std::string> seen;
   const auto read = [&](ScriptedServer::Stream& stream) {
-    const v1::WriteStreamRequest request = ScriptedServer::Read(stream);
-    std::lock_guard lock(mutex);
-    if (request.has_batch()) {
+    v1::WriteStreamRequest request;
+    while (stream.Read(&request)) {
+      std::lock_guard lock(mutex);
+      if (!request.has_batch()) continue;
       seen.push_back(
           fmt::format("{} {}", request.batch().sequence(), request.batch().line_protocol()));
     }
-    return request.has_batch() ? request.batch().sequence() : -1;
   };
   ScriptedServer server({[&](auto& stream) {
+                           // It takes nothing until the first has waited too long.
                            ScriptedServer::Read(stream);
-                           ScriptedServer::Open(stream);
-                           read(stream);
-                           read(stream);
-                           return kGone;
-                         },
-                         [&](auto& stream) {
-                           // By the time that it opens the first has waited too long.
-                           ScriptedServer::Read(stream);
-                           absl::SleepFor(absl::Milliseconds(800));
-                           ScriptedServer::Open(stream);
-                           ScriptedServer::ReadAll(stream);
+                           absl::SleepFor(absl::Milliseconds(1200));
                            return kGone;
                          },
                          [&](auto& stream) {
                            ScriptedServer::Read(stream);
                            ScriptedServer::Open(stream);
-                           const int64_t sequence = read(stream);
-                           ScriptedServer::Ack(stream, sequence, 0);
-                           ScriptedServer::ReadAll(stream);
-                           return grpc::Status::OK;
+                           read(stream);
+                           return kGone;
                          }});
   Told told;
   WriterOptions options{.database = "demo", .delivery_timeout = absl::Seconds(1)};
@@ -829,13 +839,34 @@ TEST(WriterOnScriptsTest, NumbersStayWithTheirPoints) {
   told.ListenTo(options);
   Writer writer(server.address(), options);
   ASSERT_TRUE(writer.AddLines("m f=0", 10).ok());
-  absl::SleepFor(absl::Milliseconds(600));
+  absl::SleepFor(absl::Milliseconds(700));
   ASSERT_TRUE(writer.AddLines("m f=1", 11).ok());
+  EXPECT_EQ(writer.Flush(kLong).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(writer.AddLines("m f=2", 12).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(writer.Close(kLong).dropped, 2);
+  EXPECT_THAT(told.dropped, ElementsAre(10, 11));
+  EXPECT_THAT(told.drop_reasons, ElementsAre(DropReason::kTimeout, DropReason::kTimeout));
+  EXPECT_THAT(seen, ElementsAre());
+}
+
+TEST(WriterOnScriptsTest, WhatTheServerDoesNotSayIsInIsNot) {
+  ScriptedServer server({[](auto& stream) {
+    ScriptedServer::Read(stream);
+    ScriptedServer::Open(stream);
+    ScriptedServer::Read(stream);
+    ScriptedServer::Ack(stream, 0, 0);
+    ScriptedServer::ReadAll(stream);
+    return grpc::Status::OK;
+  }});
+  Told told;
+  WriterOptions options{.database = "demo"};
+  told.ListenTo(options);
+  Writer writer(server.address(), options);
+  ASSERT_TRUE(writer.AddLines("m f=1\nm f=2\nm f=3").ok());
   const WriterReport report = writer.Close(kLong);
-  EXPECT_THAT(seen, ElementsAre("0 m f=0\n", "1 m f=1\n", "1 m f=1\n"));
-  EXPECT_EQ(report.unknown, 1);
   EXPECT_EQ(report.written, 1);
-  EXPECT_THAT(told.unknown, ElementsAre(10));
+  EXPECT_EQ(report.rejected, 2);
+  EXPECT_EQ(told.rejected.size(), 2u);
 }
 
 TEST(WriterOnScriptsTest, OneThatWasReplacedWhileItWasAwayIsTold) {

@@ -271,6 +271,32 @@ TEST(CsvChunksTest, AColumnIsWhatItsFirstValueIs) {
                   "first values; a type in the header, such as b:boolean, says otherwise\n"));
 }
 
+TEST(CsvChunksTest, NumbersBecomeThoseOfLineProtocol) {
+  EXPECT_EQ(CsvLines("f,g\n.5,5.\n+5,-.5\n1e5,0.10\n\"2.5\n\",1\n2.5 ,1\n 2.5,1\n",
+                     {.table = "a=b,c", .time = ""}),
+            "a=b\\,c f=\".5\",g=5\na=b\\,c f=\"+5\",g=-0.5\na=b\\,c f=\"1e5\",g=0.10\n"
+            "a=b\\,c f=\"2.5\n\",g=1\na=b\\,c f=\"2.5 \",g=1\na=b\\,c f=\" 2.5\",g=1\n");
+  EXPECT_EQ(CsvLines("f:float\n.5\n2.\n+3\n\"4\n\"\n5 \n", {.table = "m", .time = ""}),
+            "m f=0.5\nm f=2\nm f=3\n'4\n' is not of type float, as the column 'f' is\n"
+            "'5 ' is not of type float, as the column 'f' is\n");
+}
+
+TEST(CsvChunksTest, ARecordWithoutItsTimeIsNoPoint) {
+  EXPECT_EQ(CsvLines("time,f\n,1\n-,2\n3,3\n", {.table = "m", .nulls = {"-"}}),
+            "m f=3 3\nthe time is empty\nthe time is empty\n");
+}
+
+TEST(CsvChunksTest, ACarriageReturnIsPartOfAValueUnlessTheLineEndsWithIt) {
+  EXPECT_EQ(CsvLines("s\r\na\rb\r\n\"c\"\r\nd\r", {.table = "m", .time = ""}),
+            "m s=\"a\rb\"\nm s=\"c\"\nm s=\"d\"\n");
+}
+
+TEST(CsvChunksTest, AQuoteThatIsNotClosedDoesNotTakeTheRestOfTheFile) {
+  TextInput input("s\n\"" + std::string(20 << 20, 'x'), 1 << 20);
+  CsvChunks chunks(input, 1 << 20, {.table = "m", .time = ""});
+  EXPECT_EQ(chunks.Next().status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(CsvChunksTest, TellsWhatItTakesTheColumnsFor) {
   TextInput input("at,host,f,b,s,n:unsigned,none\n1,a,2,true,x,3,\n");
   CsvChunks chunks(input, 1, {.table = "t", .tags = {"host"}, .time = "at"});
@@ -287,6 +313,7 @@ TEST(CsvChunksTest, AByteOrderMarkIsNoPartOfAName) {
       "at,host,f\n1,a,2\n");
   ASSERT_EQ(chunks.size(), 1u);
   EXPECT_EQ(chunks[0].text, "t\\ 1,host=a f=2 1\n");
+  EXPECT_EQ(CutCsv("\xef\xbb\xbf\"at\",\"host\",\"f\"\n1,a,2\n")[0].text, chunks[0].text);
 }
 
 TEST(CsvChunksTest, NothingGetsOutOfItsLine) {

@@ -23,7 +23,7 @@ class RequestIdsTest : public testing::Test {
                     Clock::time_point now = Clock::time_point()) {
     told_ = "waits";
     const absl::StatusOr<bool> first = ids_.Begin(
-        principal_, key, fingerprint,
+        principal_, key, place_, fingerprint,
         [this](const RequestIds::AnswerPtr& answer) {
           told_ = answer == nullptr
                       ? "nothing"
@@ -37,6 +37,7 @@ class RequestIdsTest : public testing::Test {
 
   RequestIds ids_{size_t{1} << 20};
   std::string principal_ = "somebody";
+  int64_t place_ = 7;
   std::string told_;
   int answers_ = 0;
 };
@@ -44,7 +45,7 @@ class RequestIdsTest : public testing::Test {
 TEST_F(RequestIdsTest, TheFirstAnswerIsGivenAgainForFiveMinutes) {
   const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
   EXPECT_EQ(Begin("a", "x", start), "first");
-  ids_.End("a", AnswerOf(7), start);
+  ids_.End("a", AnswerOf(7), 7, start);
   EXPECT_EQ(Begin("a", "x", start), "answered 7");
   EXPECT_EQ(Begin("b", "x", start), "first");
   EXPECT_EQ(Begin("a", "x", start + std::chrono::minutes(5)), "answered 7");
@@ -54,14 +55,14 @@ TEST_F(RequestIdsTest, TheFirstAnswerIsGivenAgainForFiveMinutes) {
 TEST_F(RequestIdsTest, AnotherRequestUnderTheSameIdIsRefused) {
   EXPECT_EQ(Begin("a", "x"), "first");
   EXPECT_EQ(Begin("a", "y"), "REQUEST_ID_REUSED");
-  ids_.End("a", AnswerOf(1), Clock::time_point());
+  ids_.End("a", AnswerOf(1), 7, Clock::time_point());
   EXPECT_EQ(Begin("a", "y"), "REQUEST_ID_REUSED");
 }
 
 TEST_F(RequestIdsTest, WhoRepeatsOneThatIsUnderWayWaitsForIt) {
   EXPECT_EQ(Begin("a", "x"), "first");
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Begin("a", "x"), "waits");
-  ids_.End("a", AnswerOf(2), Clock::time_point());
+  ids_.End("a", AnswerOf(2), 7, Clock::time_point());
   EXPECT_EQ(told_, "answered 2");
   EXPECT_EQ(answers_, 3);
 }
@@ -69,7 +70,7 @@ TEST_F(RequestIdsTest, WhoRepeatsOneThatIsUnderWayWaitsForIt) {
 TEST_F(RequestIdsTest, WhatCameToNothingIsDoneAgain) {
   EXPECT_EQ(Begin("a", "x"), "first");
   EXPECT_EQ(Begin("a", "x"), "waits");
-  ids_.End("a", nullptr);
+  ids_.End("a", nullptr, 0);
   EXPECT_EQ(told_, "nothing");
   EXPECT_EQ(Begin("a", "y"), "first");
 }
@@ -78,7 +79,7 @@ TEST_F(RequestIdsTest, RemembersNoMoreThanItMayAndForgetsNothingInTime) {
   const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
   int count = 0;
   while (Begin(std::to_string(count), "x", start) == "first") {
-    ids_.End(std::to_string(count), AnswerOf(count + 1), start);
+    ids_.End(std::to_string(count), AnswerOf(count + 1), 7, start);
     ++count;
   }
   EXPECT_GT(count, 1000);
@@ -90,13 +91,29 @@ TEST_F(RequestIdsTest, RemembersNoMoreThanItMayAndForgetsNothingInTime) {
   EXPECT_EQ(Begin("new", "x", start + std::chrono::minutes(6)), "first");
 }
 
+// The first may have made the place itself.
+TEST_F(RequestIdsTest, WhatWasDoneElsewhereIsNotRepeated) {
+  const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
+  place_ = 0;
+  EXPECT_EQ(Begin("a", "x", start), "first");
+  ids_.End("a", AnswerOf(7), 5, start);
+  place_ = 5;
+  EXPECT_EQ(Begin("a", "x", start), "answered 7");
+  place_ = 6;
+  EXPECT_EQ(Begin("a", "y", start + std::chrono::minutes(4)), "first");
+  EXPECT_EQ(Begin("a", "y", start + std::chrono::minutes(4)), "waits");
+  ids_.End("a", AnswerOf(8), 6, start + std::chrono::minutes(4));
+  EXPECT_EQ(Begin("a", "y", start + std::chrono::minutes(8)), "answered 8");
+  EXPECT_EQ(Begin("a", "y", start + std::chrono::minutes(10)), "first");
+}
+
 TEST_F(RequestIdsTest, NobodyTakesAllThatThereIs) {
   const Clock::time_point start = Clock::time_point() + std::chrono::hours(1);
   const auto fill = [&](const std::string& principal) {
     principal_ = principal;
     int count = 0;
     while (Begin(principal + std::to_string(count), "x", start) == "first") {
-      ids_.End(principal + std::to_string(count), AnswerOf(1), start);
+      ids_.End(principal + std::to_string(count), AnswerOf(1), 7, start);
       ++count;
     }
     return count;
@@ -110,7 +127,7 @@ TEST_F(RequestIdsTest, NobodyTakesAllThatThereIs) {
   EXPECT_EQ(Begin("a", "x", start), "REQUEST_IDS_FULL");
   // As much again when all of it is forgotten.
   EXPECT_EQ(Begin("a", "x", start + std::chrono::minutes(6)), "first");
-  ids_.End("a", nullptr);
+  ids_.End("a", nullptr, 0);
   principal_ = "d";
   EXPECT_EQ(Begin("d", "x", start + std::chrono::minutes(6)), "first");
 }
