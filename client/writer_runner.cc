@@ -231,7 +231,8 @@ void Writer::Core::EndStream(const absl::Status& ended) {
 
 void Writer::Core::Fail(const absl::Status& status, DropReason reason) {
   fatal_ = status;
-  report_.last_error = status;
+  // What a stream ended with says more than that time has passed.
+  if (reason == DropReason::kFatal || report_.last_error.ok()) report_.last_error = status;
   is_stream_wanted_ = false;
   TellEvent(WriterEvent::Kind::kFatal, status);
   GiveUpAll(reason, status);

@@ -588,8 +588,8 @@ class CommandLine {
     app.add_option(
            "--time", options_.csv_time,
            "the column with the timestamp: a number, or a time such as 2026-11-26T12:00:00Z; "
-           "empty: points get the time at which they arrive, and those of one request and one tag "
-           "set are one point")
+           "--time '' is for a file without one: points get the time at which they arrive, and "
+           "those of one request and one tag set are one point")
         ->needs(table)
         ->capture_default_str();
     app.add_option("--separator", options_.csv_separator, "between two values; \\t for a tab")

@@ -367,7 +367,7 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
         writer_id.empty() ? "interrupted" : "interrupted; the same command goes on where it was");
   }
   if (report.complete()) return status;
-  if (status.ok()) status = report.last_error;
+  if (absl::IsDeadlineExceeded(status) || status.ok()) status = report.last_error;
   if (status.ok()) status = absl::UnavailableError("the server did not answer");
   return WithMessage(
       status, fmt::format("{}; {} points that were read were not written and {} may have been; to "

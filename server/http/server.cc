@@ -63,7 +63,14 @@ class AsioServer : public Server {
 
   Awaitable<void> Accept();
   Awaitable<void> AcceptOne(Shard& shard);
-  Awaitable<void> Serve(Shard& shard, std::shared_ptr<Connection> connection);
+  struct Entry {
+    Executor executor;
+    std::weak_ptr<Connection> connection;
+  };
+  using EntryIterator = std::list<Entry>::iterator;
+
+  Awaitable<void> Serve(Shard& shard, std::shared_ptr<Connection> connection, EntryIterator entry);
+  void Leave(EntryIterator entry);
   Awaitable<void> Watch(Shard& shard);
   using Act = void (Connection::*)();
   // On the first `count` connections, which have been there longest. With mutex_ held.
@@ -78,10 +85,6 @@ class AsioServer : public Server {
   Acceptor acceptor_;
   std::atomic<bool> stopping_ = false;
 
-  struct Entry {
-    Executor executor;
-    std::weak_ptr<Connection> connection;
-  };
   std::mutex mutex_;
   std::condition_variable left_;
   // When MakeRoom may look again where it has found none.
@@ -134,16 +137,31 @@ Awaitable<void> AsioServer::AcceptOne(Shard& shard) {
   if (!MakeRoom()) co_return;
   auto connection =
       std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, shard.context);
-  asio::co_spawn(shard.context->get_executor(), Serve(shard, std::move(connection)),
-                 asio::detached);
-}
-
-Awaitable<void> AsioServer::Serve(Shard& shard, std::shared_ptr<Connection> connection) {
-  std::list<Entry>::iterator entry;
+  EntryIterator entry;
   {
+    // From here on a stop waits for it. What its thread would not come to any more would never be
+    // freed: the connection keeps the context, and that the connection.
     std::lock_guard lock(mutex_);
+    if (stopping_) co_return;
     entry = entries_.insert(entries_.end(), {shard.context->get_executor(), connection});
   }
+  try {
+    asio::co_spawn(shard.context->get_executor(), Serve(shard, std::move(connection), entry),
+                   asio::detached);
+  } catch (const std::exception&) {
+    Leave(entry);
+    throw;
+  }
+}
+
+void AsioServer::Leave(EntryIterator entry) {
+  std::lock_guard lock(mutex_);
+  entries_.erase(entry);
+  left_.notify_all();
+}
+
+Awaitable<void> AsioServer::Serve(Shard& shard, std::shared_ptr<Connection> connection,
+                                  EntryIterator entry) {
   // Memory that cannot be had ends this connection and no other; a stop waits for the entry.
   try {
     shard.connections.insert(connection.get());
@@ -152,9 +170,7 @@ Awaitable<void> AsioServer::Serve(Shard& shard, std::shared_ptr<Connection> conn
     connection->Cut();
   }
   shard.connections.erase(connection.get());
-  std::lock_guard lock(mutex_);
-  entries_.erase(entry);
-  left_.notify_all();
+  Leave(entry);
 }
 
 Awaitable<void> AsioServer::Watch(Shard& shard) {
