@@ -41,6 +41,8 @@ constexpr int64_t kLogPeriodNs = 60'000'000'000;
 // that have come are refused by that, with UNAVAILABLE, before gRPC cuts off those that are on
 // their way.
 constexpr size_t kMinQuotaBytes = size_t{32} << 20;
+// Of gRPC's own reflection service alone, whose streams have a thread each.
+constexpr int kMaxSyncThreads = 32;
 
 class GrpcServer : public Server {
  public:
@@ -117,7 +119,8 @@ absl::Status GrpcServer::Listen(const ServerOptions& options) {
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   // Messages that are on their way may not take what memory there is.
-  builder.SetResourceQuota(grpc::ResourceQuota("sluice").Resize(quota_bytes_));
+  builder.SetResourceQuota(
+      grpc::ResourceQuota("sluice").Resize(quota_bytes_).SetMaxThreads(kMaxSyncThreads));
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_body_bytes + kMessageSlackBytes));
   builder.RegisterService(&write_);
   builder.RegisterService(&query_);
