@@ -701,6 +701,13 @@ class ScriptedServer final : public v1::WriteService::Service {
 
 const grpc::Status kGone(grpc::StatusCode::UNAVAILABLE, "gone");
 
+grpc::Status BreaksAfterABatch(ScriptedServer::Stream& stream) {
+  ScriptedServer::Read(stream);
+  ScriptedServer::Open(stream);
+  ScriptedServer::Read(stream);
+  return kGone;
+}
+
 TEST(WriterOnScriptsTest, AnAcknowledgementThatSaysNothingIsNone) {
   for (const int64_t sequence : {0, 7}) {
     ScriptedServer server({[&](auto& stream) {
@@ -778,13 +785,7 @@ TEST(WriterOnScriptsTest, NobodyWaitsForWhatWasGivenUp) {
 }
 
 TEST(WriterOnScriptsTest, WhatWasWrittenBeforeIsToldApart) {
-  ScriptedServer server({[](auto& stream) {
-                           ScriptedServer::Read(stream);
-                           ScriptedServer::Open(stream);
-                           ScriptedServer::Read(stream);
-                           return kGone;
-                         },
-                         [](auto& stream) {
+  ScriptedServer server({BreaksAfterABatch, [](auto& stream) {
                            ScriptedServer::Read(stream);
                            ScriptedServer::Open(stream, 0);
                            ScriptedServer::Read(stream);
@@ -870,13 +871,7 @@ TEST(WriterOnScriptsTest, WhatTheServerDoesNotSayIsInIsNot) {
 }
 
 TEST(WriterOnScriptsTest, OneThatWasReplacedWhileItWasAwayIsTold) {
-  ScriptedServer server({[](auto& stream) {
-                           ScriptedServer::Read(stream);
-                           ScriptedServer::Open(stream);
-                           ScriptedServer::Read(stream);
-                           return kGone;
-                         },
-                         [](auto& stream) {
+  ScriptedServer server({BreaksAfterABatch, [](auto& stream) {
                            ScriptedServer::Read(stream);
                            // Its own last number was 0.
                            ScriptedServer::Open(stream, 1);
