@@ -2,8 +2,11 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -20,6 +23,8 @@ constexpr int kMinReconnectMs = 100;
 constexpr int kMaxReconnectMs = 1'000;
 constexpr int kPingMs = 30'000;
 constexpr int kPingTimeoutMs = 10'000;
+// How often files of certificates are looked at.
+constexpr unsigned kReloadSeconds = 2;
 // A call is made again only if all of its request is still there: by default 256 KiB.
 constexpr int kRetryBufferBytes = 16 << 20;
 
@@ -50,6 +55,28 @@ std::optional<Detail> DetailOf(const absl::Status& status) {
   return std::nullopt;
 }
 
+std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const Tls& tls) {
+  const TlsFiles& files = tls.files;
+  const bool own = !files.certificate_chain.empty();
+  if (files.root_certificates.empty() && !own) {
+    return grpc::SslCredentials({.pem_root_certs = tls.root_certificates,
+                                 .pem_private_key = tls.private_key,
+                                 .pem_cert_chain = tls.certificate_chain});
+  }
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(
+      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+          files.private_key, files.certificate_chain, files.root_certificates, kReloadSeconds));
+  if (!files.root_certificates.empty()) options.watch_root_certs();
+  if (own) options.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(options);
+}
+
+std::string FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
@@ -74,11 +101,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
     return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   }
   if (!tls->server_name.empty()) arguments.SetSslTargetNameOverride(tls->server_name);
-  return grpc::CreateCustomChannel(address,
-                                   grpc::SslCredentials({.pem_root_certs = tls->root_certificates,
-                                                         .pem_private_key = tls->private_key,
-                                                         .pem_cert_chain = tls->certificate_chain}),
-                                   arguments);
+  return grpc::CreateCustomChannel(address, MakeCredentials(*tls), arguments);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -124,6 +147,28 @@ absl::StatusOr<bool> CurrentToken::Renew(const std::string& refused) {
   if (*token == refused) return false;
   token_ = *std::move(token);
   return true;
+}
+
+absl::StatusOr<std::optional<Tls>> TlsFromFiles(const TlsFiles& files, bool always) {
+  for (const std::string* path :
+       {&files.root_certificates, &files.certificate_chain, &files.private_key}) {
+    if (!path->empty() && !std::ifstream(*path)) {
+      return absl::NotFoundError("cannot read the file " + *path);
+    }
+  }
+  if (files.certificate_chain.empty() != files.private_key.empty()) {
+    return absl::InvalidArgumentError("a certificate and its key go together; one is missing");
+  }
+  const bool any = !files.root_certificates.empty() || !files.certificate_chain.empty();
+  if (!any && !always) return std::nullopt;
+  return Tls{.files = files};
+}
+
+absl::StatusOr<std::optional<Tls>> TlsFromEnvironment() {
+  return TlsFromFiles({.root_certificates = FromEnvironment("SLUICE_CA_FILE"),
+                       .certificate_chain = FromEnvironment("SLUICE_CERT_FILE"),
+                       .private_key = FromEnvironment("SLUICE_KEY_FILE")},
+                      FromEnvironment("SLUICE_TLS") == "true");
 }
 
 TokenSource TokenFromFile(std::string path) {

@@ -94,6 +94,9 @@ Token FromProto(const v1::Token& token) {
   if (token.has_expire_time()) {
     result.expire_time = absl::UnixEpoch() + DurationOf(token.expire_time());
   }
+  result.certificate_name = token.certificate_name();
+  result.max_requests_per_second = token.max_requests_per_second();
+  result.max_bytes_per_second = token.max_bytes_per_second();
   return result;
 }
 
@@ -386,6 +389,9 @@ absl::StatusOr<CreatedToken> GrpcClient::CreateToken(const Token& token) {
   if (token.expire_time) {
     Set(*token.expire_time - absl::UnixEpoch(), *request.mutable_expire_time());
   }
+  request.set_certificate_name(token.certificate_name);
+  request.set_max_requests_per_second(token.max_requests_per_second);
+  request.set_max_bytes_per_second(token.max_bytes_per_second);
   v1::CreateTokenResponse response;
   absl::Status status = Call(*admin_, &v1::AdminService::Stub::CreateToken, request, response);
   if (!status.ok()) return status;

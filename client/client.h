@@ -145,6 +145,12 @@ struct Token {
   absl::Time create_time = absl::InfinitePast();
   // Absent: never.
   std::optional<absl::Time> expire_time = std::nullopt;
+  // Where it is not empty, the name in a client's certificate that is brought in place of a secret;
+  // see Token in admin.proto.
+  std::string certificate_name = "";
+  // 0: no limit.
+  uint64_t max_requests_per_second = 0;
+  uint64_t max_bytes_per_second = 0;
 };
 
 // What a server is, and what it allows; see GetServerInfoResponse in server.proto.
@@ -163,7 +169,7 @@ struct ServerInfo {
 };
 
 struct CreatedToken {
-  // What a client sends; the server tells it this once.
+  // What a client sends; the server tells it this once. Empty where it brings a certificate.
   std::string secret;
   Token token;
 };

@@ -2,6 +2,7 @@
 #define SLUICE_CLIENT_CONNECTION_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,14 @@ namespace sluice::client {
 // the server has refused what it gave before. Called by any thread, one at a time, and may block.
 using TokenSource = std::function<absl::StatusOr<std::string>()>;
 
+// Files in PEM, each empty where there is none. They are read anew when they change, as a Secret
+// that Kubernetes mounts does, for connections that are made from then on.
+struct TlsFiles {
+  std::string root_certificates = "";
+  std::string certificate_chain = "";
+  std::string private_key = "";
+};
+
 // Certificates in PEM.
 struct Tls {
   // Of the authorities that the server's certificate may be from. Empty: those that gRPC knows.
@@ -26,7 +35,16 @@ struct Tls {
   std::string private_key = "";
   // The name in the server's certificate, where it is not that of the address.
   std::string server_name = "";
+  // In place of the texts above, where any of them is given.
+  TlsFiles files = {};
 };
+
+// What a program is told by its user: TLS where a file is given, or `always`. NotFound where one
+// cannot be read, InvalidArgument where a certificate comes without its key. For Tls::files.
+absl::StatusOr<std::optional<Tls>> TlsFromFiles(const TlsFiles& files, bool always = false);
+// The same of the files that the environment names: SLUICE_CA_FILE, SLUICE_CERT_FILE,
+// SLUICE_KEY_FILE; and SLUICE_TLS=true for `always`.
+absl::StatusOr<std::optional<Tls>> TlsFromEnvironment();
 
 // A source that reads a file each time, such as a mounted Secret, and strips spaces at its ends.
 TokenSource TokenFromFile(std::string path);

@@ -46,6 +46,28 @@ std::vector<std::string> UnknownVariables(const CLI::App& app) {
   return unknown;
 }
 
+// Whether what is said about who may connect makes sense, and lets in nobody by mistake.
+absl::Status CheckAccess(const Config& config, bool client_cert_optional) {
+  if (config.tls.certificate.empty() != config.tls.key.empty()) {
+    return absl::InvalidArgumentError(
+        "--tls-cert-file and --tls-key-file go together; only one is given");
+  }
+  if (!config.tls.client_ca.empty() && !config.tls.given()) {
+    return absl::InvalidArgumentError("--tls-client-ca-file needs --tls-cert-file");
+  }
+  if (client_cert_optional && config.tls.client_ca.empty()) {
+    return absl::InvalidArgumentError("--tls-client-cert-optional needs --tls-client-ca-file");
+  }
+  const bool asks = !config.without_auth ||
+                    (!config.tls.client_ca.empty() && config.tls_clients == tls::Clients::kMust);
+  const bool local = IsLoopback(config.http_listen) && IsLoopback(config.grpc_listen);
+  if (asks || local || config.open_to_network) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--without-auth would let everyone in the network do everything: leave it out, listen on "
+      "127.0.0.1, ask clients for certificates (--tls-client-ca-file), or say that it is meant "
+      "with --open-to-network");
+}
+
 class Flags {
  public:
   explicit Flags(CLI::App& app) : app_(app) {}
@@ -85,10 +107,16 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
+bool IsLoopback(const Address& address) {
+  return address.host == "::1" || address.host.starts_with("127.");
+}
+
 std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   Config config;
   std::string http_listen = "127.0.0.1:8181";
   std::string grpc_listen = "127.0.0.1:8182";
+  std::string admin_listen;
+  bool client_cert_optional = false;
   CLI::App app(
       "Sluice takes time-series points over gRPC and InfluxDB's HTTP API, says line by line "
       "what it rejected, and answers SQL.",
@@ -98,8 +126,22 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   flags.Add("data-dir", config.data_dir, "where the data is; made if it is not there");
   flags.Add("http-listen", http_listen, "HOST:PORT for HTTP");
   flags.Add("grpc-listen", grpc_listen, "HOST:PORT for gRPC");
+  flags.Add("admin-listen", admin_listen,
+            "HOST:PORT of a second port for HTTP, in plain text, for probes, metrics and what is "
+            "under way; /metrics is only there then");
   flags.AddSwitch("without-auth", config.without_auth,
                   "let everyone who can connect do everything, without tokens");
+  flags.AddSwitch("open-to-network", config.open_to_network,
+                  "with --without-auth, listen on other addresses than loopback though nobody is "
+                  "asked who they are");
+  flags.Add("tls-cert-file", config.tls.certificate,
+            "certificate of the server in PEM, with those between it and its authority's; with it "
+            "both ports speak TLS. Read anew when it changes, as are the next two");
+  flags.Add("tls-key-file", config.tls.key, "its private key, in PEM");
+  flags.Add("tls-client-ca-file", config.tls.client_ca,
+            "certificates of the authorities that clients must have theirs from, in PEM");
+  flags.AddSwitch("tls-client-cert-optional", client_cert_optional,
+                  "let in clients that bring no certificate too; what they bring must be valid");
   flags.Add("admin-token-file", config.admin_token_file,
             "file with the first admin token; it can also be given in the environment as "
             "SLUICE_ADMIN_TOKEN. With neither, one is made at the first start and left in the data "
@@ -162,6 +204,15 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
     return Exit{kUsage, "--grpc-listen: " + std::string(grpc.status().message()) + "\n"};
   config.http_listen = *http;
   config.grpc_listen = *grpc;
+  if (!admin_listen.empty()) {
+    auto admin = ParseAddress(admin_listen);
+    if (!admin.ok())
+      return Exit{kUsage, "--admin-listen: " + std::string(admin.status().message()) + "\n"};
+    config.admin_listen = *admin;
+  }
+  if (client_cert_optional) config.tls_clients = tls::Clients::kMay;
+  const absl::Status safe = CheckAccess(config, client_cert_optional);
+  if (!safe.ok()) return Exit{kUsage, std::string(safe.message()) + "\n"};
   return config;
 }
 

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/tls/certificates.h"
 
 namespace sluice::server {
 
@@ -19,6 +21,8 @@ struct Address {
 
 // HOST:PORT, [HOST]:PORT for IPv6, or :PORT for all interfaces. InvalidArgument for anything else.
 absl::StatusOr<Address> ParseAddress(const std::string& text);
+// Whether nobody but this machine can connect there.
+bool IsLoopback(const Address& address);
 
 // What the server was told. Every flag --some-thing is also SLUICE_SOME_THING in the environment;
 // the flag goes first.
@@ -26,7 +30,14 @@ struct Config {
   std::string data_dir = "./data";
   Address http_listen = {"127.0.0.1", 8181};
   Address grpc_listen = {"127.0.0.1", 8182};
+  // For probes and metrics, in plain text; none where there is no such port.
+  std::optional<Address> admin_listen;
   bool without_auth = false;
+  // Whether others than this machine may connect though nobody is asked who they are.
+  bool open_to_network = false;
+  // With a certificate both ports speak TLS, and nothing else.
+  tls::Files tls;
+  tls::Clients tls_clients = tls::Clients::kMust;
   // Where the first admin token is given (contract W-71): a file, or the environment's
   // SLUICE_ADMIN_TOKEN, which is no flag since everyone can see those.
   std::string admin_token_file;

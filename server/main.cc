@@ -37,6 +37,7 @@
 #include "server/resources/memory_budget.h"
 #include "server/resources/memory_plan.h"
 #include "server/resources/workers.h"
+#include "server/tls/certificates.h"
 #include "server/version.h"
 #include "storage/caught.h"
 #include "storage/rocksdb/store.h"
@@ -57,6 +58,8 @@ constexpr size_t kBytesAPartition = 1024;
 constexpr unsigned kCoresAMerge = 4;
 constexpr std::chrono::seconds kGrace(10);
 constexpr std::chrono::milliseconds kLastWords(100);
+constexpr size_t kAdminConnections = 100;
+constexpr size_t kMaxAdminBodyBytes = size_t{64} << 10;
 
 // Descriptors that are not for HTTP connections: the store's files, gRPC, SQLite's temporary files.
 constexpr size_t kReservedFiles = 2048;
@@ -267,20 +270,113 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                                 bodies, plan, cpus, config);
 }
 
+// Null where there is to be none.
+absl::StatusOr<std::unique_ptr<tls::Certificates>> OpenCertificates(const Config& config) {
+  if (!config.tls.given()) {
+    if (!IsLoopback(config.http_listen) || !IsLoopback(config.grpc_listen)) {
+      spdlog::warn("tokens and points travel in plain text: --tls-cert-file is not given");
+    }
+    return nullptr;
+  }
+  return tls::Certificates::Open(config.tls,
+                                 [](const std::string& line) { spdlog::warn("{}", line); });
+}
+
+void AddGauges(const tls::Certificates& certificates, observability::Metrics& metrics) {
+  metrics.AddGauge("sluice_tls_certificate_expiry_timestamp_seconds",
+                   "When the certificate that the server shows ceases to be valid.",
+                   [&] { return static_cast<double>(certificates.Now()->expiry_ns) / 1e9; });
+  metrics.AddCounter("sluice_tls_reloads_total", "Certificates taken in place of another.",
+                     [&] { return static_cast<double>(certificates.reloads()); });
+  metrics.AddCounter("sluice_tls_reload_failures_total",
+                     "Changes of the certificate's files that could not be taken.",
+                     [&] { return static_cast<double>(certificates.failures()); });
+}
+
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
   influx::AddHealthRoutes(router, parts, kVersion);
+  if (!config.admin_listen) influx::AddMetricsRoute(router, parts);
   influx::AddWriteRoutes(router, parts, config.max_body_bytes);
   influx::AddQueryRoutes(router, parts, std::chrono::seconds(config.query_timeout_seconds));
   influx::AddDatabaseRoutes(router, parts);
   influx::AddTokenRoutes(router, parts);
 }
 
+void AddAdminRoutes(const Parts& parts, http::Router& router) {
+  influx::AddHealthRoutes(router, parts, kVersion);
+  influx::AddMetricsRoute(router, parts);
+}
+
+// The ports for HTTP: the one that everybody uses, and that of the administration if it has one.
+// They answer, if only that the server is starting, while the store is opened.
+class HttpDoors {
+ public:
+  static absl::StatusOr<std::unique_ptr<HttpDoors>> Open(const Config& config,
+                                                         const tls::Certificates* certificates,
+                                                         size_t max_connections,
+                                                         MemoryBudget& bodies) {
+    std::unique_ptr<HttpDoors> doors(new HttpDoors());
+    http::ServerOptions options = {.host = config.http_listen.host,
+                                   .port = config.http_listen.port,
+                                   .max_connections = max_connections,
+                                   .max_body_bytes = config.max_body_bytes,
+                                   .errors = influx::kErrors,
+                                   .certificates = certificates,
+                                   .clients = config.tls_clients};
+    const http::CorsOptions cors = {config.cors_origins, influx::kExposedHeaders};
+    auto server = http::Server::Start(
+        options, bodies, http::WithCors(cors, influx::kErrors, doors->HandlerOf(doors->router_)));
+    if (!server.ok()) return server.status();
+    doors->server_ = *std::move(server);
+    if (!config.admin_listen) return doors;
+    auto admin = http::Server::Start({.host = config.admin_listen->host,
+                                      .port = config.admin_listen->port,
+                                      .threads = 1,
+                                      .max_connections = kAdminConnections,
+                                      .max_body_bytes = kMaxAdminBodyBytes,
+                                      .errors = influx::kErrors},
+                                     bodies, doors->HandlerOf(doors->admin_router_));
+    if (!admin.ok()) return admin.status();
+    doors->admin_ = *std::move(admin);
+    return doors;
+  }
+
+  // From here on they answer by `parts`, which must outlive them.
+  void Serve(const Parts& parts, const Config& config) {
+    AddRoutes(parts, config, router_);
+    AddAdminRoutes(parts, admin_router_);
+    started_ = true;
+  }
+
+  uint16_t port() const { return server_->port(); }
+  // Zero where there is none.
+  uint16_t admin_port() const { return admin_ == nullptr ? 0 : admin_->port(); }
+
+  // Probes are answered until the end.
+  void Stop(std::chrono::milliseconds grace) { server_->Stop(grace); }
+
+ private:
+  HttpDoors() = default;
+
+  http::Handler HandlerOf(const http::Router& router) {
+    return [this, &router](const http::RequestHead& head) {
+      return started_ ? router.Begin(head) : influx::AnswerWhileStarting(head, kVersion);
+    };
+  }
+
+  http::Router router_{influx::kErrors};
+  http::Router admin_router_{influx::kErrors};
+  std::atomic<bool> started_ = false;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Server> admin_;
+};
+
 // Takes the server down in order: first it says that it stops, to balancers and to writers, who
 // come back later; then it ends what is under way.
 //
 // The store is synced and not closed: its threads may be in the middle of something, of which the
 // next start makes no more than of a crash, and nobody is to wait for them.
-absl::Status TakeDown(Core& core, http::Server& http_server, grpc_door::Server& grpc_server,
+absl::Status TakeDown(Core& core, HttpDoors& http, grpc_door::Server& grpc_server,
                       const Config& config) {
   core.Drain();
   // Streams end before anything else does, so that what they have read is acknowledged.
@@ -288,7 +384,7 @@ absl::Status TakeDown(Core& core, http::Server& http_server, grpc_door::Server& 
   std::this_thread::sleep_for(std::chrono::seconds(config.drain_seconds));
   query::StopQueries();
   EndWithin(2 * kGrace);
-  std::jthread http_stop([&http_server] { http_server.Stop(kGrace); });
+  std::jthread http_stop([&http] { http.Stop(kGrace); });
   if (!grpc_server.WaitForCalls(kGrace)) spdlog::warn("some gRPC calls have not ended");
   http_stop.join();
   absl::Status synced = core.parts().store.Sync();
@@ -322,44 +418,39 @@ absl::Status Run(const Config& config) {
   spdlog::info("{}; {} CPUs", ToString(*plan), cpus);
   if (plan->total_bytes < kScarceBytes) ReturnFreePagesAtOnce();
   MemoryBudget bodies(plan->body_bytes);
-  http::Router router(influx::kErrors);
+  auto certificates = OpenCertificates(config);
+  if (!certificates.ok()) return certificates.status();
   std::unique_ptr<Core> core;
-  // HTTP answers, if only that the server is starting, while the store is opened.
-  std::atomic<bool> started = false;
-  auto http_server = http::Server::Start(
-      {.host = config.http_listen.host,
-       .port = config.http_listen.port,
-       .max_connections = files->http_connections,
-       .max_body_bytes = config.max_body_bytes,
-       .errors = influx::kErrors},
-      bodies,
-      http::WithCors(
-          {config.cors_origins, influx::kExposedHeaders}, influx::kErrors, [&](const auto& head) {
-            return started ? router.Begin(head) : influx::AnswerWhileStarting(head, kVersion);
-          }));
-  if (!http_server.ok()) return http_server.status();
-  auto starting = grpc_door::StartingServer::Start(Join(config.grpc_listen));
+  auto http = HttpDoors::Open(config, certificates->get(), files->http_connections, bodies);
+  if (!http.ok()) return http.status();
+  const grpc_door::ServerOptions grpc_options = {
+      .version = std::string(kVersion),
+      .address = Join(config.grpc_listen),
+      .max_body_bytes = config.max_body_bytes,
+      .query_timeout = std::chrono::seconds(config.query_timeout_seconds),
+      .max_connection_age = std::chrono::seconds(config.max_connection_age_seconds),
+      .certificates = certificates->get(),
+      .clients = config.tls_clients};
+  auto starting = grpc_door::StartingServer::Start(grpc_options);
   if (!starting.ok()) return starting.status();
   auto opened = OpenCore(config, *plan, files->store_files, cpus, bodies);
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
-  AddRoutes(core->parts(), config, router);
+  if (*certificates != nullptr) AddGauges(**certificates, core->parts().metrics);
   starting->reset();
-  auto grpc_server = grpc_door::Server::Start(
-      {.version = std::string(kVersion),
-       .address = Join(config.grpc_listen),
-       .max_body_bytes = config.max_body_bytes,
-       .query_timeout = std::chrono::seconds(config.query_timeout_seconds),
-       .max_connection_age = std::chrono::seconds(config.max_connection_age_seconds)},
-      core->parts());
+  auto grpc_server = grpc_door::Server::Start(grpc_options, core->parts());
   if (!grpc_server.ok()) return grpc_server.status();
-  started = true;
-  spdlog::info("Sluice {} serves HTTP on {} and gRPC on {}, data in {}", kVersion,
-               Join({config.http_listen.host, (*http_server)->port()}),
+  (*http)->Serve(core->parts(), config);
+  if (config.admin_listen) {
+    spdlog::info("probes and metrics on {}, in plain text",
+                 Join({config.admin_listen->host, (*http)->admin_port()}));
+  }
+  spdlog::info("Sluice {} serves HTTP on {} and gRPC on {}, {}data in {}", kVersion,
+               Join({config.http_listen.host, (*http)->port()}),
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
-               config.data_dir);
+               config.tls.given() ? "over TLS, " : "", config.data_dir);
   WaitForSignal(signals, core->parts().store);
-  End(TakeDown(*core, **http_server, **grpc_server, config));
+  End(TakeDown(*core, **http, **grpc_server, config));
 }
 
 }  // namespace

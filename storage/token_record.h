@@ -36,6 +36,12 @@ struct TokenRecord {
   // May do everything; has no grants then.
   bool admin = false;
   std::vector<Grant> grants = {};
+  // Where it is not empty: a name in the certificate of the client whom this is for, who brings
+  // that instead of a token; then there is no token's text, and `hash` is of nothing.
+  std::string certificate_name = "";
+  // How much it may bring a second; 0: as much as it likes.
+  uint64_t max_requests_per_second = 0;
+  uint64_t max_bytes_per_second = 0;
 
   friend bool operator==(const TokenRecord&, const TokenRecord&) = default;
 };

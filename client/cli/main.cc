@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -38,6 +39,11 @@ struct Options {
   std::string server = "127.0.0.1:8182";
   std::string token;
   std::string token_file;
+  TlsFiles tls_files;
+  bool tls_always = false;
+  std::string tls_server_name;
+  // What the above come to.
+  std::optional<Tls> tls;
   std::string database;
   std::string table;
   std::string file = "-";
@@ -65,6 +71,9 @@ struct Options {
   std::vector<std::string> read;
   std::vector<std::string> written;
   std::string expires_in;
+  std::string certificate_name;
+  uint64_t max_requests_per_second = 0;
+  uint64_t max_bytes_per_second = 0;
 };
 
 std::string Hint(const absl::Status& status) {
@@ -190,6 +199,7 @@ int WriteLines(Client& client, const Options& options, bool dry_run) {
   command.resume_id = options.resume_id;
   command.dry_run = dry_run;
   command.token = options.token;
+  command.tls = options.tls;
   if (!options.token_file.empty()) command.token_source = TokenFromFile(options.token_file);
   if (!options.csv_table.empty()) {
     command.csv = CsvFormat{
@@ -255,8 +265,10 @@ int Info(Client& client, const Options&) {
 
 // Points of 100 series with 10 numbers each, as fast as the server takes them.
 int Bench(Client&, const Options& options) {
-  WriterOptions writer_options{
-      .database = options.database, .token = options.token, .no_sync = options.no_sync};
+  WriterOptions writer_options{.database = options.database,
+                               .token = options.token,
+                               .tls = options.tls,
+                               .no_sync = options.no_sync};
   writer_options.delivery_timeout = absl::Seconds(60);
   Writer writer(options.server, writer_options);
   std::vector<Series> series;
@@ -383,9 +395,17 @@ std::string Show(const Token& token) {
 }
 
 void PrintToken(const Token& token) {
-  Print(fmt::format("{}\t{}\texpires {}\tcreated {}", token.name, Show(token),
-                    token.expire_time ? Show(*token.expire_time) : "never",
-                    Show(token.create_time)));
+  std::string line =
+      fmt::format("{}\t{}\texpires {}\tcreated {}", token.name, Show(token),
+                  token.expire_time ? Show(*token.expire_time) : "never", Show(token.create_time));
+  if (!token.certificate_name.empty()) line += "\tcertificate " + token.certificate_name;
+  if (token.max_requests_per_second > 0) {
+    line += fmt::format("\tat most {} requests a second", token.max_requests_per_second);
+  }
+  if (token.max_bytes_per_second > 0) {
+    line += fmt::format("\tat most {} bytes a second", token.max_bytes_per_second);
+  }
+  Print(line);
 }
 
 int CreateToken(Client& client, const Options& options) {
@@ -402,8 +422,17 @@ int CreateToken(Client& client, const Options& options) {
     if (!duration.ok()) return Fail(duration.status());
     if (*duration) token.expire_time = absl::Now() + **duration;
   }
+  token.certificate_name = options.certificate_name;
+  token.max_requests_per_second = options.max_requests_per_second;
+  token.max_bytes_per_second = options.max_bytes_per_second;
   auto created = client.CreateToken(token);
   if (!created.ok()) return Fail(created.status());
+  if (created->secret.empty()) {
+    fmt::print(stderr, "This is for the client whose certificate has the name {}:\n",
+               options.certificate_name);
+    PrintToken(created->token);
+    return 0;
+  }
   fmt::print(stderr, "This is the only time that the token is shown:\n");
   Print(created->secret);
   if (HasPrinted()) return 0;
@@ -460,6 +489,7 @@ class CommandLine {
                                   "the token to send; otherwise the environment's SLUICE_TOKEN");
     app_.add_option("--token-file", options_.token_file, "a file with the token to send")
         ->excludes(token);
+    AddTls();
     // The library reads no environment for this one, and takes what is not there for an empty file.
     const char* config = std::getenv("SLUICE_CONFIG");
     config_ = config == nullptr ? "" : config;
@@ -504,7 +534,11 @@ class CommandLine {
       return kUsage;
     }
     try {
-      app_.parse(argc, argv);
+      // Other users of the machine can see the arguments of a process.
+      std::vector<std::string> arguments(argv + 1, argv + argc);
+      HideToken(argc, argv);
+      std::reverse(arguments.begin(), arguments.end());
+      app_.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
       // What is not known is why something is missing.
       const std::vector<std::string> unknown = app_.remaining(true);
@@ -522,14 +556,29 @@ class CommandLine {
     }
     absl::Status token = FindToken();
     if (!token.ok()) return Fail(token);
-    auto client =
-        Client::Connect(options_.server, {.token = options_.token, .wait_for_server = false});
+    absl::Status tls = FindTls();
+    if (!tls.ok()) return Fail(tls);
+    auto client = Client::Connect(
+        options_.server, {.token = options_.token, .tls = options_.tls, .wait_for_server = false});
     const int code = command_(*client, options_);
     // Whoever cannot write what was asked for has not done it.
     return HasPrinted() ? code : Fail(absl::InternalError("the output could not be written"));
   }
 
  private:
+  // Overwrites the value of --token.
+  static void HideToken(int argc, char** argv) {
+    constexpr std::string_view kFlag = "--token";
+    for (int i = 1; i < argc; ++i) {
+      const std::string_view argument(argv[i]);
+      if (argument == kFlag && i + 1 < argc) {
+        std::memset(argv[i + 1], 'x', std::strlen(argv[i + 1]));
+      } else if (argument.starts_with("--token=")) {
+        std::memset(argv[i] + kFlag.size() + 1, 'x', argument.size() - kFlag.size() - 1);
+      }
+    }
+  }
+
   // A token may be copied with the end of its line. It is never shown, not even a wrong one.
   absl::Status FindToken() {
     const char* known = std::getenv("SLUICE_TOKEN");
@@ -548,6 +597,30 @@ class CommandLine {
       }
     }
     return absl::OkStatus();
+  }
+
+  absl::Status FindTls() {
+    auto tls =
+        TlsFromFiles(options_.tls_files, options_.tls_always || !options_.tls_server_name.empty());
+    if (!tls.ok()) return tls.status();
+    options_.tls = *std::move(tls);
+    if (options_.tls) options_.tls->server_name = options_.tls_server_name;
+    return absl::OkStatus();
+  }
+
+  void AddTls() {
+    app_.add_flag("--tls", options_.tls_always, "speak TLS")->envname("SLUICE_TLS");
+    app_.add_option("--ca-file", options_.tls_files.root_certificates,
+                    "certificates of the authorities that the server's is from, in PEM; those that "
+                    "gRPC knows where it is not given")
+        ->envname("SLUICE_CA_FILE");
+    app_.add_option("--cert-file", options_.tls_files.certificate_chain,
+                    "the certificate to show to the server, in PEM")
+        ->envname("SLUICE_CERT_FILE");
+    app_.add_option("--key-file", options_.tls_files.private_key, "its private key, in PEM")
+        ->envname("SLUICE_KEY_FILE");
+    app_.add_option("--tls-server-name", options_.tls_server_name,
+                    "the name in the server's certificate, where it is not that of --server");
   }
 
   CLI::App* Add(CLI::App& parent, const char* name, const char* help, Command command) {
@@ -692,6 +765,13 @@ class CommandLine {
         ->delimiter(',')
         ->allow_extra_args(false);
     create->add_option("--expires-in", options_.expires_in, "how long it is valid: 30d, 12h, none");
+    create->add_option("--certificate-name", options_.certificate_name,
+                       "who brings a certificate with this name needs no token: a URI, DNS or "
+                       "common name; no token is made up then");
+    create->add_option("--max-requests-per-second", options_.max_requests_per_second,
+                       "how many requests it may make, on average");
+    create->add_option("--max-bytes-per-second", options_.max_bytes_per_second,
+                       "how many bytes of points it may bring, on average");
     Add(*token, "list", "list all tokens", ListTokens);
     AddTokenName(*Add(*token, "delete", "delete a token; it is refused at once", DeleteToken));
     Add(*token, "generate",

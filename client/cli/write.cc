@@ -297,6 +297,7 @@ absl::Status Stream(const WriteCommand& command, const std::string& writer_id, C
   WriterOptions options{.database = command.database,
                         .token = command.token,
                         .token_source = command.token_source,
+                        .tls = command.tls,
                         .batch_bytes = 1,
                         .max_buffer_bytes = kBufferBytes,
                         // For something to be shown now and then.

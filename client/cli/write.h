@@ -32,6 +32,7 @@ struct WriteCommand {
   bool dry_run = false;
   std::string token;
   TokenSource token_source;
+  std::optional<Tls> tls;
   // How long the server may be away.
   absl::Duration patience = absl::Seconds(60);
   // When it becomes true, by a signal for instance, no more is read: what is under way is finished,

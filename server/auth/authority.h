@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/auth/credential.h"
 #include "server/auth/principal.h"
 #include "storage/store.h"
 
@@ -31,10 +32,14 @@ struct NewToken {
   bool admin = false;
   // One at least, unless admin; then none.
   std::vector<storage::Grant> grants = {};
+  // As in storage::TokenRecord. 1 to 256 printable characters of ASCII, of no other token.
+  std::string certificate_name = "";
+  uint64_t max_requests_per_second = 0;
+  uint64_t max_bytes_per_second = 0;
 };
 
 struct CreatedToken {
-  // Told here and never again.
+  // Told here and never again; empty where a certificate is brought instead.
   std::string text;
   storage::TokenRecord record;
 };
@@ -50,9 +55,9 @@ class Authority {
   static absl::StatusOr<std::unique_ptr<Authority>> OpenWithoutAuth(storage::TokenTable& store);
   ~Authority();
 
-  // Who brings this token; nothing stands for a request without one. Unauthenticated, and nothing
-  // more, where the token is missing, unknown or expired (contract W-5).
-  absl::StatusOr<Principal> Identify(const std::optional<std::string>& token, int64_t now_ns) const;
+  // Who brings this. Unauthenticated, and nothing more, where there is no token and no certificate,
+  // or what there is is unknown or expired (contract W-5).
+  absl::StatusOr<Principal> Identify(const Credential& credential, int64_t now_ns) const;
 
   // AlreadyExists where there is a token of that name, InvalidArgument where `token` is not as
   // described.
@@ -69,7 +74,7 @@ class Authority {
   bool HasAdmin(int64_t now_ns) const;
 
  private:
-  using TokenPtr = std::shared_ptr<const storage::TokenRecord>;
+  using TokenPtr = std::shared_ptr<const KnownToken>;
 
   Authority(storage::TokenTable& store, bool open) : store_(store), open_(open) {}
 
@@ -77,7 +82,9 @@ class Authority {
   void Reload();
   // Null where there is none.
   TokenPtr Find(const storage::TokenHash& hash) const;
-  bool Knows(const std::string& name) const;
+  TokenPtr FindByCertificate(const std::vector<std::string>& names) const;
+  absl::Status CheckNew(const NewToken& token) const;
+  TokenPtr FindByName(const std::string& name) const;
   absl::Status Changed(const absl::Status& stored) const;
 
   storage::TokenTable& store_;
@@ -88,6 +95,7 @@ class Authority {
   // Guards what is below; held for moments only.
   mutable std::shared_mutex mutex_;
   absl::flat_hash_map<storage::TokenHash, TokenPtr> by_hash_;
+  absl::flat_hash_map<std::string, TokenPtr> by_certificate_;
   std::map<std::string, TokenPtr> by_name_;
   // What came of the last time.
   absl::Status reloaded_;

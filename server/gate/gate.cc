@@ -5,15 +5,15 @@
 namespace sluice::server {
 
 absl::StatusOr<auth::Principal> Gate::Admit(const Claim& claim) const {
-  absl::StatusOr<auth::Principal> principal = Identify(claim.token);
+  absl::StatusOr<auth::Principal> principal = Identify(claim.credential);
   if (!principal.ok()) return principal;
   absl::Status checked = Check(*principal, claim);
   if (!checked.ok()) return checked;
   return principal;
 }
 
-absl::StatusOr<auth::Principal> Gate::Identify(const std::optional<std::string>& token) const {
-  return authority_.Identify(token, storage::NowNs());
+absl::StatusOr<auth::Principal> Gate::Identify(const auth::Credential& credential) const {
+  return authority_.Identify(credential, storage::NowNs());
 }
 
 absl::Status Gate::Check(const auth::Principal& principal, const Claim& claim) const {
@@ -21,6 +21,7 @@ absl::Status Gate::Check(const auth::Principal& principal, const Claim& claim) c
   absl::Status status = CheckDatabase(claim);
   if (status.ok()) status = CheckRight(principal, claim);
   if (status.ok()) status = CheckReady(claim.act);
+  if (status.ok()) status = principal.TakeRequest(storage::NowNs());
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/auth/authority.h"
+#include "server/auth/credential.h"
 #include "server/auth/principal.h"
 #include "server/gate/readiness.h"
 #include "server/ingest/pipeline.h"
@@ -21,7 +22,7 @@ enum class Act { kWrite, kWriteOn, kValidate, kRead, kDescribe, kAdminister };
 // What a request says of itself before its body, as its door has read it.
 struct Claim {
   Act act;
-  std::optional<std::string> token;
+  auth::Credential credential = {};
   // The first thing that is wrong with its parameters, told only to who has a valid token.
   absl::Status parameters = absl::OkStatus();
   // There where `parameters` are OK, but for kAdminister.
@@ -30,8 +31,8 @@ struct Claim {
 
 // Whom every request has to pass, at every door, in the order of contract W-14: who makes it, what
 // is wrong with its parameters, whether there is that database, whether they may, whether the
-// server can now. Nothing of that takes time. What lasts, such as a stream, keeps its claim and
-// asks again for each message (W-89).
+// server can now, and whether they have had enough for now. Nothing of that takes time. What lasts,
+// such as a stream, keeps its claim and asks again for each message (W-89).
 //
 // Errors: Unauthenticated (W-5); that of the parameters (W-4); NotFound for the database (W-6);
 // PermissionDenied (W-5); Unavailable (W-9). Safe for use by many threads.
@@ -45,7 +46,7 @@ class Gate {
   absl::StatusOr<auth::Principal> Admit(const Claim& claim) const;
 
   // The same in two steps, where the parameters come with the body.
-  absl::StatusOr<auth::Principal> Identify(const std::optional<std::string>& token) const;
+  absl::StatusOr<auth::Principal> Identify(const auth::Credential& credential) const;
   absl::Status Check(const auth::Principal& principal, const Claim& claim) const;
 
  private:

@@ -11,19 +11,19 @@ WriteGate::WriteGate(const Parts& parts, std::string door)
     : parts_(parts), door_(std::move(door)), metrics_(parts.metrics.AddDoor(door_)) {}
 
 absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> WriteGate::Reserve(
-    const std::optional<std::string>& token, size_t bytes) const {
+    const auth::Credential& credential, size_t bytes) const {
   auto memory = std::make_unique<MemoryBudget::Share>(parts_.bodies);
   const absl::Status taken = memory->GrowBody(bytes);
   // Who is let in is asked by Admit; here only whom to tell that there is none.
   if (taken.ok()) return memory;
-  const absl::Status known = Identify(token);
+  const absl::Status known = Identify(credential);
   if (!known.ok()) return known;
   Refuse(taken);
   return taken;
 }
 
-absl::Status WriteGate::Identify(const std::optional<std::string>& token) const {
-  const absl::Status known = parts_.gate.Identify(token).status();
+absl::Status WriteGate::Identify(const auth::Credential& credential) const {
+  const absl::Status known = parts_.gate.Identify(credential).status();
   if (!known.ok()) Refuse(known);
   return known;
 }
@@ -37,6 +37,7 @@ absl::StatusOr<Pass> WriteGate::Admit(Claim claim, std::string peer) const {
   Pass pass;
   pass.claim = std::move(claim);
   pass.origin = {door_, principal->name(), std::move(peer)};
+  pass.principal = *std::move(principal);
   pass.arrival_ns = storage::NowNs();
   return pass;
 }
@@ -53,6 +54,7 @@ void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone
   request.dry_run = dry_run;
   request.arrival_ns = pass.arrival_ns;
   request.origin = std::move(pass.origin);
+  if (pass.principal) pass.principal->TakeBytes(pass.body_bytes, pass.arrival_ns);
   request.memory = &parts_.judging;
   const auto since = std::chrono::steady_clock::now();
   parts_.pipeline.Write(

@@ -21,6 +21,7 @@ namespace sluice::server {
 // A write that has been let in.
 struct Pass {
   Claim claim;
+  std::optional<auth::Principal> principal = std::nullopt;
   // Who and where from, for the log of rejections.
   ingest::Origin origin;
   // When it came (contract W-33).
@@ -39,12 +40,12 @@ class WriteGate {
   WriteGate(const Parts& parts, std::string door);
 
   // Whether there is a valid token: OK or Unauthenticated.
-  absl::Status Identify(const std::optional<std::string>& token) const;
+  absl::Status Identify(const auth::Credential& credential) const;
 
   // Memory for a message of which nothing has been read yet. Where there is none: Unavailable, or
   // Unauthenticated for who has no valid token.
-  absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> Reserve(
-      const std::optional<std::string>& token, size_t bytes) const;
+  absl::StatusOr<std::unique_ptr<MemoryBudget::Share>> Reserve(const auth::Credential& credential,
+                                                               size_t bytes) const;
 
   // See Gate. `peer` is the client's address.
   absl::StatusOr<Pass> Admit(Claim claim, std::string peer) const;

@@ -93,6 +93,9 @@ void Fill(const storage::TokenRecord& record, v1::Token& to) {
   }
   SetNs(record.create_time_ns, *to.mutable_create_time());
   if (record.expiry_ns) SetNs(*record.expiry_ns, *to.mutable_expire_time());
+  to.set_certificate_name(record.certificate_name);
+  to.set_max_requests_per_second(record.max_requests_per_second);
+  to.set_max_bytes_per_second(record.max_bytes_per_second);
 }
 
 void Fill(const ingest::KeptRejection& kept, v1::Rejection& to) {
@@ -162,7 +165,11 @@ Fault ReadMask(const v1::UpdateDatabaseRequest& request, Mask& mask) {
 }
 
 absl::StatusOr<auth::NewToken> ReadToken(const v1::CreateTokenRequest& request) {
-  auth::NewToken token = {.name = request.name(), .admin = request.admin()};
+  auth::NewToken token = {.name = request.name(),
+                          .admin = request.admin(),
+                          .certificate_name = request.certificate_name(),
+                          .max_requests_per_second = request.max_requests_per_second(),
+                          .max_bytes_per_second = request.max_bytes_per_second()};
   for (const v1::Permission& permission : request.permissions()) {
     token.grants.push_back({permission.database(), permission.read(), permission.write()});
   }

@@ -1,6 +1,11 @@
 #include "server/grpc/call.h"
 
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/auth_context.h>
+
 #include <chrono>
+#include <memory>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
@@ -9,15 +14,39 @@
 
 namespace sluice::grpc_door {
 
-std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context) {
+namespace {
+
+std::vector<std::string> Values(const grpc::AuthContext& context, const char* property) {
+  std::vector<std::string> values;
+  for (const grpc::string_ref& value : context.FindPropertyValues(property)) {
+    values.emplace_back(value.data(), value.size());
+  }
+  return values;
+}
+
+// As auth::Credential has them. gRPC has verified the certificate.
+std::vector<std::string> CertificateNames(const grpc::CallbackServerContext& context) {
+  const std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
+  if (peer == nullptr || !peer->IsPeerAuthenticated()) return {};
+  std::vector<std::string> names = Values(*peer, GRPC_PEER_URI_PROPERTY_NAME);
+  for (std::string& name : Values(*peer, GRPC_PEER_DNS_PROPERTY_NAME))
+    names.push_back(std::move(name));
+  return names.empty() ? Values(*peer, GRPC_X509_CN_PROPERTY_NAME) : names;
+}
+
+}  // namespace
+
+auth::Credential CredentialOf(const grpc::CallbackServerContext& context) {
   auto found = context.client_metadata().find("authorization");
-  if (found == context.client_metadata().end()) return std::nullopt;
-  return auth::TokenIn({found->second.data(), found->second.size()});
+  if (found == context.client_metadata().end()) {
+    return {.certificate_names = CertificateNames(context)};
+  }
+  return {.token = auth::TokenIn({found->second.data(), found->second.size()})};
 }
 
 server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
                       const std::string& database, const absl::Status& parameters) {
-  server::Claim claim{.act = act, .token = TokenOf(context), .parameters = parameters};
+  server::Claim claim{.act = act, .credential = CredentialOf(context), .parameters = parameters};
   if (act == server::Act::kAdminister) return claim;
   absl::StatusOr<storage::DatabaseName> name = storage::DatabaseName::Parse(database);
   if (name.ok()) {

@@ -10,16 +10,18 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "server/auth/credential.h"
 #include "server/gate/gate.h"
 
 // What every handler does with its call.
 
 namespace sluice::grpc_door {
 
-// The token in a call's metadata `authorization`; nothing where there is none.
-std::optional<std::string> TokenOf(const grpc::CallbackServerContext& context);
+// The token in a call's metadata `authorization`, and without one the names in the certificate of
+// its client.
+auth::Credential CredentialOf(const grpc::CallbackServerContext& context);
 
-// What a call claims, by the token of its metadata `authorization`, that names a database, or with
+// What a call claims that names a database, or with
 // kAdminister none. `parameters` says what is wrong with it besides, told after what is wrong with
 // the name.
 server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,

@@ -13,6 +13,7 @@
 #include "server/grpc/admin_service.h"
 #include "server/grpc/call.h"
 #include "server/grpc/calls.h"
+#include "server/grpc/credentials.h"
 #include "server/grpc/health_service.h"
 #include "server/grpc/query_service.h"
 #include "server/grpc/reflection_service.h"
@@ -47,7 +48,8 @@ constexpr int kMaxSyncThreads = 32;
 class GrpcServer : public Server {
  public:
   GrpcServer(const ServerOptions& options, const server::Parts& parts)
-      : write_(parts, {.max_batch_bytes = options.max_body_bytes,
+      : credentials_(MakeCredentials(options.certificates, options.clients)),
+        write_(parts, {.max_batch_bytes = options.max_body_bytes,
                        .max_message_bytes = options.max_body_bytes + kMessageSlackBytes,
                        .max_age = options.max_connection_age}),
         query_(parts, options.query_timeout),
@@ -73,6 +75,7 @@ class GrpcServer : public Server {
   }
 
  private:
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
   WriteService write_;
   QueryService query_;
   AdminService admin_;
@@ -90,9 +93,10 @@ class GrpcServer : public Server {
 };
 
 // What every server of ours is built with.
-void SetUp(const std::string& address, int* port, grpc::ServerBuilder& builder) {
+void SetUp(const std::string& address, const std::shared_ptr<grpc::ServerCredentials>& credentials,
+           int* port, grpc::ServerBuilder& builder) {
   grpc::EnableDefaultHealthCheckService(false);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+  builder.AddListeningPort(address, credentials, port);
   // Two servers must not share a port unnoticed.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
@@ -112,7 +116,7 @@ absl::Status CannotListen(const std::string& address) {
 absl::Status GrpcServer::Listen(const ServerOptions& options) {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  SetUp(options.address, &port_, builder);
+  SetUp(options.address, credentials_, &port_, builder);
   builder.experimental().SetInterceptorCreators(calls_.MakeFactory());
   // gRPC looks at the size of a compressed message when it has decompressed it, and a small one can
   // be a large one: those that may be compressed are decompressed by who reads them (points_in.h).
@@ -158,6 +162,8 @@ class NotYet : public grpc::CallbackGenericService {
 
 class GrpcStartingServer : public StartingServer {
  public:
+  explicit GrpcStartingServer(const ServerOptions& options)
+      : credentials_(MakeCredentials(options.certificates, options.clients)) {}
   ~GrpcStartingServer() override {
     if (server_ == nullptr) return;
     health_.Stop();
@@ -166,7 +172,7 @@ class GrpcStartingServer : public StartingServer {
 
   absl::Status Listen(const std::string& address) {
     grpc::ServerBuilder builder;
-    SetUp(address, &port_, builder);
+    SetUp(address, credentials_, &port_, builder);
     builder.RegisterService(&health_);
     builder.RegisterCallbackGenericService(&not_yet_);
     server_ = builder.BuildAndStart();
@@ -175,6 +181,7 @@ class GrpcStartingServer : public StartingServer {
   int port() const override { return port_; }
 
  private:
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
   HealthService health_{nullptr};
   NotYet not_yet_;
   int port_ = 0;
@@ -207,9 +214,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   return server;
 }
 
-absl::StatusOr<std::unique_ptr<StartingServer>> StartingServer::Start(const std::string& address) {
-  auto server = std::make_unique<GrpcStartingServer>();
-  absl::Status listening = server->Listen(address);
+absl::StatusOr<std::unique_ptr<StartingServer>> StartingServer::Start(
+    const ServerOptions& options) {
+  auto server = std::make_unique<GrpcStartingServer>(options);
+  absl::Status listening = server->Listen(options.address);
   if (!listening.ok()) return listening;
   return server;
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/gate/parts.h"
+#include "server/tls/certificates.h"
 
 namespace sluice::grpc_door {
 
@@ -21,6 +22,9 @@ struct ServerOptions {
   std::chrono::milliseconds query_timeout = std::chrono::minutes(5);
   // After which a connection, and a stream of writes, is to be opened anew. Zero: never.
   std::chrono::milliseconds max_connection_age = std::chrono::milliseconds(0);
+  // With them the server speaks TLS, and nothing else; they must outlive it. Null for plain text.
+  const tls::Certificates* certificates = nullptr;
+  tls::Clients clients = tls::Clients::kMust;
 };
 
 // A gRPC server of the services in proto/sluice/v1, with reflection and the standard health
@@ -51,7 +55,8 @@ class Server {
 // not serve, everything else is UNAVAILABLE.
 class StartingServer {
  public:
-  static absl::StatusOr<std::unique_ptr<StartingServer>> Start(const std::string& address);
+  // Of `options`, where it listens and how it proves itself.
+  static absl::StatusOr<std::unique_ptr<StartingServer>> Start(const ServerOptions& options);
   virtual ~StartingServer() = default;
   virtual int port() const = 0;
 };

@@ -42,9 +42,9 @@ grpc::ServerUnaryReactor* ServerService::GetServerInfo(grpc::CallbackServerConte
                                                        const v1::GetServerInfoRequest*,
                                                        v1::GetServerInfoResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const std::optional<std::string> token = TokenOf(*context);
-  const absl::StatusOr<auth::Principal> principal = parts_.gate.Identify(token);
-  if (token && !principal.ok()) {
+  const auth::Credential credential = CredentialOf(*context);
+  const absl::StatusOr<auth::Principal> principal = parts_.gate.Identify(credential);
+  if (credential.token && !principal.ok()) {
     Finish(context, reactor, ToGrpc(principal.status()));
     return reactor;
   }

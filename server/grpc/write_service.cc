@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto end = std::make_shared<Ending>(context, reactor);
   // Before it is put in one piece.
-  auto memory = gate_.Reserve(TokenOf(*context), message.Length());
+  auto memory = gate_.Reserve(CredentialOf(*context), message.Length());
   if (!memory.ok()) {
     (*end)(ToGrpc(memory.status(), "points"));
     return reactor;
@@ -92,7 +92,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   arrived->message = Message(const_cast<grpc::ByteBuffer&>(message));
   if (arrived->message.is_compressed()) {
     // Nobody else makes the server do so much work.
-    absl::Status known = gate_.Identify(TokenOf(*context));
+    absl::Status known = gate_.Identify(CredentialOf(*context));
     if (known.ok()) known = arrived->message.Decompress(max_message_bytes_, bodies_);
     if (!known.ok()) {
       (*end)(ToGrpc(known, "request"));

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <limits>
 
+#include "server/http/tls.h"
 #include "storage/caught.h"
 
 namespace sluice::http {
@@ -38,6 +39,8 @@ constexpr size_t kMaxDrainBytes = size_t{64} << 20;
 constexpr seconds kDrainTime(10);
 // Who takes longer to send a request gives way where there are too many connections.
 constexpr seconds kSlowTime(5);
+// How long a client has to say that it has seen the end.
+constexpr seconds kGoodbyeTime(1);
 // How long a client may be silent between requests.
 constexpr seconds kIdleTime(300);
 // Who sends a byte now and then only holds on to a connection and memory.
@@ -188,10 +191,11 @@ void BodyBuffer::Clear() {
   share_.Clear();
 }
 
-Connection::Connection(Socket socket, const Handler& handler, const ServerOptions& options,
-                       server::MemoryBudget& budget, std::shared_ptr<const void> context)
+Connection::Connection(Socket socket, asio::ssl::context* tls, const Handler& handler,
+                       const ServerOptions& options, server::MemoryBudget& budget,
+                       std::shared_ptr<const void> context)
     : context_(std::move(context)),
-      stream_(std::move(socket), options.tls.get()),
+      stream_(std::move(socket), tls),
       handler_(handler),
       errors_(options.errors),
       server_max_body_bytes_(options.max_body_bytes),
@@ -207,8 +211,12 @@ Awaitable<void> Connection::Run() {
   beast::error_code ec;
   co_await stream_.Handshake(ec);
   if (ec) co_return Cut();
+  if (SSL* const secured = stream_.secured()) certificate_names_ = NamesOfPeer(secured);
   while (co_await ServeOne()) {
   }
+  phase_ = Phase::kIdle;
+  stream_.ExpireAfter(kGoodbyeTime);
+  co_await stream_.SayGoodbye();
   Cut();
 }
 
@@ -246,6 +254,7 @@ Beginning Connection::Handle(const Parser& parser) const {
         std::string_view(field.value().data(), field.value().size()));
   }
   head.peer = peer_;
+  head.certificate_names = certificate_names_;
   return handler_(head);
 }
 

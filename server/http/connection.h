@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 // First, for Asio's sake.
 #include <boost/beast/core/flat_buffer.hpp>
@@ -55,9 +56,11 @@ class BodyBuffer {
 // One client's connection, from its first request to its last. It runs on its socket's executor.
 class Connection {
  public:
-  // `context` is what the socket runs on; work elsewhere keeps it until it has come back.
-  Connection(Socket socket, const Handler& handler, const ServerOptions& options,
-             server::MemoryBudget& budget, std::shared_ptr<const void> context);
+  // Speaks TLS where `tls` is not null. `context` is what the socket runs on; work elsewhere keeps
+  // it until it has come back.
+  Connection(Socket socket, boost::asio::ssl::context* tls, const Handler& handler,
+             const ServerOptions& options, server::MemoryBudget& budget,
+             std::shared_ptr<const void> context);
 
   // Serves until the client leaves or the connection is cut.
   Awaitable<void> Run();
@@ -116,6 +119,8 @@ class Connection {
   boost::beast::flat_buffer buffer_{kMaxBufferedBytes};
   BodyBuffer body_;
   const std::string peer_;
+  // Of the client, where it has brought a certificate.
+  std::vector<std::string> certificate_names_;
   enum class Phase { kIdle, kTransfer, kWorking, kStreaming };
   Phase phase_ = Phase::kIdle;
   // The request under way, if any.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,9 @@ struct RequestHead {
   std::vector<std::pair<std::string_view, std::string_view>> headers = {};
   // The client's address and port.
   std::string_view peer = {};
+  // In the client's certificate, where it has brought one and it is believed: the URI and DNS names
+  // of its subjectAltName, or without any its common name.
+  std::span<const std::string> certificate_names = {};
 
   // The first header of that name, in any case; empty if there is none.
   std::string_view HeaderNamed(std::string_view name) const;

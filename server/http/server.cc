@@ -11,11 +11,13 @@
 #include <condition_variable>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "server/http/connection.h"
+#include "server/http/tls.h"
 
 namespace sluice::http {
 namespace {
@@ -49,9 +51,13 @@ class AsioServer : public Server {
         budget_(budget),
         handler_(std::move(handler)),
         shards_(std::max<size_t>(1, options.threads)),
-        acceptor_(*shards_[0].context) {}
+        acceptor_(*shards_[0].context) {
+    if (options.certificates != nullptr) tls_.emplace(*options.certificates, options.clients);
+  }
   ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
 
+  // Whether there is a certificate that can be used, if there is to be one.
+  absl::Status CheckTls() { return tls_ ? tls_->Now().status() : absl::OkStatus(); }
   absl::Status Listen();
   void Serve();
 
@@ -81,6 +87,7 @@ class AsioServer : public Server {
   const ServerOptions options_;
   server::MemoryBudget& budget_;
   const Handler handler_;
+  std::optional<TlsContexts> tls_;
   std::vector<Shard> shards_;
   Acceptor acceptor_;
   std::atomic<bool> stopping_ = false;
@@ -135,8 +142,14 @@ Awaitable<void> AsioServer::AcceptOne(Shard& shard) {
     co_return;
   }
   if (!MakeRoom()) co_return;
-  auto connection =
-      std::make_shared<Connection>(std::move(socket), handler_, options_, budget_, shard.context);
+  std::shared_ptr<asio::ssl::context> tls;
+  if (tls_) {
+    auto now = tls_->Now();
+    if (!now.ok()) co_return;
+    tls = *std::move(now);
+  }
+  auto connection = std::make_shared<Connection>(std::move(socket), tls.get(), handler_, options_,
+                                                 budget_, shard.context);
   EntryIterator entry;
   {
     // From here on a stop waits for it. What its thread would not come to any more would never be
@@ -248,7 +261,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       server::MemoryBudget& budget,
                                                       Handler handler) {
   auto server = std::make_unique<AsioServer>(options, budget, std::move(handler));
-  absl::Status listening = server->Listen();
+  absl::Status listening = server->CheckTls();
+  if (listening.ok()) listening = server->Listen();
   if (!listening.ok()) return listening;
   server->Serve();
   return server;

@@ -10,10 +10,7 @@
 #include "absl/status/statusor.h"
 #include "server/http/message.h"
 #include "server/resources/memory_budget.h"
-
-namespace boost::asio::ssl {
-class context;
-}
+#include "server/tls/certificates.h"
 
 namespace sluice::http {
 
@@ -32,8 +29,9 @@ struct ServerOptions {
   std::chrono::milliseconds silence = std::chrono::seconds(30);
   // Of what `handler` does not get to see.
   Errors errors;
-  // With it the server speaks TLS, and nothing else. Null for plain text.
-  std::shared_ptr<boost::asio::ssl::context> tls = nullptr;
+  // With them the server speaks TLS, and nothing else; they must outlive it. Null for plain text.
+  const tls::Certificates* certificates = nullptr;
+  tls::Clients clients = tls::Clients::kMust;
 };
 
 // An HTTP/1.0 and 1.1 server: keep-alive, pipelining, chunked bodies, `Expect: 100-continue`. It

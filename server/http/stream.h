@@ -44,7 +44,7 @@ class Stream {
  public:
   using executor_type = Executor;
 
-  // Speaks TLS where `tls` is not null, which must outlive it; after Handshake.
+  // Speaks TLS where `tls` is not null; after Handshake.
   Stream(Socket socket, boost::asio::ssl::context* tls) : socket_(std::move(socket)) {
     if (tls != nullptr) tls_.emplace(socket_, *tls);
   }
@@ -54,6 +54,15 @@ class Stream {
 
   Awaitable<void> Handshake(boost::system::error_code& ec) {
     if (tls_) co_await tls_->async_handshake(boost::asio::ssl::stream_base::server, Await(ec));
+  }
+
+  // Null for plain text.
+  SSL* secured() { return tls_ ? tls_->native_handle() : nullptr; }
+
+  // Tells the client that nothing was cut off.
+  Awaitable<void> SayGoodbye() {
+    boost::system::error_code ignored;
+    if (tls_ && socket_.is_open()) co_await tls_->async_shutdown(Await(ignored));
   }
 
   template <typename Buffers, typename Token>

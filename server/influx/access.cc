@@ -1,6 +1,5 @@
 #include "server/influx/access.h"
 
-#include <optional>
 #include <utility>
 
 #include "server/auth/credential.h"
@@ -19,20 +18,29 @@ using http::QueryOf;
 using http::RequestHead;
 using http::Router;
 
-std::optional<std::string> TokenInHeader(const RequestHead& head) {
-  return auth::TokenIn(head.HeaderNamed("Authorization"));
+auth::Credential CredentialIn(const RequestHead& head) {
+  const std::string_view given = head.HeaderNamed("Authorization");
+  auth::Credential credential{.token = auth::TokenIn(given)};
+  // What is given goes before a certificate, whatever is wrong with it.
+  if (given.empty()) {
+    credential.certificate_names.assign(head.certificate_names.begin(),
+                                        head.certificate_names.end());
+  }
+  return credential;
 }
 
-std::optional<std::string> TokenInHeaderOrQuery(const RequestHead& head) {
-  std::optional<std::string> token = TokenInHeader(head);
-  return token ? token : FirstValue(QueryOf(head.target), "p");
+auth::Credential CredentialInHeaderOrQuery(const RequestHead& head) {
+  auth::Credential credential = CredentialIn(head);
+  if (!credential.token) credential.token = FirstValue(QueryOf(head.target), "p");
+  return credential;
 }
 
 void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,
                    const std::string& path, AdminAct act) {
   router.Add(method, path, [&parts, act = std::move(act)](const RequestHead& head) -> Beginning {
     const absl::Status admitted =
-        parts.gate.Admit({.act = server::Act::kAdminister, .token = TokenInHeader(head)}).status();
+        parts.gate.Admit({.act = server::Act::kAdminister, .credential = CredentialIn(head)})
+            .status();
     if (!admitted.ok()) return ToResponse(admitted);
     return Deferred{
         .answer =

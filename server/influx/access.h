@@ -2,22 +2,22 @@
 #define SLUICE_SERVER_INFLUX_ACCESS_H_
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "server/auth/credential.h"
 #include "server/gate/parts.h"
 #include "server/http/message.h"
 #include "server/http/router.h"
 
 namespace sluice::influx {
 
-// The token of the header Authorization; nothing where there is none.
-std::optional<std::string> TokenInHeader(const http::RequestHead& head);
+// The token of the header Authorization, and without one the names in the client's certificate.
+auth::Credential CredentialIn(const http::RequestHead& head);
 
 // As above, and where the header gives no token that of the parameter `p` of the query, whatever is
 // wrong with the rest of that (contract section 3).
-std::optional<std::string> TokenInHeaderOrQuery(const http::RequestHead& head);
+auth::Credential CredentialInHeaderOrQuery(const http::RequestHead& head);
 
 // What an admin asks for: the query of the request's target, and its body.
 using AdminAct = std::function<http::Response(std::string_view query, std::string_view body)>;

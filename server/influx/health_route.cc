@@ -43,13 +43,18 @@ void AddHealthRoutes(Router& router, const server::Parts& parts, std::string_vie
   add("/ping", [version = std::string(version)] { return Ping(version); });
   add("/health", [version = std::string(version)] { return Health(version); });
   add("/ready", [&parts] { return Ready(parts.readiness); });
-  add("/metrics", [&parts] {
-    Response response;
-    response.status = 200;
-    response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
-    response.body = parts.metrics.Render();
-    return response;
-  });
+}
+
+void AddMetricsRoute(Router& router, const server::Parts& parts) {
+  for (const char* method : {"GET", "HEAD"}) {
+    router.Add(method, "/metrics", [&parts](const RequestHead&) {
+      Response response;
+      response.status = 200;
+      response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
+      response.body = parts.metrics.Render();
+      return Beginning(std::move(response));
+    });
+  }
 }
 
 Beginning AnswerWhileStarting(const RequestHead& head, std::string_view version) {

@@ -143,10 +143,8 @@ Response Answer(const server::Parts& parts, const auth::Principal& principal, co
   auto name = storage::DatabaseName::Parse(asked.db);
   if (!name.ok()) return ToResponse(name.status());
   auto format = ResultFormat::Create(asked.format);
-  const absl::Status admitted = parts.gate.Check(principal, {.act = server::Act::kRead,
-                                                             .token = std::nullopt,
-                                                             .parameters = format.status(),
-                                                             .database = *name});
+  const absl::Status admitted = parts.gate.Check(
+      principal, {.act = server::Act::kRead, .parameters = format.status(), .database = *name});
   if (!admitted.ok()) return ToResponse(admitted);
   auto query = query::Query::Open(parts.store, parts.rejections, parts.governor,
                                   {.database = *std::move(name),
@@ -173,7 +171,7 @@ Response Answer(const server::Parts& parts, const auth::Principal& principal, co
 void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::milliseconds timeout) {
   auto add = [&](const char* method, auto parse) {
     router.Add(method, "/api/v3/query_sql", [=, &parts](const RequestHead& head) -> Beginning {
-      absl::StatusOr<auth::Principal> principal = parts.gate.Identify(TokenInHeader(head));
+      absl::StatusOr<auth::Principal> principal = parts.gate.Identify(CredentialIn(head));
       if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       const Arrival arrival{storage::NowNs(), std::chrono::steady_clock::now() + timeout,

@@ -139,10 +139,10 @@ class WriteRoute {
  private:
   server::Claim ClaimOf(const RequestHead& head, const absl::StatusOr<Asked>& asked) const {
     // `/write` takes the token as a parameter too (W-39).
-    server::Claim claim{
-        .act = server::Act::kWrite,
-        .token = dialect_ == Dialect::kV1 ? TokenInHeaderOrQuery(head) : TokenInHeader(head),
-        .parameters = asked.status()};
+    server::Claim claim{.act = server::Act::kWrite,
+                        .credential = dialect_ == Dialect::kV1 ? CredentialInHeaderOrQuery(head)
+                                                               : CredentialIn(head),
+                        .parameters = asked.status()};
     if (!asked.ok()) return claim;
     claim.database = asked->database;
     if (asked->dry_run) claim.act = server::Act::kValidate;

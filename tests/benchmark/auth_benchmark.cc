@@ -24,7 +24,7 @@ void BM_IdentifyAmongAThousandTokens(benchmark::State& state) {
     header = "Bearer " + authority->Create(token, kNow)->text;
   }
   for (auto _ : state) {
-    auto principal = authority->Identify(auth::TokenIn(header), kNow);
+    auto principal = authority->Identify({.token = auth::TokenIn(header)}, kNow);
     benchmark::DoNotOptimize(principal->MayWrite("demo").ok());
   }
 }

@@ -23,8 +23,14 @@ int main(int argc, char** argv) {
     return 64;
   }
   const char* token = std::getenv("SLUICE_TOKEN");
+  const auto tls = sluice::client::TlsFromEnvironment();
+  if (!tls.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(tls.status().message()).c_str());
+    return 64;
+  }
   Writer writer(argv[1], {.database = argv[2],
                           .token = token == nullptr ? "" : token,
+                          .tls = *tls,
                           .batch_age = absl::Milliseconds(20),
                           .writer_id = argv[3],
                           .on_rejected = [](const RejectedPoint& point) {

@@ -15,6 +15,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -25,6 +27,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -126,6 +129,33 @@ func writeOnce(client sluice.WriteServiceClient, database, writer string, done *
 	}
 }
 
+// Over TLS where the environment has the certificates.
+func security() grpc.DialOption {
+	roots, chain, key := os.Getenv("SLUICE_CA_FILE"), os.Getenv("SLUICE_CERT_FILE"), os.Getenv("SLUICE_KEY_FILE")
+	if roots == "" && chain == "" {
+		return grpc.WithInsecure()
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if roots != "" {
+		pem, err := os.ReadFile(roots)
+		if err != nil {
+			log.Fatal(err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			log.Fatalf("%s has no certificate", roots)
+		}
+	}
+	if chain != "" {
+		pair, err := tls.LoadX509KeyPair(chain, key)
+		if err != nil {
+			log.Fatal(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return grpc.WithTransportCredentials(credentials.NewTLS(config))
+}
+
 // Whether the same may go well the next time.
 func isRetried(code codes.Code) bool {
 	switch code {
@@ -141,7 +171,7 @@ func main() {
 	}
 	// So that a restart of the server is over for this client as soon as it is for the server.
 	connection, err := grpc.Dial(os.Args[1],
-		grpc.WithInsecure(),
+		security(),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,

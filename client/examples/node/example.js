@@ -4,6 +4,7 @@
 //   node client/examples/node/example.js 127.0.0.1:8182 demo writer-1
 'use strict';
 
+const fs = require('node:fs');
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
@@ -27,6 +28,14 @@ const { UNAVAILABLE, INTERNAL, UNKNOWN, CANCELLED, DEADLINE_EXCEEDED } = grpc.st
 const retried = new Set([UNAVAILABLE, INTERNAL, UNKNOWN, CANCELLED, DEADLINE_EXCEEDED]);
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Over TLS where the environment has the certificates.
+function credentials() {
+  const read = (variable) => (process.env[variable] ? fs.readFileSync(process.env[variable]) : null);
+  const [roots, key, chain] = ['SLUICE_CA_FILE', 'SLUICE_KEY_FILE', 'SLUICE_CERT_FILE'].map(read);
+  return roots || chain ? grpc.credentials.createSsl(roots, key, chain)
+    : grpc.credentials.createInsecure();
+}
 
 // The points of a batch; the same each time that it is sent. 64-bit numbers are strings.
 function batch(number) {
@@ -84,8 +93,7 @@ function writeOnce(client, database, writer, token, progress) {
 }
 
 async function main(address, database, writer) {
-  const client = new sluice.v1.WriteService(address, grpc.credentials.createInsecure(),
-    channelOptions);
+  const client = new sluice.v1.WriteService(address, credentials(), channelOptions);
   const progress = { done: 0, wait: 100 };
   while (progress.done < batches) {
     try {

@@ -31,6 +31,24 @@ RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCod
            grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
+def read(variable):
+    """What is in the file that the environment names; None where it names none."""
+    path = os.environ.get(variable)
+    if not path:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def connect(address):
+    """Over TLS where the environment has the certificates."""
+    roots, key, chain = read("SLUICE_CA_FILE"), read("SLUICE_KEY_FILE"), read("SLUICE_CERT_FILE")
+    if roots is None and chain is None:
+        return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(roots, key, chain)
+    return grpc.secure_channel(address, credentials, options=CHANNEL_OPTIONS)
+
+
 def batch(number):
     """The points of a batch; the same each time that it is sent."""
     times = [1_700_000_000_000_000_000 + (number * POINTS + i) * 1_000_000 for i in range(POINTS)]
@@ -83,7 +101,7 @@ def main(address, database, writer):
     token = os.environ.get("SLUICE_TOKEN", "")
     done = 0
     wait = 0.1
-    with grpc.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
+    with connect(address) as channel:
         stub = write_pb2_grpc.WriteServiceStub(channel)
         while done < BATCHES:
             try:

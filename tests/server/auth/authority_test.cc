@@ -29,7 +29,7 @@ class AuthorityTest : public testing::Test {
     authority_ = Authority::Open(*store_).value();
   }
   std::string NameOf(const std::optional<std::string>& token, int64_t now_ns = kNow) const {
-    auto principal = authority_->Identify(token, now_ns);
+    auto principal = authority_->Identify({.token = token}, now_ns);
     return principal.ok() ? principal->name() : std::string(principal.status().message());
   }
   absl::StatusOr<std::string> Ensure(const std::string& token, const std::string& file = "") {
@@ -49,11 +49,55 @@ TEST_F(AuthorityTest, KnowsWhatItCreatedAndNothingElse) {
   EXPECT_EQ(NameOf(""), "unauthorized access");
   EXPECT_EQ(NameOf(created.text + "x"), "unauthorized access");
   EXPECT_EQ(NameOf(GenerateToken()), "unauthorized access");
-  EXPECT_EQ(authority_->Identify(std::nullopt, kNow).status().code(),
-            absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(authority_->Identify({}, kNow).status().code(), absl::StatusCode::kUnauthenticated);
   Open();
   EXPECT_EQ(NameOf(created.text), "reader");
   EXPECT_EQ(authority_->List(), std::vector<storage::TokenRecord>{created.record});
+}
+
+TEST_F(AuthorityTest, ACertificateStandsForTheTokenOfItsName) {
+  const NewToken token = {.name = "collector",
+                          .grants = kGrants,
+                          .certificate_name = "spiffe://example/collector",
+                          .max_requests_per_second = 2};
+  CreatedToken created = authority_->Create(token, kNow).value();
+  EXPECT_EQ(created.text, "");
+  const auto name_of = [&](std::vector<std::string> names,
+                           std::optional<std::string> text = std::nullopt) {
+    auto principal =
+        authority_->Identify({.token = text, .certificate_names = std::move(names)}, kNow);
+    return principal.ok() ? principal->name() : "";
+  };
+  EXPECT_EQ(name_of({"other", "spiffe://example/collector"}), "collector");
+  EXPECT_EQ(name_of({"collector"}), "");
+  EXPECT_EQ(name_of({""}), "");
+  EXPECT_EQ(name_of({}), "");
+  // A token that is brought goes first, and the hash of nothing is none.
+  EXPECT_EQ(name_of({"spiffe://example/collector"}, ""), "");
+  EXPECT_EQ(
+      authority_
+          ->Create({.name = "b", .grants = kGrants, .certificate_name = token.certificate_name},
+                   kNow)
+          .status()
+          .code(),
+      absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(authority_->Create({.name = "b", .grants = kGrants, .certificate_name = "a b"}, kNow)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+  // What it has brought is not forgotten because another token comes, and a restart keeps it.
+  const auto principal = [&] {
+    return *authority_->Identify({.certificate_names = {token.certificate_name}}, kNow);
+  };
+  EXPECT_TRUE(principal().TakeRequest(kNow).ok());
+  EXPECT_TRUE(principal().TakeRequest(kNow).ok());
+  EXPECT_TRUE(authority_->Create({.name = "b", .grants = kGrants}, kNow).ok());
+  EXPECT_FALSE(principal().TakeRequest(kNow).ok());
+  Open();
+  EXPECT_EQ(authority_->List().back(), created.record);
+  EXPECT_EQ(name_of({token.certificate_name}), "collector");
+  ASSERT_TRUE(authority_->Delete("collector").ok());
+  EXPECT_EQ(name_of({token.certificate_name}), "");
 }
 
 TEST_F(AuthorityTest, StoresNoToken) {
@@ -100,8 +144,8 @@ TEST_F(AuthorityTest, RefusesTokensThatMakeNoSense) {
 
 TEST_F(AuthorityTest, WithoutAuthEveryoneMayDoEverything) {
   auto open = Authority::OpenWithoutAuth(*store_).value();
-  EXPECT_TRUE(open->Identify(std::nullopt, kNow)->MayAdminister().ok());
-  EXPECT_EQ(open->Identify("nonsense", kNow)->name(), "anonymous");
+  EXPECT_TRUE(open->Identify({}, kNow)->MayAdminister().ok());
+  EXPECT_EQ(open->Identify({.token = "nonsense"}, kNow)->name(), "anonymous");
 }
 
 TEST_F(AuthorityTest, MakesAFirstAdminTokenOnce) {
@@ -113,7 +157,7 @@ TEST_F(AuthorityTest, MakesAFirstAdminTokenOnce) {
   std::string token;
   std::ifstream(path) >> token;
   EXPECT_EQ(NameOf(token), "_admin");
-  EXPECT_TRUE(authority_->Identify(token, kNow)->MayAdminister().ok());
+  EXPECT_TRUE(authority_->Identify({.token = token}, kNow)->MayAdminister().ok());
   Open();
   EXPECT_EQ(Ensure("").value(), "");
   EXPECT_EQ(NameOf(token), "_admin");

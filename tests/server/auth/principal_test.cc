@@ -6,7 +6,7 @@ namespace sluice::auth {
 namespace {
 
 Principal Of(storage::TokenRecord token) {
-  return Principal(std::make_shared<const storage::TokenRecord>(std::move(token)));
+  return Principal(std::make_shared<const KnownToken>(std::move(token)));
 }
 
 TEST(PrincipalTest, AnAdminMayDoEverything) {

@@ -27,7 +27,7 @@ class GateTest : public testing::Test {
 
   Code Ask(Act act, const std::optional<std::string>& token, const std::string& database = "demo",
            const absl::Status& parameters = absl::OkStatus()) {
-    Claim claim{.act = act, .token = token, .parameters = parameters};
+    Claim claim{.act = act, .credential = {.token = token}, .parameters = parameters};
     if (parameters.ok() && act != Act::kAdminister) claim.database = Name(database);
     return server_.parts().gate.Admit(claim).status().code();
   }
@@ -70,7 +70,7 @@ TEST_F(GateTest, WhileItDrainsOnlyWhatChangesNothingIsLetIn) {
 // Contract W-89: who keeps a claim asks again.
 TEST_F(GateTest, AClaimThatIsKeptIsJudgedByHowThingsAreNow) {
   const Claim claim{.act = Act::kWrite,
-                    .token = writer_,
+                    .credential = {.token = writer_},
                     .parameters = absl::OkStatus(),
                     .database = Name("demo")};
   const Gate& gate = server_.parts().gate;
@@ -86,7 +86,7 @@ TEST_F(GateTest, AClaimThatIsKeptIsJudgedByHowThingsAreNow) {
 TEST_F(GateTest, ABodyIsTakenUpToItsLimitAndWhileThereIsMemory) {
   WriteGate gate(server_.parts(), "test");
   const Claim claim{.act = Act::kWrite,
-                    .token = writer_,
+                    .credential = {.token = writer_},
                     .parameters = absl::OkStatus(),
                     .database = Name("demo")};
   absl::StatusOr<Pass> pass = gate.Admit(claim, "10.0.0.1:5");
@@ -94,14 +94,14 @@ TEST_F(GateTest, ABodyIsTakenUpToItsLimitAndWhileThereIsMemory) {
   EXPECT_EQ(pass->origin, (ingest::Origin{"test", "w", "10.0.0.1:5"}));
   EXPECT_EQ(gate.TakeBody(1001, 1000, *pass).code(), Code::kResourceExhausted);
   EXPECT_TRUE(gate.TakeBody(1000, 1000, *pass).ok());
-  auto memory = gate.Reserve(writer_, 1000);
+  auto memory = gate.Reserve({.token = writer_}, 1000);
   ASSERT_TRUE(memory.ok());
   EXPECT_EQ(server_.budget().used_bytes(), 1000u);
   MemoryBudget::Share others(server_.budget());
   ASSERT_TRUE(others.Grow(server_.budget().max_bytes() - 1000).ok());
-  EXPECT_EQ(gate.Reserve(writer_, 1).status().code(), Code::kUnavailable);
+  EXPECT_EQ(gate.Reserve({.token = writer_}, 1).status().code(), Code::kUnavailable);
   // Who has no token is not told that.
-  EXPECT_EQ(gate.Reserve("sluice_nonsense", 1).status().code(), Code::kUnauthenticated);
+  EXPECT_EQ(gate.Reserve({.token = "sluice_nonsense"}, 1).status().code(), Code::kUnauthenticated);
   others.Clear();
   memory = absl::CancelledError();
   EXPECT_EQ(server_.budget().used_bytes(), 0u);

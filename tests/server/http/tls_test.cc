@@ -1,8 +1,6 @@
 // The same transport over TLS.
 
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 
 #include <memory>
 #include <string>
@@ -17,31 +15,13 @@
 #include <utility>
 
 #include "server/http/server.h"
+#include "tests/fixture/certificate_authority.h"
 #include "tests/fixture/http_client.h"
 
 namespace sluice::http {
 namespace {
 
 namespace asio = boost::asio;
-
-// With a key and a certificate of its own making.
-std::shared_ptr<asio::ssl::context> MakeContext() {
-  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
-  std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-  X509_set_pubkey(certificate.get(), key.get());
-  X509_NAME* name = X509_get_subject_name(certificate.get());
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-  X509_set_issuer_name(certificate.get(), name);
-  X509_sign(certificate.get(), key.get(), EVP_sha256());
-  auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
-  SSL_CTX_use_certificate(context->native_handle(), certificate.get());
-  SSL_CTX_use_PrivateKey(context->native_handle(), key.get());
-  return context;
-}
 
 Response Failed(const absl::Status& status) {
   Response response;
@@ -58,7 +38,7 @@ class TlsTest : public testing::Test {
                   {.port = 0,
                    .silence = std::chrono::milliseconds(500),
                    .errors = {.failed = Failed, .no_such_route = nullptr, .wrong_method = nullptr},
-                   .tls = MakeContext()},
+                   .certificates = certificates_.get()},
                   budget_,
                   [](const RequestHead&) {
                     return Deferred{[](std::string_view body, Respond respond) {
@@ -71,6 +51,10 @@ class TlsTest : public testing::Test {
                   .value();
   }
 
+  fixture::CertificateAuthority authority_;
+  const fixture::CertificateAuthority::Pair pair_ = authority_.Issue("localhost", "DNS:localhost");
+  const std::unique_ptr<tls::Certificates> certificates_ =
+      tls::Certificates::Open({pair_.certificate, pair_.key}, [](const std::string&) {}).value();
   server::MemoryBudget budget_{size_t{64} << 20};
   std::unique_ptr<Server> server_;
 };
