@@ -15,6 +15,9 @@
 namespace sluice::client {
 namespace {
 
+// A backup of a terabyte takes hours.
+constexpr absl::Duration kBackupTimeout = absl::Hours(24);
+
 PointError FromProto(const v1::PointError& error) {
   std::optional<LinePosition> line;
   if (error.has_line()) {
@@ -100,6 +103,16 @@ Token FromProto(const v1::Token& token) {
   return result;
 }
 
+Backup FromProto(const v1::Backup& backup) {
+  return {.id = backup.id(),
+          .create_time = absl::UnixEpoch() + DurationOf(backup.create_time()),
+          .size_bytes = backup.size_bytes(),
+          .file_count = backup.file_count(),
+          .instance_id = backup.instance_id(),
+          .format = backup.format(),
+          .damaged = backup.damaged()};
+}
+
 template <typename Request>
 void Fill(const DatabaseSettings& settings, Request& request) {
   if (settings.retention_period) {
@@ -156,6 +169,9 @@ class GrpcClient : public Client {
                                                         uint32_t max_count,
                                                         int64_t newer_than) override;
   absl::StatusOr<CreatedToken> CreateToken(const Token& token) override;
+  absl::StatusOr<Backup> CreateBackup(int32_t keep, bool verify) override;
+  absl::StatusOr<std::vector<Backup>> ListBackups() override;
+  absl::Status VerifyBackup(int64_t id) override;
   absl::StatusOr<std::vector<Token>> ListTokens() override;
   absl::Status DeleteToken(const std::string& name) override;
 
@@ -164,11 +180,15 @@ class GrpcClient : public Client {
   // there is another one.
   template <typename Make>
   absl::Status Call(Make make) {
+    return Call(options_.timeout, make);
+  }
+  template <typename Make>
+  absl::Status Call(absl::Duration timeout, Make make) {
     while (true) {
       const absl::StatusOr<std::string> token = token_.Get();
       if (!token.ok()) return token.status();
       grpc::ClientContext context;
-      context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+      context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
       context.set_wait_for_ready(options_.wait_for_server);
       if (!token->empty()) context.AddMetadata("authorization", "Bearer " + *token);
       const absl::Status status = FromGrpc(make(context));
@@ -396,6 +416,37 @@ absl::StatusOr<CreatedToken> GrpcClient::CreateToken(const Token& token) {
   absl::Status status = Call(*admin_, &v1::AdminService::Stub::CreateToken, request, response);
   if (!status.ok()) return status;
   return CreatedToken{response.secret(), FromProto(response.token())};
+}
+
+absl::StatusOr<Backup> GrpcClient::CreateBackup(int32_t keep, bool verify) {
+  v1::CreateBackupRequest request;
+  request.set_keep(keep);
+  request.set_verify(verify);
+  v1::CreateBackupResponse response;
+  const absl::Status status = Call(kBackupTimeout, [&](grpc::ClientContext& context) {
+    return admin_->CreateBackup(&context, request, &response);
+  });
+  if (!status.ok()) return status;
+  return FromProto(response.backup());
+}
+
+absl::StatusOr<std::vector<Backup>> GrpcClient::ListBackups() {
+  std::vector<Backup> backups;
+  absl::Status status = EachPage<v1::ListBackupsResponse>(
+      &v1::AdminService::Stub::ListBackups, v1::ListBackupsRequest(), [&](const auto& page) {
+        for (const auto& backup : page.backups()) backups.push_back(FromProto(backup));
+      });
+  if (!status.ok()) return status;
+  return backups;
+}
+
+absl::Status GrpcClient::VerifyBackup(int64_t id) {
+  v1::VerifyBackupRequest request;
+  request.set_id(id);
+  v1::VerifyBackupResponse response;
+  return Call(kBackupTimeout, [&](grpc::ClientContext& context) {
+    return admin_->VerifyBackup(&context, request, &response);
+  });
 }
 
 absl::StatusOr<std::vector<Token>> GrpcClient::ListTokens() {

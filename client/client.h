@@ -174,6 +174,17 @@ struct CreatedToken {
   Token token;
 };
 
+// What is known of a backup; see Backup in admin.proto.
+struct Backup {
+  int64_t id = 0;
+  absl::Time create_time;
+  int64_t size_bytes = 0;
+  int64_t file_count = 0;
+  std::string instance_id;
+  int32_t format = 0;
+  bool damaged = false;
+};
+
 // Receives a query's result: the columns once, then each row.
 struct ResultReader {
   std::function<void(const std::vector<Column>& columns)> on_columns;
@@ -237,6 +248,13 @@ class Client {
   virtual absl::StatusOr<CreatedToken> CreateToken(const Token& token) = 0;
   virtual absl::StatusOr<std::vector<Token>> ListTokens() = 0;
   virtual absl::Status DeleteToken(const std::string& name) = 0;
+
+  // Waits until it is complete, for a day whatever the timeout, as VerifyBackup does. Keeps the
+  // newest `keep`, all where that is 0.
+  virtual absl::StatusOr<Backup> CreateBackup(int32_t keep, bool verify) = 0;
+  // The oldest first.
+  virtual absl::StatusOr<std::vector<Backup>> ListBackups() = 0;
+  virtual absl::Status VerifyBackup(int64_t id) = 0;
 };
 
 }  // namespace sluice::client

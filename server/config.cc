@@ -111,11 +111,12 @@ bool IsLoopback(const Address& address) {
   return address.host == "::1" || address.host.starts_with("127.");
 }
 
-std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
+std::variant<Config, CheckCommand, Exit> ParseConfig(int argc, const char* const* argv) {
   Config config;
   std::string http_listen = "127.0.0.1:8181";
   std::string grpc_listen = "127.0.0.1:8182";
   std::string admin_listen;
+  std::string log_format = "text";
   bool client_cert_optional = false;
   CLI::App app(
       "Sluice takes time-series points over gRPC and InfluxDB's HTTP API, says line by line "
@@ -124,6 +125,9 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string(kVersion));
   Flags flags(app);
   flags.Add("data-dir", config.data_dir, "where the data is; made if it is not there");
+  flags.Add("backup-dir", config.backup_dir,
+            "where backups are made when an admin asks for one (sluice backup create); on a disk "
+            "of its own, if they are to outlive that of the data");
   flags.Add("http-listen", http_listen, "HOST:PORT for HTTP");
   flags.Add("grpc-listen", grpc_listen, "HOST:PORT for gRPC");
   flags.Add("admin-listen", admin_listen,
@@ -180,9 +184,20 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
       .Add("drain-seconds", config.drain_seconds,
            "how long, when told to stop, to refuse writes with 503 before closing")
       ->check(CLI::Range(0, 3600));
+  flags.Add("log-format", log_format, "text, or json: one object a line")
+      ->check(CLI::IsMember({"text", "json"}));
+  flags
+      .Add("slow-request-seconds", config.slow_request_seconds,
+           "log requests that take longer; 0: none for that")
+      ->check(CLI::Range(0, 86400));
   flags.Add("cors-origin", config.cors_origins,
             "origin of web pages that may use the HTTP API, such as https://example.org, or *; "
             "may be repeated");
+  CLI::App* check = app.add_subcommand(
+      "check",
+      "read all of the store in --data-dir, which no server may have open, and say what "
+      "is wrong with it; exit code 1 where something is");
+  check->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -191,6 +206,7 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
     const int code = app.exit(error, text, text) == 0 ? 0 : kUsage;
     return Exit{code, text.str()};
   }
+  if (check->parsed()) return CheckCommand{config.data_dir};
   config.unknown_variables = UnknownVariables(app);
   if (const char* token = std::getenv("SLUICE_ADMIN_TOKEN")) config.admin_token = token;
   if (!config.admin_token.empty() && !config.admin_token_file.empty()) {
@@ -210,6 +226,7 @@ std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv) {
       return Exit{kUsage, "--admin-listen: " + std::string(admin.status().message()) + "\n"};
     config.admin_listen = *admin;
   }
+  if (log_format == "json") config.log_format = observability::LogFormat::kJson;
   if (client_cert_optional) config.tls_clients = tls::Clients::kMay;
   const absl::Status safe = CheckAccess(config, client_cert_optional);
   if (!safe.ok()) return Exit{kUsage, std::string(safe.message()) + "\n"};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/observability/log.h"
 #include "server/tls/certificates.h"
 
 namespace sluice::server {
@@ -28,6 +29,8 @@ bool IsLoopback(const Address& address);
 // the flag goes first.
 struct Config {
   std::string data_dir = "./data";
+  // Where backups are made; none are where it is empty.
+  std::string backup_dir;
   Address http_listen = {"127.0.0.1", 8181};
   Address grpc_listen = {"127.0.0.1", 8182};
   // For probes and metrics, in plain text; none where there is no such port.
@@ -54,6 +57,9 @@ struct Config {
   int max_connection_age_seconds = 0;
   // How long the server, told to stop, still answers that it is stopping.
   int drain_seconds = 1;
+  observability::LogFormat log_format = observability::LogFormat::kText;
+  // What takes longer is logged; 0: nothing is for that.
+  int slow_request_seconds = 5;
   // Of web pages that may use the HTTP API.
   std::vector<std::string> cors_origins;
   // Names in the environment that begin as ours do and are none.
@@ -66,7 +72,12 @@ struct Exit {
   std::string text;
 };
 
-std::variant<Config, Exit> ParseConfig(int argc, const char* const* argv);
+// `sluiced check`: look over the store in a directory instead of serving it.
+struct CheckCommand {
+  std::string data_dir;
+};
+
+std::variant<Config, CheckCommand, Exit> ParseConfig(int argc, const char* const* argv);
 
 }  // namespace sluice::server
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,6 +20,7 @@
 #include "server/config.h"
 #include "server/gate/parts.h"
 #include "server/gate/readiness.h"
+#include "server/gauges.h"
 #include "server/grpc/server.h"
 #include "server/http/cors.h"
 #include "server/http/router.h"
@@ -26,11 +28,14 @@
 #include "server/influx/database_route.h"
 #include "server/influx/error_response.h"
 #include "server/influx/health_route.h"
+#include "server/influx/observed.h"
 #include "server/influx/query_route.h"
 #include "server/influx/token_route.h"
 #include "server/influx/write_route.h"
 #include "server/ingest/pipeline.h"
+#include "server/observability/log.h"
 #include "server/observability/metrics.h"
+#include "server/observability/requests.h"
 #include "server/query/query.h"
 #include "server/resources/allocation_meter.h"
 #include "server/resources/container.h"
@@ -40,6 +45,7 @@
 #include "server/tls/certificates.h"
 #include "server/version.h"
 #include "storage/caught.h"
+#include "storage/rocksdb/check.h"
 #include "storage/rocksdb/store.h"
 #include "storage/timestamp.h"
 
@@ -58,6 +64,13 @@ constexpr size_t kBytesAPartition = 1024;
 constexpr unsigned kCoresAMerge = 4;
 constexpr std::chrono::seconds kGrace(10);
 constexpr std::chrono::milliseconds kLastWords(100);
+// Of answers that are not read yet: a few of the largest.
+constexpr size_t kMinAnswerBytes = size_t{16} << 20;
+// What an idle HTTP connection takes, measured; and how much of the memory all of them may.
+constexpr size_t kConnectionBytes = 9 << 10;
+constexpr size_t kTlsConnectionBytes = 77 << 10;
+constexpr size_t kConnectionsPart = 10;
+constexpr size_t kMinConnections = 100;
 constexpr size_t kAdminConnections = 100;
 constexpr size_t kMaxAdminBodyBytes = size_t{64} << 10;
 
@@ -152,65 +165,39 @@ class Core {
  public:
   Core(std::unique_ptr<storage::Store> store, std::unique_ptr<auth::Authority> authority,
        std::unique_ptr<query::Governor> governor, MemoryBudget& bodies, const MemoryPlan& plan,
-       unsigned cpus, const Config& config)
+       unsigned cpus, const Config& config, const tls::Certificates* certificates)
       : store_(std::move(store)),
         authority_(std::move(authority)),
         governor_(std::move(governor)),
         judging_(plan.judging_bytes),
+        answers_(std::max(plan.body_bytes / 2, kMinAnswerBytes)),
+        requests_(metrics_, std::chrono::seconds(config.slow_request_seconds)),
+        backups_(*store_, readiness_, config.backup_dir, config.min_free_disk_bytes, metrics_),
         write_workers_(std::max(kMinWriteWorkers, kWriteWorkersACpu * cpus)),
         pipeline_(*store_, rejections_, write_workers_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
                    .create_databases = config.create_databases}),
         gate_(*authority_, *store_, pipeline_, readiness_),
-        parts_{*store_, pipeline_, rejections_, *authority_, gate_,          readiness_,
-               bodies,  judging_,  *governor_,  metrics_,    write_workers_, query_workers_} {
-    AddGauges();
+        parts_{*store_,  pipeline_,      rejections_,    *authority_, gate_,    readiness_,
+               bodies,   judging_,       answers_,       *governor_,  metrics_, requests_,
+               backups_, write_workers_, query_workers_, certificates} {
+    AddGauges(parts_, std::string(kVersion));
   }
 
   const Parts& parts() const { return parts_; }
   void Drain() { readiness_.Drain(); }
 
  private:
-  // What is read at each scrape.
-  void AddGauges() {
-    metrics_.AddGauge(
-        "sluice_request_memory_bytes",
-        "Memory of the writes under way: bodies, and what is made of them.", [this] {
-          return static_cast<double>(parts_.bodies.used_bytes() + parts_.judging.used_bytes());
-        });
-    metrics_.AddGauge("sluice_open_queries", "Queries that run or whose results are being sent.",
-                      [this] { return static_cast<double>(governor_->open()); });
-    metrics_.AddGauge("sluice_query_memory_bytes", "Memory of the scans of open queries.",
-                      [this] { return static_cast<double>(governor_->memory().used_bytes()); });
-    metrics_.AddGauge("sluice_query_disk_bytes", "Temporary files of open queries.", [this] {
-      return static_cast<double>(governor_->temporary_disk().used_bytes());
-    });
-    metrics_.AddGauge("sluice_databases", "Databases.", [this] {
-      const auto databases = store_->ListDatabases();
-      return databases.ok() ? static_cast<double>(databases->size()) : 0.0;
-    });
-    const std::vector<storage::Figure> figures = store_->Figures();
-    for (size_t i = 0; i < figures.size(); ++i) {
-      const std::string name = fmt::format("sluice_{}", figures[i].name);
-      const std::string help(figures[i].help);
-      auto read = [this, i] { return store_->Figures()[i].value; };
-      if (figures[i].counts) {
-        metrics_.AddCounter(name, help, std::move(read));
-      } else {
-        metrics_.AddGauge(name, help, std::move(read));
-      }
-    }
-    metrics_.AddGauge("sluice_ready", "1 while writes are taken, 0 otherwise.",
-                      [this] { return readiness_.Check().ok() ? 1.0 : 0.0; });
-  }
-
   const std::unique_ptr<storage::Store> store_;
   const std::unique_ptr<auth::Authority> authority_;
   const std::unique_ptr<query::Governor> governor_;
   MemoryBudget judging_;
+  MemoryBudget answers_;
   Readiness readiness_{*store_};
   ingest::RejectionLog rejections_{{}, storage::NowNs() / 1000};
   observability::Metrics metrics_;
+  observability::Requests requests_;
+  Backups backups_;
   Workers write_workers_;
   Workers query_workers_{kQueryWorkers};
   ingest::Pipeline pipeline_;
@@ -232,7 +219,8 @@ absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Config& config, const ContainerL
 
 absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const MemoryPlan& plan,
                                                size_t max_open_files, unsigned cpus,
-                                               MemoryBudget& bodies) {
+                                               MemoryBudget& bodies,
+                                               const tls::Certificates* certificates) {
   const size_t merge_threads = std::max(1u, cpus / kCoresAMerge);
   auto store = storage::OpenRocksDbStore(
       config.data_dir, {.min_free_disk_bytes = config.min_free_disk_bytes,
@@ -267,7 +255,7 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                                            .min_free_disk_bytes = config.min_free_disk_bytes});
   if (!governor.ok()) return governor.status();
   return std::make_unique<Core>(*std::move(store), *std::move(authority), *std::move(governor),
-                                bodies, plan, cpus, config);
+                                bodies, plan, cpus, config, certificates);
 }
 
 // Null where there is to be none.
@@ -300,11 +288,14 @@ void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
   influx::AddQueryRoutes(router, parts, std::chrono::seconds(config.query_timeout_seconds));
   influx::AddDatabaseRoutes(router, parts);
   influx::AddTokenRoutes(router, parts);
+  influx::AddDebugRoutes(router, parts);
 }
 
-void AddAdminRoutes(const Parts& parts, http::Router& router) {
+void AddAdminRoutes(const Parts& parts, const Config& config, http::Router& router) {
   influx::AddHealthRoutes(router, parts, kVersion);
   influx::AddMetricsRoute(router, parts);
+  // This port asks nobody for a certificate, and without tokens not for anything.
+  if (!config.without_auth) influx::AddDebugRoutes(router, parts);
 }
 
 // The ports for HTTP: the one that everybody uses, and that of the administration if it has one.
@@ -325,7 +316,7 @@ class HttpDoors {
                                    .clients = config.tls_clients};
     const http::CorsOptions cors = {config.cors_origins, influx::kExposedHeaders};
     auto server = http::Server::Start(
-        options, bodies, http::WithCors(cors, influx::kErrors, doors->HandlerOf(doors->router_)));
+        options, bodies, http::WithCors(cors, influx::kErrors, doors->HandlerOf(doors->handler_)));
     if (!server.ok()) return server.status();
     doors->server_ = *std::move(server);
     if (!config.admin_listen) return doors;
@@ -335,7 +326,7 @@ class HttpDoors {
                                       .max_connections = kAdminConnections,
                                       .max_body_bytes = kMaxAdminBodyBytes,
                                       .errors = influx::kErrors},
-                                     bodies, doors->HandlerOf(doors->admin_router_));
+                                     bodies, doors->HandlerOf(doors->admin_handler_));
     if (!admin.ok()) return admin.status();
     doors->admin_ = *std::move(admin);
     return doors;
@@ -344,7 +335,11 @@ class HttpDoors {
   // From here on they answer by `parts`, which must outlive them.
   void Serve(const Parts& parts, const Config& config) {
     AddRoutes(parts, config, router_);
-    AddAdminRoutes(parts, admin_router_);
+    AddAdminRoutes(parts, config, admin_router_);
+    parts.metrics.AddGauge("sluice_http_connections", "Clients that are connected for HTTP.",
+                           [this] { return static_cast<double>(server_->connections()); });
+    handler_ = influx::Observed(parts, router_);
+    admin_handler_ = influx::Observed(parts, admin_router_);
     started_ = true;
   }
 
@@ -358,14 +353,16 @@ class HttpDoors {
  private:
   HttpDoors() = default;
 
-  http::Handler HandlerOf(const http::Router& router) {
-    return [this, &router](const http::RequestHead& head) {
-      return started_ ? router.Begin(head) : influx::AnswerWhileStarting(head, kVersion);
+  http::Handler HandlerOf(const http::Handler& handler) {
+    return [this, &handler](const http::RequestHead& head) {
+      return started_ ? handler(head) : influx::AnswerWhileStarting(head, kVersion);
     };
   }
 
   http::Router router_{influx::kErrors};
   http::Router admin_router_{influx::kErrors};
+  http::Handler handler_;
+  http::Handler admin_handler_;
   std::atomic<bool> started_ = false;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Server> admin_;
@@ -405,6 +402,7 @@ absl::Status TakeDown(Core& core, HttpDoors& http, grpc_door::Server& grpc_serve
 }
 
 absl::Status Run(const Config& config) {
+  observability::SetUpLog(config.log_format);
   sigset_t signals = BlockSignals();
   for (const std::string& name : config.unknown_variables) {
     spdlog::warn("the environment has {}, which is no setting; see --help", name);
@@ -420,8 +418,14 @@ absl::Status Run(const Config& config) {
   MemoryBudget bodies(plan->body_bytes);
   auto certificates = OpenCertificates(config);
   if (!certificates.ok()) return certificates.status();
+  // Nobody else counts what they take.
+  const size_t connections = std::min<size_t>(
+      files->http_connections,
+      std::max<size_t>(kMinConnections,
+                       plan->total_bytes / kConnectionsPart /
+                           (config.tls.given() ? kTlsConnectionBytes : kConnectionBytes)));
   std::unique_ptr<Core> core;
-  auto http = HttpDoors::Open(config, certificates->get(), files->http_connections, bodies);
+  auto http = HttpDoors::Open(config, certificates->get(), connections, bodies);
   if (!http.ok()) return http.status();
   const grpc_door::ServerOptions grpc_options = {
       .version = std::string(kVersion),
@@ -433,7 +437,7 @@ absl::Status Run(const Config& config) {
       .clients = config.tls_clients};
   auto starting = grpc_door::StartingServer::Start(grpc_options);
   if (!starting.ok()) return starting.status();
-  auto opened = OpenCore(config, *plan, files->store_files, cpus, bodies);
+  auto opened = OpenCore(config, *plan, files->store_files, cpus, bodies, certificates->get());
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   if (*certificates != nullptr) AddGauges(**certificates, core->parts().metrics);
@@ -456,12 +460,33 @@ absl::Status Run(const Config& config) {
 }  // namespace
 }  // namespace sluice::server
 
+namespace {
+
+// Looks over a store that no server has open, and says what there is and what is wrong.
+int Check(const sluice::server::CheckCommand& command) {
+  const auto report = sluice::storage::CheckStore(command.data_dir, [](size_t blocks) {
+    if (isatty(STDERR_FILENO) == 1) fmt::print(stderr, "\r{} blocks", blocks);
+  });
+  if (!report.ok()) {
+    fmt::print(stderr, "error: {}\n", std::string(report.status().message()));
+    return 1;
+  }
+  fmt::print("databases\t{}\ntables\t{}\ntokens\t{}\nblocks\t{}\nrows\t{}\nfaults\t{}\n",
+             report->databases, report->tables, report->tokens, report->blocks, report->rows,
+             report->faults.size());
+  for (const std::string& fault : report->faults) fmt::print("fault\t{}\n", fault);
+  return report->faults.empty() ? 0 : 1;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   auto parsed = sluice::server::ParseConfig(argc, argv);
   if (auto* exit = std::get_if<sluice::server::Exit>(&parsed)) {
     std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
     return exit->code;
   }
+  if (auto* check = std::get_if<sluice::server::CheckCommand>(&parsed)) return Check(*check);
   absl::Status status = sluice::storage::Caught(
       [&] { return sluice::server::Run(std::get<sluice::server::Config>(parsed)); });
   if (!status.ok()) spdlog::critical("{}", std::string(status.message()));

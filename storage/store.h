@@ -13,7 +13,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/backup.h"
 #include "storage/batch.h"
+#include "storage/distribution.h"
 #include "storage/names.h"
 #include "storage/schema.h"
 #include "storage/settings.h"
@@ -172,6 +174,8 @@ struct Figure {
   // Whether it only grows.
   bool counts = false;
   double value = 0;
+  // In place of a value: how long something took.
+  std::optional<Distribution> distribution = std::nullopt;
 };
 
 // Of a database that can be served in part only, or not at all.
@@ -251,6 +255,15 @@ class Store : public Catalog, public TokenTable, public Condition {
   // be there yet and whose parent must be: AlreadyExists, NotFound. It opens as a store does.
   // Commits and reads go on. Takes little room where `dir` is on the same file system.
   virtual absl::Status Checkpoint(const std::string& dir) = 0;
+
+  // Adds a backup of the store to those in `options.dir`, with everything committed before and a
+  // prefix of what is committed meanwhile; commits go on. Unavailable where one is under way.
+  virtual absl::StatusOr<BackupRecord> Backup(const BackupOptions& options) = 0;
+  // See rocksdb/backup.h.
+  virtual absl::StatusOr<std::vector<BackupRecord>> ListBackups(const std::string& dir) const = 0;
+  virtual absl::Status VerifyBackup(const std::string& dir, uint32_t id) const = 0;
+  virtual absl::Status DeleteBackup(const std::string& dir, uint32_t id) = 0;
+  virtual absl::Status DeleteOldBackups(const std::string& dir, size_t keep) = 0;
 };
 
 }  // namespace sluice::storage

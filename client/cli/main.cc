@@ -27,6 +27,7 @@
 #include "server/auth/token.h"
 #include "server/version.h"
 #include "storage/retention.h"
+#include "storage/rocksdb/backup.h"
 
 namespace sluice::client {
 namespace {
@@ -74,6 +75,13 @@ struct Options {
   std::string certificate_name;
   uint64_t max_requests_per_second = 0;
   uint64_t max_bytes_per_second = 0;
+  // Of backups, on this machine.
+  std::string backup_dir;
+  std::string data_dir;
+  // The newest where it is not given.
+  std::optional<uint32_t> backup_id;
+  int32_t keep = 0;
+  bool verify = true;
 };
 
 std::string Hint(const absl::Status& status) {
@@ -459,6 +467,83 @@ int GenerateToken(Client&, const Options&) {
   return 0;
 }
 
+void PrintBackup(const Backup& backup) {
+  if (backup.damaged) return Print(fmt::format("{}\tdamaged", backup.id));
+  Print(fmt::format("{}\t{}\t{:.1f} MB\t{} files\tformat {}\tinstance {}", backup.id,
+                    Show(backup.create_time), static_cast<double>(backup.size_bytes) / 1e6,
+                    backup.file_count, backup.format, backup.instance_id));
+}
+
+int CreateBackup(Client& client, const Options& options) {
+  const auto backup = client.CreateBackup(options.keep, options.verify);
+  if (!backup.ok()) return Fail(backup.status());
+  PrintBackup(*backup);
+  return 0;
+}
+
+Backup FromRecord(const storage::BackupRecord& record) {
+  return {.id = record.id,
+          .create_time = absl::FromUnixNanos(record.create_time_ns),
+          .size_bytes = static_cast<int64_t>(record.bytes),
+          .file_count = static_cast<int64_t>(record.files),
+          .instance_id = record.instance,
+          .format = record.format,
+          .damaged = record.damaged};
+}
+
+// Those of a directory here, or of the server.
+absl::StatusOr<std::vector<Backup>> FindBackups(Client& client, const Options& options) {
+  if (options.backup_dir.empty()) return client.ListBackups();
+  auto records = storage::ListBackups(options.backup_dir);
+  if (!records.ok()) return records.status();
+  std::vector<Backup> backups;
+  for (const storage::BackupRecord& record : *records) backups.push_back(FromRecord(record));
+  return backups;
+}
+
+int ListBackups(Client& client, const Options& options) {
+  const auto backups = FindBackups(client, options);
+  if (!backups.ok()) return Fail(backups.status());
+  for (const Backup& backup : *backups) PrintBackup(backup);
+  return 0;
+}
+
+// The one that is named, or all.
+int VerifyBackups(Client& client, const Options& options) {
+  std::vector<int64_t> ids;
+  if (options.backup_id) {
+    ids.push_back(*options.backup_id);
+  } else {
+    const auto backups = FindBackups(client, options);
+    if (!backups.ok()) return Fail(backups.status());
+    for (const Backup& backup : *backups) ids.push_back(backup.id);
+    if (ids.empty()) return Fail(absl::NotFoundError("there are no backups"));
+  }
+  int code = 0;
+  for (const int64_t id : ids) {
+    const absl::Status verified =
+        options.backup_dir.empty()
+            ? client.VerifyBackup(id)
+            : storage::VerifyBackup(options.backup_dir, static_cast<uint32_t>(id));
+    if (verified.ok()) {
+      Print(fmt::format("{}\tgood", id));
+    } else {
+      code = Fail(verified);
+    }
+  }
+  return code;
+}
+
+int RestoreBackup(Client&, const Options& options) {
+  const auto restored =
+      storage::RestoreBackup(options.backup_dir, options.backup_id, options.data_dir);
+  if (!restored.ok()) return Fail(restored.status());
+  PrintBackup(FromRecord(*restored));
+  fmt::print(stderr, "restored to {}: start sluiced --data-dir {}\n", options.data_dir,
+             options.data_dir);
+  return 0;
+}
+
 constexpr char kResumeIdRule[] = "is to be 1 to 47 letters, digits, '_' and '-'";
 static_assert(kMaxResumeId == 47);
 bool IsResumeId(const std::string& id) {
@@ -526,6 +611,7 @@ class CommandLine {
     AddTableCommands();
     AddRejectionCommands();
     AddTokenCommands();
+    AddBackupCommands();
   }
 
   int Run(int argc, char** argv) {
@@ -777,6 +863,38 @@ class CommandLine {
     Add(*token, "generate",
         "make up a token without asking a server, to start one with: see sluiced --help",
         GenerateToken);
+  }
+
+  CLI::Option* AddBackupDir(CLI::App& app, const char* help) {
+    return app.add_option("--backup-dir", options_.backup_dir, help);
+  }
+
+  void AddBackupCommands() {
+    CLI::App* backup = app_.add_subcommand("backup", "make backups of a server, and restore them");
+    backup->require_subcommand(1);
+    CLI::App* create =
+        Add(*backup, "create", "have the server make a backup in its --backup-dir, and wait for it",
+            CreateBackup);
+    create->add_option("--keep", options_.keep, "how many of the newest to keep; 0: all")
+        ->check(CLI::NonNegativeNumber);
+    create->add_flag("--verify,!--no-verify", options_.verify,
+                     "read it again and compare its checksums (the default)");
+    constexpr char kHere[] = "a directory on this machine, in place of the server's";
+    AddBackupDir(*Add(*backup, "list", "list backups, the oldest first", ListBackups), kHere);
+    CLI::App* verify = Add(*backup, "verify",
+                           "read backups and compare their checksums; exit code 1 where one is "
+                           "damaged",
+                           VerifyBackups);
+    AddBackupDir(*verify, kHere);
+    verify->add_option("id", options_.backup_id, "which one; all where it is not given");
+    CLI::App* restore =
+        Add(*backup, "restore",
+            "make a store of a backup, without a server, for a new one to serve", RestoreBackup);
+    AddBackupDir(*restore, "where the backups are")->required();
+    restore
+        ->add_option("--data-dir", options_.data_dir, "where the store is to be; it has none yet")
+        ->required();
+    restore->add_option("id", options_.backup_id, "which one; the newest where it is not given");
   }
 
   void AddTableCommands() {

@@ -17,11 +17,18 @@ absl::StatusOr<auth::Principal> Gate::Identify(const auth::Credential& credentia
 }
 
 absl::Status Gate::Check(const auth::Principal& principal, const Claim& claim) const {
+  if (claim.request != nullptr) {
+    claim.request->LetIn(principal.name(), claim.database ? claim.database->text() : "");
+  }
+  // What is refused for another reason counts too.
+  const int64_t now_ns = storage::NowNs();
+  const absl::Status taken = claim.counts ? principal.TakeRequest(now_ns) : absl::OkStatus();
+  if (!taken.ok()) return taken;
+  principal.TakeBytes(claim.bytes, now_ns);
   if (!claim.parameters.ok()) return claim.parameters;
   absl::Status status = CheckDatabase(claim);
   if (status.ok()) status = CheckRight(principal, claim);
   if (status.ok()) status = CheckReady(claim.act);
-  if (status.ok()) status = principal.TakeRequest(storage::NowNs());
   return status;
 }
 

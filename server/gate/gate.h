@@ -1,6 +1,7 @@
 #ifndef SLUICE_SERVER_GATE_GATE_H_
 #define SLUICE_SERVER_GATE_GATE_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "server/auth/principal.h"
 #include "server/gate/readiness.h"
 #include "server/ingest/pipeline.h"
+#include "server/observability/requests.h"
 #include "storage/names.h"
 
 namespace sluice::server {
@@ -27,12 +29,18 @@ struct Claim {
   absl::Status parameters = absl::OkStatus();
   // There where `parameters` are OK, but for kAdminister.
   std::optional<storage::DatabaseName> database = std::nullopt;
+  // What it has brought already, for the token's limit; 0 where that is told later.
+  size_t bytes = 0;
+  // Whether it counts as a request: what opens a stream does not, since its batches do.
+  bool counts = true;
+  // As whoever watches requests sees it; null where nobody does.
+  std::shared_ptr<observability::Request> request = nullptr;
 };
 
 // Whom every request has to pass, at every door, in the order of contract W-14: who makes it, what
-// is wrong with its parameters, whether there is that database, whether they may, whether the
-// server can now, and whether they have had enough for now. Nothing of that takes time. What lasts,
-// such as a stream, keeps its claim and asks again for each message (W-89).
+// have had enough for now, what is wrong with its parameters, whether there is that database,
+// whether they may, whether the server can now. Nothing of that takes time. What lasts, such as a
+// stream, keeps its claim and asks again for each message (W-89).
 //
 // Errors: Unauthenticated (W-5); that of the parameters (W-4); NotFound for the database (W-6);
 // PermissionDenied (W-5); Unavailable (W-9). Safe for use by many threads.

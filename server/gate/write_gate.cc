@@ -54,16 +54,19 @@ void WriteGate::Write(Pass pass, ingest::WriteRequest request, ingest::WriteDone
   request.dry_run = dry_run;
   request.arrival_ns = pass.arrival_ns;
   request.origin = std::move(pass.origin);
-  if (pass.principal) pass.principal->TakeBytes(pass.body_bytes, pass.arrival_ns);
+  if (pass.principal && pass.claim.bytes == 0)
+    pass.principal->TakeBytes(pass.body_bytes, pass.arrival_ns);
   request.memory = &parts_.judging;
   const auto since = std::chrono::steady_clock::now();
+  std::string database(request.database.text());
   parts_.pipeline.Write(
       std::move(request),
-      [this, dry_run, since, bytes = pass.body_bytes, memory = std::move(pass.memory),
+      [this, dry_run, since, database = std::move(database), bytes = pass.body_bytes,
+       memory = std::move(pass.memory),
        done = std::move(done)](absl::StatusOr<std::vector<ingest::Outcome>> outcomes) mutable {
         memory.reset();
         // What is only validated is no write: points would be counted that are nowhere.
-        if (!dry_run) Count(outcomes, bytes, std::chrono::steady_clock::now() - since);
+        if (!dry_run) Count(database, outcomes, bytes, std::chrono::steady_clock::now() - since);
         done(std::move(outcomes));
       });
 }
@@ -78,10 +81,11 @@ void WriteGate::WriteOne(Pass pass, std::unique_ptr<ingest::PointSource> points,
         });
 }
 
-void WriteGate::Count(const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
+void WriteGate::Count(std::string_view database,
+                      const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
                       std::chrono::nanoseconds duration) const {
   if (outcomes.ok()) {
-    metrics_.Observe(*outcomes, bytes, duration);
+    metrics_.Observe(database, *outcomes, bytes, duration);
   } else {
     metrics_.Observe(outcomes.status(), bytes, duration);
   }

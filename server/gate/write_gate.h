@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -66,7 +67,8 @@ class WriteGate {
   void Refuse(const absl::Status& status) const;
 
  private:
-  void Count(const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
+  void Count(std::string_view database,
+             const absl::StatusOr<std::vector<ingest::Outcome>>& outcomes, size_t bytes,
              std::chrono::nanoseconds duration) const;
 
   const Parts& parts_;

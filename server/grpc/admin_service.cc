@@ -98,6 +98,16 @@ void Fill(const storage::TokenRecord& record, v1::Token& to) {
   to.set_max_bytes_per_second(record.max_bytes_per_second);
 }
 
+void Fill(const storage::BackupRecord& record, v1::Backup& to) {
+  to.set_id(record.id);
+  SetNs(record.create_time_ns, *to.mutable_create_time());
+  to.set_size_bytes(static_cast<int64_t>(record.bytes));
+  to.set_file_count(static_cast<int64_t>(record.files));
+  to.set_instance_id(record.instance);
+  to.set_format(record.format);
+  to.set_damaged(record.damaged);
+}
+
 void Fill(const ingest::KeptRejection& kept, v1::Rejection& to) {
   to.set_id(kept.id);
   SetNs(kept.time_ns, *to.mutable_time());
@@ -260,7 +270,13 @@ absl::Status FillPage(const Items& items, NameOf name_of, Add add, const Request
 
 // What `act` returns, or an error for what it throws.
 template <typename Act>
-grpc::Status RunCaught(const Act& act) {
+grpc::Status RunCaught(const server::Parts& parts, const grpc::CallbackServerContext& context,
+                       const Act& act) {
+  // It may have waited for others.
+  if (context.IsCancelled()) return grpc::Status(grpc::StatusCode::CANCELLED, "nobody waits");
+  absl::Status room = parts.answers.Check();
+  if (room.ok()) room = parts.readiness.CheckServing();
+  if (!room.ok()) return ToGrpc(room);
   grpc::Status status;
   absl::Status thrown = storage::Caught([&] { status = act(); });
   return thrown.ok() ? status : ToGrpc(thrown);
@@ -269,16 +285,21 @@ grpc::Status RunCaught(const Act& act) {
 }  // namespace
 
 template <typename Act>
-grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* context, Act act) {
+grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* context,
+                                                 const std::string& target, Act act,
+                                                 server::Workers* workers) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const auto request = RequestOf(parts_, *context)) request->SetTarget(target);
   const absl::Status admitted =
-      parts_.gate.Admit(ClaimOf(*context, server::Act::kAdminister)).status();
+      parts_.gate.Admit(ClaimOf(parts_, *context, server::Act::kAdminister)).status();
   if (!admitted.ok()) {
     Finish(context, reactor, ToGrpc(admitted));
     return reactor;
   }
-  parts_.write_workers.Post(
-      [context, reactor, act = std::move(act)] { Finish(context, reactor, RunCaught(act)); });
+  (workers == nullptr ? parts_.write_workers : *workers)
+      .Post([this, context, reactor, act = std::move(act)] {
+        Finish(context, reactor, RunCaught(parts_, *context, act));
+      });
   return reactor;
 }
 
@@ -287,7 +308,7 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
                                                   const std::string& text, const char* field,
                                                   Act act) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const server::Claim claim = ClaimOf(*context, server::Act::kDescribe, text);
+  const server::Claim claim = ClaimOf(parts_, *context, server::Act::kDescribe, text);
   const absl::Status admitted = parts_.gate.Admit(claim).status();
   if (!admitted.ok()) {
     const bool about_name = absl::IsInvalidArgument(admitted);
@@ -296,7 +317,7 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
   }
   parts_.write_workers.Post(
       [this, context, reactor, &text, name = *claim.database, act = std::move(act)] {
-        Finish(context, reactor, RunCaught([&] {
+        Finish(context, reactor, RunCaught(parts_, *context, [&] {
                  auto database = parts_.store.FindDatabase(name);
                  if (!database.ok()) return ToGrpc(database.status(), "database", text);
                  auto view = (*database)->View();
@@ -309,7 +330,7 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::CreateDatabaseRequest* request,
                                                        v1::CreateDatabaseResponse* response) {
-  return ForAdmin(context, [this, request, response] {
+  return ForAdmin(context, request->name(), [this, request, response] {
     storage::DatabaseSettings settings;
     Fault fault = ReadSettings(*request, settings);
     if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
@@ -324,7 +345,7 @@ grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContext* context,
                                                       const v1::ListDatabasesRequest* request,
                                                       v1::ListDatabasesResponse* response) {
-  return ForAdmin(context, [this, request, response] {
+  return ForAdmin(context, "", [this, request, response] {
     auto databases = parts_.store.ListDatabases();
     if (!databases.ok()) return ToGrpc(databases.status());
     return ToGrpc(FillPage(
@@ -347,7 +368,7 @@ grpc::ServerUnaryReactor* AdminService::GetDatabase(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::UpdateDatabaseRequest* request,
                                                        v1::UpdateDatabaseResponse* response) {
-  return ForAdmin(context, [this, request, response] {
+  return ForAdmin(context, request->name(), [this, request, response] {
     storage::DatabaseSettings asked;
     Mask mask;
     Fault fault = ReadSettings(*request, asked);
@@ -369,7 +390,7 @@ grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::DropDatabase(grpc::CallbackServerContext* context,
                                                      const v1::DropDatabaseRequest* request,
                                                      v1::DropDatabaseResponse*) {
-  return ForAdmin(context, [this, request] {
+  return ForAdmin(context, request->name(), [this, request] {
     return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
       return parts_.store.DropDatabase(name);
     });
@@ -444,7 +465,7 @@ grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext* context,
                                                     const v1::CreateTokenRequest* request,
                                                     v1::CreateTokenResponse* response) {
-  return ForAdmin(context, [this, request, response] {
+  return ForAdmin(context, request->name(), [this, request, response] {
     absl::StatusOr<auth::NewToken> token = ReadToken(*request);
     if (!token.ok()) return ToGrpc(token.status(), "expire_time");
     auto created = parts_.authority.Create(*token, storage::NowNs());
@@ -459,7 +480,7 @@ grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* context,
                                                    const v1::ListTokensRequest* request,
                                                    v1::ListTokensResponse* response) {
-  return ForAdmin(context, [this, request, response] {
+  return ForAdmin(context, "", [this, request, response] {
     return ToGrpc(FillPage(
         parts_.authority.List(),
         [](const auto& record) -> const std::string& { return record.name; },
@@ -470,9 +491,58 @@ grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* AdminService::DeleteToken(grpc::CallbackServerContext* context,
                                                     const v1::DeleteTokenRequest* request,
                                                     v1::DeleteTokenResponse*) {
-  return ForAdmin(context, [this, request] {
+  return ForAdmin(context, request->name(), [this, request] {
     return ToGrpc(parts_.authority.Delete(request->name()), "token", request->name());
   });
+}
+
+grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext* context,
+                                                     const v1::CreateBackupRequest* request,
+                                                     v1::CreateBackupResponse* response) {
+  return ForAdmin(
+      context, "",
+      [this, request, response] {
+        if (request->keep() < 0) return ToGrpc(ingest::BadField("keep", "is negative"));
+        const auto made =
+            parts_.backups.Create(static_cast<size_t>(request->keep()), request->verify());
+        if (made.ok()) Fill(*made, *response->mutable_backup());
+        return ToGrpc(made.status());
+      },
+      &parts_.backups.workers());
+}
+
+grpc::ServerUnaryReactor* AdminService::ListBackups(grpc::CallbackServerContext* context,
+                                                    const v1::ListBackupsRequest* request,
+                                                    v1::ListBackupsResponse* response) {
+  return ForAdmin(context, "", [this, request, response] {
+    const auto backups = parts_.backups.List();
+    if (!backups.ok()) return ToGrpc(backups.status());
+    // A name for each that is in the order of the ids.
+    std::vector<std::pair<std::string, const storage::BackupRecord*>> named;
+    for (const storage::BackupRecord& backup : *backups) {
+      named.emplace_back(fmt::format("{:010}", backup.id), &backup);
+    }
+    return ToGrpc(FillPage(
+        named, [](const auto& backup) -> const std::string& { return backup.first; },
+        [&](const auto& backup) { Fill(*backup.second, *response->add_backups()); }, *request,
+        *response));
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::VerifyBackup(grpc::CallbackServerContext* context,
+                                                     const v1::VerifyBackupRequest* request,
+                                                     v1::VerifyBackupResponse*) {
+  return ForAdmin(
+      context, std::to_string(request->id()),
+      [this, request] {
+        if (request->id() < 0 || request->id() > std::numeric_limits<uint32_t>::max()) {
+          return ToGrpc(absl::NotFoundError(fmt::format("there is no backup {}", request->id())),
+                        "backup", std::to_string(request->id()));
+        }
+        return ToGrpc(parts_.backups.Verify(static_cast<uint32_t>(request->id())), "backup",
+                      std::to_string(request->id()));
+      },
+      &parts_.backups.workers());
 }
 
 }  // namespace sluice::grpc_door

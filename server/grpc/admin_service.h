@@ -44,11 +44,23 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* DeleteToken(grpc::CallbackServerContext* context,
                                         const v1::DeleteTokenRequest* request,
                                         v1::DeleteTokenResponse* response) override;
+  grpc::ServerUnaryReactor* CreateBackup(grpc::CallbackServerContext* context,
+                                         const v1::CreateBackupRequest* request,
+                                         v1::CreateBackupResponse* response) override;
+  grpc::ServerUnaryReactor* ListBackups(grpc::CallbackServerContext* context,
+                                        const v1::ListBackupsRequest* request,
+                                        v1::ListBackupsResponse* response) override;
+  grpc::ServerUnaryReactor* VerifyBackup(grpc::CallbackServerContext* context,
+                                         const v1::VerifyBackupRequest* request,
+                                         v1::VerifyBackupResponse* response) override;
 
  private:
-  // Runs `act`, which returns a grpc::Status, on a worker, for an admin.
+  // Runs `act`, which returns a grpc::Status, on a worker, for an admin. `target` is what it is
+  // about, for the audit log.
   template <typename Act>
-  grpc::ServerUnaryReactor* ForAdmin(grpc::CallbackServerContext* context, Act act);
+  grpc::ServerUnaryReactor* ForAdmin(grpc::CallbackServerContext* context,
+                                     const std::string& target, Act act,
+                                     server::Workers* workers = nullptr);
   // Runs `act`, which takes the database `name`, on a worker, for who may read that.
   template <typename Act>
   grpc::ServerUnaryReactor* ForReader(grpc::CallbackServerContext* context, const std::string& name,

@@ -5,13 +5,14 @@
 #include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "server/auth/credential.h"
 #include "server/gate/gate.h"
+#include "server/gate/parts.h"
 
 // What every handler does with its call.
 
@@ -19,17 +20,22 @@ namespace sluice::grpc_door {
 
 // The token in a call's metadata `authorization`, and without one the names in the certificate of
 // its client.
-auth::Credential CredentialOf(const grpc::CallbackServerContext& context);
+auth::Credential CredentialOf(const server::Parts& parts,
+                              const grpc::CallbackServerContext& context);
 
 // What a call claims that names a database, or with
 // kAdminister none. `parameters` says what is wrong with it besides, told after what is wrong with
 // the name.
-server::Claim ClaimOf(const grpc::CallbackServerContext& context, server::Act act,
-                      const std::string& database = "",
+server::Claim ClaimOf(const server::Parts& parts, const grpc::CallbackServerContext& context,
+                      server::Act act, const std::string& database = "",
                       const absl::Status& parameters = absl::OkStatus());
 
+// The call as whoever watches requests sees it; null where it is none of those.
+std::shared_ptr<observability::Request> RequestOf(const server::Parts& parts,
+                                                  const grpc::CallbackServerContext& context);
+
 // The client's address and port, such as 10.0.0.1:5000 or [::1]:5000.
-std::string PeerOf(const grpc::CallbackServerContext& context);
+std::string PeerOf(const grpc::ServerContextBase& context);
 
 // OK while somebody may wait for the answer; DeadlineExceeded or Cancelled afterwards.
 absl::Status CheckAwaited(const grpc::CallbackServerContext& context);

@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/grpc/call.h"
 #include "server/grpc/status.h"
 
 namespace sluice::grpc_door {
@@ -17,13 +20,124 @@ using grpc::experimental::InterceptorBatchMethods;
 using grpc::experimental::ServerRpcInfo;
 
 constexpr std::chrono::milliseconds kPatience(500);
+constexpr char kRequestId[] = "x-request-id";
+// What gRPC has of a call besides its messages, roughly.
+constexpr size_t kCallBytes = 4096;
 
-// Whether a method such as /sluice.v1.WriteService/Write exists.
-bool IsThere(std::string_view method) {
-  if (!method.starts_with('/')) return false;
+// What is known of a method such as /sluice.v1.WriteService/Write; null where there is none.
+const google::protobuf::MethodDescriptor* Find(std::string_view method) {
+  if (!method.starts_with('/')) return nullptr;
   std::string name(method.substr(1));
   std::replace(name.begin(), name.end(), '/', '.');
-  return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name) != nullptr;
+  return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
+}
+
+const char* TypeOf(const google::protobuf::MethodDescriptor& method) {
+  if (method.client_streaming()) return "bidi_stream";
+  return method.server_streaming() ? "server_stream" : "unary";
+}
+
+// Names of methods that do not exist are anybody's, and not kept.
+observability::RequestMetrics& MetricsOf(observability::Metrics& metrics, const char* method) {
+  const google::protobuf::MethodDescriptor* const known = Find(method);
+  if (known == nullptr) return metrics.GrpcMethod("unknown", "unknown", "unary");
+  return metrics.GrpcMethod(known->service()->full_name(), known->name(), TypeOf(*known));
+}
+
+// Whether it changes what there is.
+bool IsAudited(std::string_view method) {
+  constexpr std::string_view kAdmin = "/sluice.v1.AdminService/";
+  if (!method.starts_with(kAdmin)) return false;
+  method.remove_prefix(kAdmin.size());
+  return !method.starts_with("List") && !method.starts_with("Get") &&
+         !method.starts_with("Describe");
+}
+
+std::string_view Sent(const grpc::ServerContextBase& context, const char* name) {
+  const auto& metadata = context.client_metadata();
+  auto found = metadata.find(name);
+  return found == metadata.end() ? std::string_view()
+                                 : std::string_view(found->second.data(), found->second.size());
+}
+
+// As the middlewares of other languages have it: "InvalidArgument".
+const char* NameOf(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::OK:
+      return "OK";
+    case grpc::StatusCode::CANCELLED:
+      return "Canceled";
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return "InvalidArgument";
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return "DeadlineExceeded";
+    case grpc::StatusCode::NOT_FOUND:
+      return "NotFound";
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return "AlreadyExists";
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return "PermissionDenied";
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return "Unauthenticated";
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return "ResourceExhausted";
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return "FailedPrecondition";
+    case grpc::StatusCode::ABORTED:
+      return "Aborted";
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return "OutOfRange";
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return "Unimplemented";
+    case grpc::StatusCode::INTERNAL:
+      return "Internal";
+    case grpc::StatusCode::UNAVAILABLE:
+      return "Unavailable";
+    case grpc::StatusCode::DATA_LOSS:
+      return "DataLoss";
+    case grpc::StatusCode::UNKNOWN:
+    default:
+      return "Unknown";
+  }
+}
+
+observability::Ending::Kind KindOf(grpc::StatusCode code) {
+  using Kind = observability::Ending::Kind;
+  switch (code) {
+    case grpc::StatusCode::OK:
+      return Kind::kDone;
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+    case grpc::StatusCode::UNAVAILABLE:
+      return Kind::kRefused;
+    case grpc::StatusCode::INTERNAL:
+    case grpc::StatusCode::DATA_LOSS:
+    case grpc::StatusCode::UNKNOWN:
+      return Kind::kFailed;
+    default:
+      return Kind::kMistake;
+  }
+}
+
+// ErrorInfo's; empty where there is none.
+std::string ReasonIn(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "";
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : details.details()) {
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
+observability::Ending EndingOf(const grpc::Status& status) {
+  observability::Ending ending = {.kind = KindOf(status.error_code()),
+                                  .code = NameOf(status.error_code())};
+  if (status.ok()) return ending;
+  ending.reason = ReasonIn(status);
+  ending.message = status.error_message();
+  return ending;
 }
 
 grpc::Status NotParsed() {
@@ -37,17 +151,44 @@ grpc::Status NotParsed() {
 
 class Calls::Watcher : public grpc::experimental::Interceptor {
  public:
-  Watcher(Calls& calls, const char* method)
-      : calls_(calls), method_(method), kind_(calls.Begin(method)) {}
+  Watcher(Calls& calls, ServerRpcInfo& call)
+      : calls_(calls),
+        method_(call.method()),
+        kind_(calls.Begin(call.method())),
+        is_unary_(call.type() == ServerRpcInfo::Type::UNARY),
+        answer_memory_(calls.answers_) {
+    const grpc::ServerContextBase* const context = call.server_context();
+    request_ = calls.requests_.Begin(
+        MetricsOf(calls.requests_.metrics(), call.method()),
+        {.door = "grpc",
+         .method = method_,
+         .peer = PeerOf(*context),
+         .request_id = Sent(*context, kRequestId),
+         .traceparent = Sent(*context, "traceparent"),
+         .audited = IsAudited(method_) && Find(method_) != nullptr,
+         .lasts = call.type() == ServerRpcInfo::Type::BIDI_STREAMING || kind_ == Kind::kUncounted},
+        context);
+  }
   ~Watcher() override { calls_.End(kind_); }
 
   void Intercept(InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
-      const grpc::Status status = methods->GetSendStatus();
+      grpc::Status status = methods->GetSendStatus();
       // No method that is there says so: it is what gRPC says in its place.
-      if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && IsThere(method_)) {
-        methods->ModifySendStatus(NotParsed());
+      if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && Find(method_) != nullptr) {
+        status = NotParsed();
+        methods->ModifySendStatus(status);
       }
+      // gRPC keeps an answer until its client reads it, and a client may never do so. The message
+      // that it is made of is kept as well.
+      if (is_unary_ && status.ok() &&
+          methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_MESSAGE)) {
+        const grpc::ByteBuffer* const answer = methods->GetSerializedSendMessage();
+        answer_memory_.Add(kCallBytes + (answer == nullptr ? 0 : 2 * answer->Length()));
+      }
+      auto* const trailers = methods->GetSendTrailingMetadata();
+      if (!status.ok() && trailers != nullptr) trailers->emplace(kRequestId, request_->id());
+      request_->End(EndingOf(status));
     }
     methods->Proceed();
   }
@@ -56,13 +197,16 @@ class Calls::Watcher : public grpc::experimental::Interceptor {
   Calls& calls_;
   const std::string method_;
   const Kind kind_;
+  const bool is_unary_;
+  server::MemoryBudget::Share answer_memory_;
+  std::shared_ptr<observability::Request> request_;
 };
 
 class Calls::Factory : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
   explicit Factory(Calls& calls) : calls_(calls) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(ServerRpcInfo* call) override {
-    return new Watcher(calls_, call->method());
+    return new Watcher(calls_, *call);
   }
 
  private:

@@ -9,17 +9,26 @@
 #include <string_view>
 #include <vector>
 
+#include "server/observability/requests.h"
+#include "server/resources/memory_budget.h"
+
 namespace grpc::experimental {
 class ServerInterceptorFactoryInterface;
 }
 
 namespace sluice::grpc_door {
 
-// Watches over every call of a server, whatever its service: counts those under way, and gives one
-// whose request could not be parsed its answer, for which gRPC has none but UNIMPLEMENTED (contract
-// W-93). Safe for use by many threads.
+// Watches over every call of a server, whatever its service: has those under way counted, seen and
+// logged (server/observability/requests.h), tells the id of one that ends with an error in the
+// trailer x-request-id, and gives one whose request could not be parsed its answer, for which gRPC
+// has none but UNIMPLEMENTED (contract W-93). Safe for use by many threads.
 class Calls {
  public:
+  // Both must outlive it. `answers` is charged with the answers of calls that are no streams, from
+  // when they are made until their clients have read them.
+  Calls(observability::Requests& requests, server::MemoryBudget& answers)
+      : requests_(requests), answers_(answers) {}
+
   // For the server's builder. The calls must outlive the server.
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> MakeFactory();
 
@@ -38,6 +47,8 @@ class Calls {
   Kind Begin(std::string_view method);
   void End(Kind kind);
 
+  observability::Requests& requests_;
+  server::MemoryBudget& answers_;
   std::mutex mutex_;
   std::condition_variable none_left_;
   size_t calls_ = 0;

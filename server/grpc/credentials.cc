@@ -23,8 +23,7 @@ class TlsCredentials : public grpc::ServerCredentials {
   int AddPortToServer(const std::string& address, grpc_server* server) override {
     grpc_ssl_server_credentials_options* options =
         grpc_ssl_server_credentials_create_options_using_config_fetcher(RequestType(), Fetch, this);
-    grpc_server_credentials* credentials =
-        grpc_ssl_server_credentials_create_with_options(options);
+    grpc_server_credentials* credentials = grpc_ssl_server_credentials_create_with_options(options);
     if (credentials == nullptr) return 0;
     const int port = grpc_server_add_http2_port(server, address.c_str(), credentials);
     grpc_server_credentials_release(credentials);

@@ -77,7 +77,7 @@ class ResultStream final : public grpc::ServerWriteReactor<v1::QueryResponse> {
         deadline_(std::chrono::steady_clock::now() + timeout),
         context_(context),
         request_(request),
-        claim_(ClaimOf(*context_, server::Act::kRead, request_.database())),
+        claim_(ClaimOf(parts_, *context_, server::Act::kRead, request_.database())),
         watch_(context, 2 * timeout) {
     const absl::Status admitted = parts_.gate.Admit(claim_).status();
     if (admitted.ok()) {

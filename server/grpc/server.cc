@@ -57,6 +57,7 @@ class GrpcServer : public Server {
         about_(parts, options.version, options.max_body_bytes,
                options.max_body_bytes + kMessageSlackBytes),
         health_(&parts.readiness),
+        calls_(parts.requests, parts.answers),
         quota_bytes_(2 * parts.bodies.max_bytes() + kMinQuotaBytes) {}
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 

@@ -42,11 +42,18 @@ grpc::ServerUnaryReactor* ServerService::GetServerInfo(grpc::CallbackServerConte
                                                        const v1::GetServerInfoRequest*,
                                                        v1::GetServerInfoResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const auth::Credential credential = CredentialOf(*context);
+  const auth::Credential credential = CredentialOf(parts_, *context);
   const absl::StatusOr<auth::Principal> principal = parts_.gate.Identify(credential);
   if (credential.token && !principal.ok()) {
     Finish(context, reactor, ToGrpc(principal.status()));
     return reactor;
+  }
+  if (principal.ok()) {
+    const absl::Status taken = principal->TakeRequest(storage::NowNs());
+    if (!taken.ok()) {
+      Finish(context, reactor, ToGrpc(taken));
+      return reactor;
+    }
   }
   *response = about_;
   SetNs(storage::NowNs(), *response->mutable_current_time());

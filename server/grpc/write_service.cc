@@ -81,8 +81,9 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
                                                Tell tell) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto end = std::make_shared<Ending>(context, reactor);
+  const size_t sent_bytes = message.Length();
   // Before it is put in one piece.
-  auto memory = gate_.Reserve(CredentialOf(*context), message.Length());
+  auto memory = gate_.Reserve(CredentialOf(parts_, *context), sent_bytes);
   if (!memory.ok()) {
     (*end)(ToGrpc(memory.status(), "points"));
     return reactor;
@@ -92,7 +93,7 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   arrived->message = Message(const_cast<grpc::ByteBuffer&>(message));
   if (arrived->message.is_compressed()) {
     // Nobody else makes the server do so much work.
-    absl::Status known = gate_.Identify(CredentialOf(*context));
+    absl::Status known = gate_.Identify(CredentialOf(parts_, *context));
     if (known.ok()) known = arrived->message.Decompress(max_message_bytes_, bodies_);
     if (!known.ok()) {
       (*end)(ToGrpc(known, "request"));
@@ -104,8 +105,9 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
   const std::string& database = arrived->request.database();
   const std::string& id = IdOf(arrived->request);
   absl::StatusOr<ingest::Precision> precision = FromProto(arrived->request.precision());
-  server::Claim claim = ClaimOf(*context, act, database,
+  server::Claim claim = ClaimOf(parts_, *context, act, database,
                                 precision.ok() ? CheckId(id, "request_id") : precision.status());
+  claim.bytes = sent_bytes;
   if (!points.ok()) claim.parameters = points.status();
   if (claim.parameters.ok()) claim.parameters = arrived->points.Check();
   absl::StatusOr<server::Pass> pass = gate_.Admit(std::move(claim), PeerOf(*context));
@@ -154,6 +156,12 @@ grpc::ServerUnaryReactor* WriteService::Handle(grpc::CallbackServerContext* cont
        arrived = std::move(arrived)](const absl::StatusOr<ingest::Outcome>& outcome) mutable {
         if (!outcome.ok()) {
           (*end)(WriteError(outcome.status(), arrived->points, arrived->request.database()));
+          return;
+        }
+        const absl::Status room = parts_.answers.Check();
+        if (!room.ok()) {
+          // It may have been written, and does no harm if it is sent again (W-65).
+          (*end)(ToGrpc(room));
           return;
         }
         auto made = std::make_shared<const WriteAnswer>(answer(*outcome, *arrived));

@@ -23,7 +23,8 @@ class WriteService final : public RawWriteService {
  public:
   // `parts` must outlive it.
   WriteService(const server::Parts& parts, const WriteStreamOptions& options)
-      : gate_(parts, "grpc"),
+      : parts_(parts),
+        gate_(parts, "grpc"),
         bodies_(parts.bodies),
         max_body_bytes_(options.max_batch_bytes),
         max_message_bytes_(options.max_message_bytes),
@@ -53,6 +54,7 @@ class WriteService final : public RawWriteService {
                                    const grpc::ByteBuffer& message, const PointsFields& fields,
                                    Answer answer, Tell tell);
 
+  const server::Parts& parts_;
   const server::WriteGate gate_;
   server::MemoryBudget& bodies_;
   const size_t max_body_bytes_;

@@ -239,9 +239,11 @@ class WriteStreams::Stream final : public Reactor {
     open_ = message.open();
     const absl::StatusOr<ingest::Precision> precision = FromProto(open_.precision());
     claim_ =
-        ClaimOf(*context_, server::Act::kWrite, open_.database(),
+        ClaimOf(streams_->parts_, *context_, server::Act::kWrite, open_.database(),
                 precision.ok() ? CheckId(open_.writer_id(), "open.writer_id") : precision.status());
+    claim_.counts = false;
     const absl::StatusOr<server::Pass> pass = streams_->gate_.Admit(claim_, peer_);
+    claim_.counts = true;
     if (!pass.ok()) {
       const bool about_precision = pass.status() == precision.status();
       return EndWith(

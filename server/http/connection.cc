@@ -21,6 +21,7 @@
 
 #include "server/http/tls.h"
 #include "storage/caught.h"
+#include "storage/reason.h"
 
 namespace sluice::http {
 namespace {
@@ -300,7 +301,9 @@ absl::Status Connection::StatusOf(BodyEnd end) const {
     case BodyEnd::kMalformed:
       return absl::InvalidArgumentError("the body is not encoded as its headers say");
     case BodyEnd::kNoMemory:
-      return absl::UnavailableError("the memory for the bodies of requests under way is used up");
+      return storage::WithReason(
+          absl::UnavailableError("the memory for the bodies of requests under way is used up"),
+          "MEMORY_BUDGET");
     case BodyEnd::kComplete:
     case BodyEnd::kCut:
       break;

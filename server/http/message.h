@@ -17,6 +17,10 @@
 #include "absl/status/statusor.h"
 #include "server/resources/workers.h"
 
+namespace sluice::observability {
+class Request;
+}
+
 namespace sluice::http {
 
 using Header = std::pair<std::string, std::string>;
@@ -32,6 +36,8 @@ struct RequestHead {
   // In the client's certificate, where it has brought one and it is believed: the URI and DNS names
   // of its subjectAltName, or without any its common name.
   std::span<const std::string> certificate_names = {};
+  // As whoever watches requests sees it; null where nobody does.
+  std::shared_ptr<observability::Request> request = nullptr;
 
   // The first header of that name, in any case; empty if there is none.
   std::string_view HeaderNamed(std::string_view name) const;
@@ -50,6 +56,8 @@ struct Response {
   int status = 204;
   std::vector<Header> headers;
   std::string body;
+  // Why it is an error, for who counts them, as storage::Reason has it; empty where it is none.
+  std::string reason;
   // Sent after `body`, where there is one.
   std::unique_ptr<BodySource> rest;
 };

@@ -8,6 +8,11 @@ void Router::Add(const std::string& method, const std::string& path, Handler han
   routes_[path][method] = std::move(handler);
 }
 
+bool Router::Knows(std::string_view method, std::string_view path) const {
+  auto route = routes_.find(path);
+  return route != routes_.end() && route->second.find(method) != route->second.end();
+}
+
 Beginning Router::Begin(const RequestHead& head) const {
   auto route = routes_.find(PathOf(head.target));
   if (route == routes_.end()) return errors_.no_such_route();

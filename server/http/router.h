@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "server/http/message.h"
 
@@ -17,6 +18,8 @@ class Router {
   void Add(const std::string& method, const std::string& path, Handler handler);
 
   Beginning Begin(const RequestHead& head) const;
+  // Whether there is a handler for that.
+  bool Knows(std::string_view method, std::string_view path) const;
 
  private:
   const Errors errors_;

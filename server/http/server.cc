@@ -62,6 +62,10 @@ class AsioServer : public Server {
   void Serve();
 
   uint16_t port() const override { return acceptor_.local_endpoint().port(); }
+  size_t connections() override {
+    std::lock_guard lock(mutex_);
+    return entries_.size();
+  }
   void Stop(std::chrono::milliseconds grace) override;
 
  private:

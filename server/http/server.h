@@ -48,6 +48,8 @@ class Server {
   virtual ~Server() = default;
 
   virtual uint16_t port() const = 0;
+  // How many clients are connected.
+  virtual size_t connections() = 0;
 
   // Takes no more connections and requests, gives those under way `grace` to end, cuts the rest.
   // Returns when the last worker is done with them.

@@ -1,10 +1,10 @@
 #include "server/http/tls.h"
 
-#include <boost/asio/buffer.hpp>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <boost/asio/buffer.hpp>
 #include <string_view>
 
 namespace sluice::http {
@@ -39,9 +39,9 @@ std::shared_ptr<asio::ssl::context> MakeContext(const tls::Identity& identity,
   context->use_private_key(asio::buffer(identity.key), asio::ssl::context::pem);
   if (!identity.client_ca.empty()) {
     context->add_certificate_authority(asio::buffer(identity.client_ca));
-    context->set_verify_mode(asio::ssl::verify_peer | (clients == tls::Clients::kMust
-                                                           ? asio::ssl::verify_fail_if_no_peer_cert
-                                                           : 0));
+    context->set_verify_mode(
+        asio::ssl::verify_peer |
+        (clients == tls::Clients::kMust ? asio::ssl::verify_fail_if_no_peer_cert : 0));
   }
   SSL_CTX* const native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
@@ -65,7 +65,14 @@ std::string CommonName(const X509& certificate) {
   const X509_NAME* const subject = X509_get_subject_name(&certificate);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at < 0) return "";
-  return Text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+  // Whatever form it has; its bytes may be those of another name.
+  unsigned char* utf8 = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+  if (size < 0) return "";
+  std::string name(reinterpret_cast<const char*>(utf8), static_cast<size_t>(size));
+  OPENSSL_free(utf8);
+  return name;
 }
 
 // Appends those of `type`.

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 // Asio 1.74 uses std::exchange, and needs <utility> first.
-#include <utility>
-
 #include <boost/asio/ssl/context.hpp>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "server/tls/certificates.h"

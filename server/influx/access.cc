@@ -35,17 +35,25 @@ auth::Credential CredentialInHeaderOrQuery(const RequestHead& head) {
   return credential;
 }
 
+void AdminCall::IsAbout(std::string_view name) const {
+  if (request != nullptr) request->SetTarget(name);
+}
+
 void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,
                    const std::string& path, AdminAct act) {
   router.Add(method, path, [&parts, act = std::move(act)](const RequestHead& head) -> Beginning {
-    const absl::Status admitted =
-        parts.gate.Admit({.act = server::Act::kAdminister, .credential = CredentialIn(head)})
-            .status();
+    const absl::Status admitted = parts.gate
+                                      .Admit({.act = server::Act::kAdminister,
+                                              .credential = CredentialIn(head),
+                                              .request = head.request})
+                                      .status();
     if (!admitted.ok()) return ToResponse(admitted);
     return Deferred{
-        .answer =
-            OnWorker(parts.write_workers, [act, query = std::string(QueryOf(head.target))](
-                                              std::string_view body) { return act(query, body); }),
+        .answer = OnWorker(parts.write_workers,
+                           [act, query = std::string(QueryOf(head.target)),
+                            request = head.request](std::string_view body) {
+                             return act({query, body, request.get()});
+                           }),
         .max_body_bytes = kMaxJsonBytes,
     };
   });

@@ -9,6 +9,7 @@
 #include "server/gate/parts.h"
 #include "server/http/message.h"
 #include "server/http/router.h"
+#include "server/observability/requests.h"
 
 namespace sluice::influx {
 
@@ -19,8 +20,18 @@ auth::Credential CredentialIn(const http::RequestHead& head);
 // wrong with the rest of that (contract section 3).
 auth::Credential CredentialInHeaderOrQuery(const http::RequestHead& head);
 
-// What an admin asks for: the query of the request's target, and its body.
-using AdminAct = std::function<http::Response(std::string_view query, std::string_view body)>;
+// What an admin asks for.
+struct AdminCall {
+  // Of the request's target.
+  std::string_view query;
+  std::string_view body;
+  // Null where nobody watches.
+  observability::Request* request = nullptr;
+
+  // Says for the audit log what it is about, such as a database.
+  void IsAbout(std::string_view name) const;
+};
+using AdminAct = std::function<http::Response(const AdminCall& call)>;
 
 // Adds a route that lets admins only (contract W-72) do `act`, on a worker. `parts` must outlive
 // the router.

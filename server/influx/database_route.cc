@@ -85,9 +85,10 @@ Response Show(const storage::DatabaseRecord& record) {
   return JsonResponse(200, body);
 }
 
-Response Create(storage::Store& store, std::string_view body) {
-  auto configuration = ParseConfiguration(body);
+Response Create(storage::Store& store, const AdminCall& call) {
+  auto configuration = ParseConfiguration(call.body);
   if (!configuration.ok()) return ToResponse(configuration.status());
+  call.IsAbout(configuration->name.text());
   storage::DatabaseSettings settings;
   configuration->ApplyTo(settings);
   auto created = store.CreateDatabase(configuration->name, settings);
@@ -95,9 +96,10 @@ Response Create(storage::Store& store, std::string_view body) {
   return Show(*created);
 }
 
-Response Update(storage::Store& store, std::string_view body) {
-  auto configuration = ParseConfiguration(body);
+Response Update(storage::Store& store, const AdminCall& call) {
+  auto configuration = ParseConfiguration(call.body);
   if (!configuration.ok()) return ToResponse(configuration.status());
+  call.IsAbout(configuration->name.text());
   auto updated = store.UpdateDatabase(
       configuration->name,
       [&](storage::DatabaseSettings& settings) { configuration->ApplyTo(settings); });
@@ -105,8 +107,8 @@ Response Update(storage::Store& store, std::string_view body) {
   return Show(*updated);
 }
 
-Response List(const storage::Store& store, std::string_view query) {
-  auto parameters = Parameters::Parse(query);
+Response List(const storage::Store& store, const AdminCall& call) {
+  auto parameters = Parameters::Parse(call.query);
   if (!parameters.ok()) return ToResponse(parameters.status());
   auto format = ResultFormat::Create(parameters->Get("format"));
   if (!format.ok()) return ToResponse(format.status());
@@ -123,11 +125,12 @@ Response List(const storage::Store& store, std::string_view query) {
   return response;
 }
 
-Response Drop(storage::Store& store, std::string_view query) {
-  auto parameters = Parameters::Parse(query);
+Response Drop(storage::Store& store, const AdminCall& call) {
+  auto parameters = Parameters::Parse(call.query);
   if (!parameters.ok()) return ToResponse(parameters.status());
   auto name = storage::DatabaseName::Parse(parameters->Get("db"));
   if (!name.ok()) return ToResponse(name.status());
+  call.IsAbout(name->text());
   absl::Status dropped = store.DropDatabase(*name);
   if (!dropped.ok()) return ToResponse(dropped);
   Response response;
@@ -140,13 +143,13 @@ Response Drop(storage::Store& store, std::string_view query) {
 void AddDatabaseRoutes(Router& router, const server::Parts& parts) {
   storage::Store& store = parts.store;
   AddAdminRoute(router, parts, "GET", kPath,
-                [&store](std::string_view query, std::string_view) { return List(store, query); });
+                [&store](const AdminCall& call) { return List(store, call); });
   AddAdminRoute(router, parts, "POST", kPath,
-                [&store](std::string_view, std::string_view body) { return Create(store, body); });
+                [&store](const AdminCall& call) { return Create(store, call); });
   AddAdminRoute(router, parts, "PUT", kPath,
-                [&store](std::string_view, std::string_view body) { return Update(store, body); });
+                [&store](const AdminCall& call) { return Update(store, call); });
   AddAdminRoute(router, parts, "DELETE", kPath,
-                [&store](std::string_view query, std::string_view) { return Drop(store, query); });
+                [&store](const AdminCall& call) { return Drop(store, call); });
 }
 
 }  // namespace sluice::influx

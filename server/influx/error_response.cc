@@ -6,6 +6,7 @@
 
 #include "server/influx/json_body.h"
 #include "server/ingest/outcome.h"
+#include "storage/reason.h"
 
 namespace sluice::influx {
 
@@ -98,8 +99,12 @@ Response ErrorResponse(int status, std::string_view message, const nlohmann::ord
 Response ToResponse(const absl::Status& status) {
   const int http_status = HttpStatusOf(status.code());
   // Who may not is told no more than who is not known (W-5).
-  if (http_status == 401) return Plain(401, "unauthorized access");
-  return Plain(http_status, std::string(status.message()));
+  Response response = Plain(
+      http_status, http_status == 401 ? "unauthorized access" : std::string(status.message()));
+  if (std::optional<storage::Reason> reason = storage::ReasonOf(status)) {
+    response.reason = std::move(reason->name);
+  }
+  return response;
 }
 
 Response BadRequest(std::string_view message) { return Plain(400, message); }

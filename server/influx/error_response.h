@@ -31,7 +31,8 @@ http::Response WrongMethod(std::string_view allow);
 inline constexpr http::Errors kErrors = {ToResponse, NoSuchRoute, WrongMethod};
 
 // What pages in browsers may read of the answers.
-inline constexpr char kExposedHeaders[] = "X-Influxdb-Error, X-Influxdb-Version, Retry-After";
+inline constexpr char kExposedHeaders[] =
+    "X-Influxdb-Error, X-Influxdb-Version, X-Request-Id, Retry-After";
 
 }  // namespace sluice::influx
 

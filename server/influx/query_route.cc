@@ -133,6 +133,7 @@ struct Arrival {
   int64_t time_ns;
   std::chrono::steady_clock::time_point deadline;
   std::shared_ptr<std::atomic<bool>> abandoned;
+  std::shared_ptr<observability::Request> request;
 };
 
 Response Answer(const server::Parts& parts, const auth::Principal& principal, const Asked& asked,
@@ -143,8 +144,10 @@ Response Answer(const server::Parts& parts, const auth::Principal& principal, co
   auto name = storage::DatabaseName::Parse(asked.db);
   if (!name.ok()) return ToResponse(name.status());
   auto format = ResultFormat::Create(asked.format);
-  const absl::Status admitted = parts.gate.Check(
-      principal, {.act = server::Act::kRead, .parameters = format.status(), .database = *name});
+  const absl::Status admitted = parts.gate.Check(principal, {.act = server::Act::kRead,
+                                                             .parameters = format.status(),
+                                                             .database = *name,
+                                                             .request = arrival.request});
   if (!admitted.ok()) return ToResponse(admitted);
   auto query = query::Query::Open(parts.store, parts.rejections, parts.governor,
                                   {.database = *std::move(name),
@@ -175,7 +178,7 @@ void AddQueryRoutes(Router& router, const server::Parts& parts, std::chrono::mil
       if (!principal.ok()) return ToResponse(principal.status());
       std::string query(QueryOf(head.target));
       const Arrival arrival{storage::NowNs(), std::chrono::steady_clock::now() + timeout,
-                            std::make_shared<std::atomic<bool>>(false)};
+                            std::make_shared<std::atomic<bool>>(false), head.request};
       auto answer = [=, &parts, principal = *principal](std::string_view body) {
         absl::StatusOr<Asked> asked = parse(query, body);
         return asked.ok() ? Answer(parts, principal, *asked, arrival) : ToResponse(asked.status());

@@ -97,9 +97,10 @@ nlohmann::ordered_json TimeOrNull(std::optional<int64_t> time_ns) {
   return storage::FormatTimestamp(*time_ns);
 }
 
-Response Create(auth::Authority& authority, const absl::StatusOr<auth::NewToken>& token,
-                int64_t now_ns) {
+Response Create(auth::Authority& authority, const AdminCall& call,
+                const absl::StatusOr<auth::NewToken>& token, int64_t now_ns) {
   if (!token.ok()) return ToResponse(token.status());
+  call.IsAbout(token->name);
   auto created = authority.Create(*token, now_ns);
   if (!created.ok()) return ToResponse(created.status());
   const storage::TokenRecord& record = created->record;
@@ -111,11 +112,12 @@ Response Create(auth::Authority& authority, const absl::StatusOr<auth::NewToken>
                             {"expiry", TimeOrNull(record.expiry_ns)}});
 }
 
-Response Delete(auth::Authority& authority, std::string_view query) {
-  auto parameters = Parameters::Parse(query);
+Response Delete(auth::Authority& authority, const AdminCall& call) {
+  auto parameters = Parameters::Parse(call.query);
   if (!parameters.ok()) return ToResponse(parameters.status());
   std::string name(parameters->Get("token_name"));
   if (name.empty()) return BadRequest("the query parameter 'token_name' is missing");
+  call.IsAbout(name);
   absl::Status deleted = authority.Delete(name);
   if (!deleted.ok()) return ToResponse(deleted);
   Response response;
@@ -128,21 +130,20 @@ Response Delete(auth::Authority& authority, std::string_view query) {
 void AddTokenRoutes(Router& router, const server::Parts& parts) {
   auth::Authority& authority = parts.authority;
   auto create = [&authority](bool admin) {
-    return [&authority, admin](std::string_view, std::string_view body) {
+    return [&authority, admin](const AdminCall& call) {
       int64_t now_ns = storage::NowNs();
-      return Create(authority, ParseToken(body, admin, now_ns), now_ns);
+      return Create(authority, call, ParseToken(call.body, admin, now_ns), now_ns);
     };
   };
   AddAdminRoute(router, parts, "POST", "/api/v3/enterprise/configure/token", create(false));
   AddAdminRoute(router, parts, "POST", fmt::format("{}/named_admin", kPath), create(true));
   AddAdminRoute(router, parts, "POST", fmt::format("{}/admin", kPath),
-                [&authority](std::string_view, std::string_view) {
+                [&authority](const AdminCall& call) {
                   auth::NewToken first = {.name = auth::kFirstAdminName, .admin = true};
-                  return Create(authority, first, storage::NowNs());
+                  return Create(authority, call, first, storage::NowNs());
                 });
-  AddAdminRoute(
-      router, parts, "DELETE", kPath,
-      [&authority](std::string_view query, std::string_view) { return Delete(authority, query); });
+  AddAdminRoute(router, parts, "DELETE", kPath,
+                [&authority](const AdminCall& call) { return Delete(authority, call); });
 }
 
 }  // namespace sluice::influx

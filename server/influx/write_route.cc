@@ -142,7 +142,8 @@ class WriteRoute {
     server::Claim claim{.act = server::Act::kWrite,
                         .credential = dialect_ == Dialect::kV1 ? CredentialInHeaderOrQuery(head)
                                                                : CredentialIn(head),
-                        .parameters = asked.status()};
+                        .parameters = asked.status(),
+                        .request = head.request};
     if (!asked.ok()) return claim;
     claim.database = asked->database;
     if (asked->dry_run) claim.act = server::Act::kValidate;

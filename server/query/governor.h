@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/resources/memory_budget.h"
+#include "storage/distribution.h"
 
 namespace sluice::query {
 
@@ -52,6 +53,15 @@ class Governor {
   absl::StatusOr<Slot> Enter();
   size_t open() const { return open_; }
 
+  // What queries have been, for those who watch.
+  struct Counts {
+    // From the opening of each to its end.
+    storage::DurationCounter seconds;
+    std::atomic<uint64_t> rows = 0;
+    std::atomic<uint64_t> failures = 0;
+  };
+  Counts& counts() { return counts_; }
+
   // Of what scans hold.
   server::MemoryBudget& memory() { return memory_; }
   // Of temporary files.
@@ -68,6 +78,7 @@ class Governor {
   server::MemoryBudget memory_;
   server::MemoryBudget temporary_disk_;
   std::atomic<size_t> open_ = 0;
+  Counts counts_;
   std::unique_ptr<TemporaryFiles> files_;
 };
 

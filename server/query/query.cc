@@ -74,6 +74,8 @@ class SqliteQuery : public Query {
         deadline_(request.deadline),
         abandoned_(request.abandoned) {}
 
+  ~SqliteQuery() override { governor_.counts().seconds.Observe(Clock::now() - begun_); }
+
   absl::Status Start(std::shared_ptr<const storage::Snapshot> snapshot,
                      const ingest::RejectionLog& log, const QueryRequest& request);
 
@@ -94,6 +96,7 @@ class SqliteQuery : public Query {
   const Governor::Slot slot_;
   Governor& governor_;
   server::MemoryBudget::Share memory_;
+  const Clock::time_point begun_ = Clock::now();
   const Clock::time_point deadline_;
   const std::shared_ptr<const std::atomic<bool>> abandoned_;
   TableSource source_;
@@ -256,8 +259,10 @@ absl::StatusOr<bool> SqliteQuery::Next(Row& row) {
       }
       row.clear();
       for (size_t i = 0; i < columns_.size(); ++i) row.push_back(At(static_cast<int>(i)));
+      governor_.counts().rows.fetch_add(1, std::memory_order_relaxed);
       return true;
     default:
+      ++governor_.counts().failures;
       return Error();
   }
 }

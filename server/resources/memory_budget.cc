@@ -17,7 +17,7 @@ constexpr size_t kLargeBodyBytes = 256 << 10;
 bool MemoryBudget::Share::Take(size_t bytes, size_t leave_bytes) {
   size_t used = budget_.used_bytes_;
   do {
-    if (bytes + leave_bytes > budget_.max_bytes_ - used) return false;
+    if (used > budget_.max_bytes_ || bytes + leave_bytes > budget_.max_bytes_ - used) return false;
   } while (!budget_.used_bytes_.compare_exchange_weak(used, used + bytes));
   bytes_ += bytes;
   return true;
@@ -32,20 +32,29 @@ absl::Status MemoryBudget::Share::Grow(size_t bytes, size_t leave_bytes) {
             budget_.max_bytes_)),
         "BODY_TOO_LARGE", {{"memory_bytes", std::to_string(budget_.max_bytes_)}});
   }
-  return Take(bytes, leave_bytes) ? absl::OkStatus() : UsedUp();
+  return Take(bytes, leave_bytes) ? absl::OkStatus() : budget_.UsedUp();
 }
 
 absl::Status MemoryBudget::Share::GrowBody(size_t bytes) {
   // Who is alone leaves nobody without.
   const bool large = bytes_ + bytes > kLargeBodyBytes && budget_.used_bytes_ > bytes_;
-  return Take(bytes, large ? budget_.max_bytes_ / 4 : 0) ? absl::OkStatus() : UsedUp();
+  return Take(bytes, large ? budget_.max_bytes_ / 4 : 0) ? absl::OkStatus() : budget_.UsedUp();
 }
 
-absl::Status MemoryBudget::Share::UsedUp() const {
+void MemoryBudget::Share::Add(size_t bytes) {
+  budget_.used_bytes_ += bytes;
+  bytes_ += bytes;
+}
+
+absl::Status MemoryBudget::Check() const {
+  return used_bytes_ < max_bytes_ ? absl::OkStatus() : UsedUp();
+}
+
+absl::Status MemoryBudget::UsedUp() const {
   return storage::WithReason(
-      absl::UnavailableError(fmt::format("the memory for requests under way ({} bytes) is used up",
-                                         budget_.max_bytes_)),
-      "MEMORY_BUDGET", {{"memory_bytes", std::to_string(budget_.max_bytes_)}});
+      absl::UnavailableError(
+          fmt::format("the memory for requests under way ({} bytes) is used up", max_bytes_)),
+      "MEMORY_BUDGET", {{"memory_bytes", std::to_string(max_bytes_)}});
 }
 
 void MemoryBudget::Share::Shrink(size_t bytes) {

@@ -17,6 +17,8 @@ class MemoryBudget {
 
   size_t max_bytes() const { return max_bytes_; }
   size_t used_bytes() const { return used_bytes_; }
+  // Unavailable where nothing is left.
+  absl::Status Check() const;
 
   // A part of the budget, given back when it goes. For one thread at a time.
   class Share {
@@ -34,6 +36,8 @@ class MemoryBudget {
     // For a body, of which the largest that is taken fits: Unavailable or OK. A large one leaves a
     // part to small ones, which else would never find room beside many of its kind.
     absl::Status GrowBody(size_t bytes);
+    // Takes it in any case: for what is there already. There may be less than nothing left then.
+    void Add(size_t bytes);
     const MemoryBudget& budget() const { return budget_; }
 
     // Gives back some of it.
@@ -42,13 +46,14 @@ class MemoryBudget {
 
    private:
     bool Take(size_t bytes, size_t leave_bytes);
-    absl::Status UsedUp() const;
 
     MemoryBudget& budget_;
     size_t bytes_ = 0;
   };
 
  private:
+  absl::Status UsedUp() const;
+
   const size_t max_bytes_;
   std::atomic<size_t> used_bytes_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "server/resources/workers.h"
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -19,7 +20,9 @@ Workers::Workers(size_t threads) : pool_(std::make_unique<Pool>(threads)) {}
 Workers::~Workers() { pool_->join(); }
 
 void Workers::Post(absl::AnyInvocable<void()> work) {
-  boost::asio::post(*pool_, [work = std::move(work)]() mutable {
+  const auto posted = std::chrono::steady_clock::now();
+  boost::asio::post(*pool_, [this, posted, work = std::move(work)]() mutable {
+    waits_.Observe(std::chrono::steady_clock::now() - posted);
     // Whoever posts deals with what may go wrong; this is for what nobody has thought of.
     try {
       work();

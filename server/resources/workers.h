@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
+#include "storage/distribution.h"
 
 namespace sluice::server {
 
@@ -19,9 +20,13 @@ class Workers {
   // Runs `work` soon. Never blocks.
   void Post(absl::AnyInvocable<void()> work);
 
+  // How long what was posted has waited for a thread.
+  storage::Distribution waits() const { return waits_.Read(); }
+
  private:
   class Pool;
 
+  storage::DurationCounter waits_;
   const std::unique_ptr<Pool> pool_;
 };
 

@@ -1,15 +1,17 @@
 #include "server/tls/certificates.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <ctime>
 #include <exception>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 namespace sluice::tls {
@@ -25,18 +27,39 @@ void FreeBio(BIO* bio) { BIO_free(bio); }
 using Bio = std::unique_ptr<BIO, Freed<BIO, FreeBio>>;
 using Certificate = std::unique_ptr<X509, Freed<X509, X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY, EVP_PKEY_free>>;
+using Context = std::unique_ptr<SSL_CTX, Freed<SSL_CTX, SSL_CTX_free>>;
+using Store = std::unique_ptr<X509_STORE, Freed<X509_STORE, X509_STORE_free>>;
+using Verification = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX, X509_STORE_CTX_free>>;
 
 absl::Status Wrong(const std::string& file, std::string_view what) {
   ERR_clear_error();
   return absl::InvalidArgumentError(fmt::format("{}: {}", file, what));
 }
 
+// Waits for nobody: what is no file, a pipe for example, is none.
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Wrong(path, "cannot be read");
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) return Wrong(path, "cannot be read");
-  if (text.size() > kMaxFileBytes) return Wrong(path, "is larger than 1 MiB");
+  const int file = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return Wrong(path, "cannot be read");
+  struct stat info {};
+  const bool regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
+  std::string text;
+  ssize_t size = 0;
+  if (regular && static_cast<size_t>(info.st_size) <= kMaxFileBytes) {
+    // One byte more shows that it has grown.
+    text.resize(kMaxFileBytes + 1);
+    size_t read_bytes = 0;
+    while (read_bytes < text.size() &&
+           (size = read(file, text.data() + read_bytes, text.size() - read_bytes)) > 0) {
+      read_bytes += static_cast<size_t>(size);
+    }
+    text.resize(read_bytes);
+  }
+  close(file);
+  if (!regular) return Wrong(path, "is no file");
+  if (static_cast<size_t>(info.st_size) > kMaxFileBytes || text.size() > kMaxFileBytes) {
+    return Wrong(path, "is larger than 1 MiB");
+  }
+  if (size < 0) return Wrong(path, "cannot be read");
   return text;
 }
 
@@ -91,6 +114,14 @@ absl::Status Check(const Files& files, Identity& identity) {
   if (X509_check_private_key(certificate->get(), key.get()) != 1) {
     return Wrong(files.key, "is not the key of the certificate in " + files.certificate);
   }
+  // OpenSSL has an opinion of its own about what is too weak to be shown.
+  const Context context(SSL_CTX_new(TLS_server_method()));
+  if (context == nullptr || SSL_CTX_use_certificate(context.get(), certificate->get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1) {
+    const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
+    return Wrong(files.certificate,
+                 fmt::format("cannot be used: {}", reason == nullptr ? "unknown" : reason));
+  }
   if (!files.client_ca.empty()) {
     const absl::Status authority = FirstCertificate(files.client_ca, identity.client_ca).status();
     if (!authority.ok()) return authority;
@@ -111,6 +142,25 @@ std::string Day(int64_t time_ns) {
 
 }  // namespace
 
+bool IsBelieved(const Identity& identity, const std::string& certificate) {
+  const Certificate leaf(PEM_read_bio_X509(Open(certificate).get(), nullptr, nullptr, nullptr));
+  const Store store(X509_STORE_new());
+  const Verification verification(X509_STORE_CTX_new());
+  bool believed = leaf != nullptr && store != nullptr && verification != nullptr;
+  const Bio authorities = Open(identity.client_ca);
+  while (believed) {
+    const Certificate authority(PEM_read_bio_X509(authorities.get(), nullptr, nullptr, nullptr));
+    if (authority == nullptr) break;
+    believed = X509_STORE_add_cert(store.get(), authority.get()) == 1;
+  }
+  believed = believed &&
+             X509_STORE_CTX_init(verification.get(), store.get(), leaf.get(), nullptr) == 1 &&
+             X509_STORE_CTX_set_default(verification.get(), "ssl_client") == 1 &&
+             X509_verify_cert(verification.get()) == 1;
+  ERR_clear_error();
+  return believed;
+}
+
 Certificates::Certificates(Files files, std::function<void(const std::string& line)> log)
     : files_(std::move(files)), log_(std::move(log)) {}
 
@@ -123,8 +173,7 @@ absl::StatusOr<std::unique_ptr<Certificates>> Certificates::Open(
   if (!checked.ok()) return checked;
   std::unique_ptr<Certificates> certificates(new Certificates(files, std::move(log)));
   certificates->now_ = std::make_shared<const Identity>(*std::move(identity));
-  certificates->watch_ =
-      std::thread([self = certificates.get(), period] { self->Watch(period); });
+  certificates->watch_ = std::thread([self = certificates.get(), period] { self->Watch(period); });
   pthread_setname_np(certificates->watch_.native_handle(), "certificates");
   return certificates;
 }
@@ -149,9 +198,9 @@ void Certificates::Watch(std::chrono::milliseconds period) {
     lock.unlock();
     try {
       Look();
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
       // For want of memory; what was there stays.
-      ++failures_;
+      Complain(error.what());
     }
     lock.lock();
   }

@@ -41,6 +41,11 @@ struct Identity {
   int64_t expiry_ns = 0;
 };
 
+// Whether the authorities of `identity` believe a client's certificate, in PEM, at this moment: for
+// one that has come without a handshake of its own. Those between it and an authority have to be
+// among the authorities.
+bool IsBelieved(const Identity& identity, const std::string& certificate);
+
 // The server's certificate and whom it believes, as its files say now: looked at every
 // `period`, as a Secret that Kubernetes mounts changes by the swap of a link. Files that cannot be
 // read or do not fit together leave what was there before. What changes holds for connections made

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
@@ -77,7 +78,13 @@ class EngineLog : public rocksdb::Logger {
 // databases: the table stays as it is, and whoever reads it is told.
 class TakeNoNotice : public rocksdb::EventListener {
  public:
-  explicit TakeNoNotice(std::function<void(const std::string&)> log) : log_(std::move(log)) {}
+  TakeNoNotice(std::function<void(const std::string&)> log,
+               std::shared_ptr<RocksDbEngine::Counts> counts)
+      : log_(std::move(log)), counts_(std::move(counts)) {}
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { ++counts_->flushes; }
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    if (info.condition.cur != rocksdb::WriteStallCondition::kNormal) ++counts_->stalls;
+  }
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                          rocksdb::Status* background_error) override {
     if (reason != rocksdb::BackgroundErrorReason::kCompaction) return;
@@ -90,10 +97,12 @@ class TakeNoNotice : public rocksdb::EventListener {
 
  private:
   const std::function<void(const std::string&)> log_;
+  const std::shared_ptr<RocksDbEngine::Counts> counts_;
   std::atomic<bool> told_ = false;
 };
 
-rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
+rocksdb::DBOptions DbOptions(const EngineOptions& engine,
+                             const std::shared_ptr<RocksDbEngine::Counts>& counts) {
   rocksdb::DBOptions options;
   options.max_background_jobs = 2;
   options.write_buffer_manager =
@@ -102,7 +111,7 @@ rocksdb::DBOptions DbOptions(const EngineOptions& engine) {
   options.max_open_files = static_cast<int>(engine.max_open_files);
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.listeners = {std::make_shared<TakeNoNotice>(engine.log)};
+  options.listeners = {std::make_shared<TakeNoNotice>(engine.log, counts)};
   // A commit is few keys: to wake every member of a group to insert its own costs more than that
   // its leader inserts all, and spinning costs those who have something to do.
   options.allow_concurrent_memtable_write = false;
@@ -161,6 +170,7 @@ uint64_t LogBytes(const std::string& path) {
 
 struct RocksDbEngine::Opened {
   bool in_need = false;
+  std::shared_ptr<Counts> counts;
   rocksdb::ColumnFamilyOptions family_options;
   std::shared_ptr<GuardedFileSystem> file_system;
   std::unique_ptr<rocksdb::Env> env;
@@ -175,13 +185,14 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   absl::StatusOr<bool> exists = Exists(path);
   if (!exists.ok()) return exists.status();
   Opened opened{.in_need = mode == Mode::kDamaged,
+                .counts = std::make_shared<Counts>(),
                 .family_options = FamilyOptions(engine),
                 .file_system = std::make_shared<GuardedFileSystem>(
                     engine.file_system ? engine.file_system : rocksdb::FileSystem::Default()),
                 .env = nullptr,
                 .db = nullptr};
   opened.env = rocksdb::NewCompositeEnv(opened.file_system);
-  rocksdb::DBOptions options = DbOptions(engine);
+  rocksdb::DBOptions options = DbOptions(engine, opened.counts);
   options.env = opened.env.get();
   options.create_if_missing = !*exists;
   rocksdb::ColumnFamilyOptions family_options = opened.family_options;
@@ -249,6 +260,7 @@ RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOption
     : path_(std::move(path)),
       opened_in_need_(opened.in_need),
       min_free_disk_bytes_(options.min_free_disk_bytes),
+      counts_(std::move(opened.counts)),
       family_options_(std::move(opened.family_options)),
       file_system_(std::move(opened.file_system)),
       env_(std::move(opened.env)),
@@ -313,7 +325,9 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   logged_bytes_ += batch.GetDataSize();
   // To the log, and once more when the memory is flushed.
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
+  const auto since = std::chrono::steady_clock::now();
   rocksdb::Status status = db_->Write(options, &batch);
+  if (options.sync) counts_->syncs.Observe(std::chrono::steady_clock::now() - since);
   // Of an earlier fault: this batch was refused before anything was done.
   if (status.IsIOError() && Recover()) status = db_->Write(options, &batch);
   absl::Status written = Outcome(status);
@@ -375,6 +389,13 @@ absl::Status RocksDbEngine::CheckReadable() const {
 }
 
 bool RocksDbEngine::disk_nearly_full() const { return room_bytes_ <= 0; }
+
+RocksDbEngine::Disk RocksDbEngine::disk() const {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(path_, error);
+  if (error) return {};
+  return {.free_bytes = space.available, .bytes = space.capacity};
+}
 
 absl::Status RocksDbEngine::CheckWritable() const {
   if (failed_ || file_system_->frozen()) {

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/distribution.h"
 #include "storage/rocksdb/file_system.h"
 #include "storage/store.h"
 
@@ -90,6 +91,21 @@ class RocksDbEngine {
 
   bool disk_nearly_full() const;
 
+  // What has happened, for those who watch it.
+  struct Counts {
+    std::atomic<uint64_t> flushes = 0;
+    std::atomic<uint64_t> stalls = 0;
+    // Of groups of commits that were synced.
+    DurationCounter syncs;
+  };
+  const Counts& counts() const { return *counts_; }
+  // Of the disk: what is free, and all of it. Zeros where that cannot be told.
+  struct Disk {
+    uint64_t free_bytes = 0;
+    uint64_t bytes = 0;
+  };
+  Disk disk() const;
+
   // Unavailable once the log has failed: RocksDB, which was not told, then shows writes that are
   // not on disk. What was read before a call of this that gives OK was.
   absl::Status CheckReadable() const;
@@ -116,6 +132,8 @@ class RocksDbEngine {
   const std::string path_;
   const bool opened_in_need_;
   const uint64_t min_free_disk_bytes_;
+  // RocksDB counts too.
+  const std::shared_ptr<Counts> counts_;
   const rocksdb::ColumnFamilyOptions family_options_;
   const std::shared_ptr<GuardedFileSystem> file_system_;
   // RocksDB refers to it, and it to the file system.

@@ -8,14 +8,26 @@
 namespace sluice::storage {
 
 // The version of everything stored below a data directory. A change that an older program could
-// misread raises it.
-inline constexpr int kFormatVersion = 3;
+// misread, or not read, raises it; what has been stored before stays readable, and is written anew
+// in the new form when it is merged or changed.
+//
+//   3  the first that later ones read
+//   4  tokens with the name of a certificate or limits (token_record.cc, version 2)
+inline constexpr int kFormatVersion = 4;
+inline constexpr int kOldestFormat = 3;
 
 // Checks the file FORMAT in `data_dir`, which says the version in one line of text, before anything
-// else is opened; makes it, and the directory, where there is no store yet. FailedPrecondition,
-// with nothing touched, where the store is of another version, or where there is a store without
-// the file.
+// else is opened; makes it, and the directory, where there is no store yet; raises the version
+// where that is older, from when on older programs refuse it. FailedPrecondition, with nothing
+// touched, where it is of a version that this program does not read, or where there is a store
+// without the file.
 absl::Status CheckFormat(const std::string& data_dir);
+
+// The same without making or changing anything: OK where this program reads the version.
+absl::Status CheckFormatUnchanged(const std::string& data_dir);
+
+// Makes the file, for a store that is about to be put there.
+absl::Status WriteFormat(const std::string& data_dir, int version);
 
 }  // namespace sluice::storage
 

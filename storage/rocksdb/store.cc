@@ -11,6 +11,7 @@
 #include "storage/block/compactor.h"
 #include "storage/bytes.h"
 #include "storage/reason.h"
+#include "storage/rocksdb/backup.h"
 #include "storage/rocksdb/committer.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/engine.h"
@@ -123,6 +124,21 @@ class RocksDbStore : public Store, private BlockEngine {
   }
   absl::Status Sync() override { return engine_->Sync(); }
   absl::Status Checkpoint(const std::string& dir) override;
+  absl::StatusOr<BackupRecord> Backup(const BackupOptions& options) override;
+  absl::StatusOr<std::vector<BackupRecord>> ListBackups(const std::string& dir) const override {
+    return storage::ListBackups(dir);
+  }
+  absl::Status VerifyBackup(const std::string& dir, uint32_t id) const override {
+    return storage::VerifyBackup(dir, id);
+  }
+  absl::Status DeleteBackup(const std::string& dir, uint32_t id) override {
+    std::lock_guard lock(backup_mutex_);
+    return storage::DeleteBackup(dir, id);
+  }
+  absl::Status DeleteOldBackups(const std::string& dir, size_t keep) override {
+    std::lock_guard lock(backup_mutex_);
+    return storage::DeleteOldBackups(dir, keep);
+  }
   std::vector<Figure> Figures() const override;
   std::vector<Damage> Damages() const override;
   absl::Status CheckUsable() const override { return engine_->CheckUsable(); }
@@ -162,6 +178,9 @@ class RocksDbStore : public Store, private BlockEngine {
   // Guards the map; held for moments only.
   mutable std::mutex mutex_;
   std::map<std::string, DatabasePtr> databases_;
+
+  // Held while backups are changed.
+  std::mutex backup_mutex_;
 
   std::mutex token_watch_mutex_;
   std::function<void()> tokens_changed_;
@@ -347,6 +366,8 @@ std::vector<Figure> RocksDbStore::Figures() const {
     sum.bytes += holdings.bytes;
   }
   const CompactionStats merged = compactor_.stats();
+  const RocksDbEngine::Disk disk = engine_->disk();
+  const RocksDbEngine::Counts& counts = engine_->counts();
   const auto gauge = [](std::string_view name, std::string_view help, auto value) {
     return Figure{name, help, false, static_cast<double>(value)};
   };
@@ -366,6 +387,14 @@ std::vector<Figure> RocksDbStore::Figures() const {
             merged.failures),
       count("expired_blocks_total", "Blocks dropped for all points had expired.",
             merged.expired_blocks),
+      gauge("disk_free_bytes", "Free on the disk of the data directory.", disk.free_bytes),
+      gauge("disk_size_bytes", "Size of the disk of the data directory.", disk.bytes),
+      count("flushes_total", "Buffers written to tables.", counts.flushes.load()),
+      count("write_stalls_total", "How often RocksDB has slowed down or stopped writes.",
+            counts.stalls.load()),
+      Figure{.name = "log_sync_seconds",
+             .help = "Time to write a group of commits to the log and sync it.",
+             .distribution = counts.syncs.Read()},
   };
 }
 
@@ -414,6 +443,14 @@ absl::Status RocksDbStore::Checkpoint(const std::string& dir) {
   }
   if (!made.ok()) std::filesystem::remove_all(part, error);
   return made;
+}
+
+absl::StatusOr<BackupRecord> RocksDbStore::Backup(const BackupOptions& options) {
+  std::unique_lock lock(backup_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return WithReason(absl::UnavailableError("a backup is under way"), "BACKUP_UNDER_WAY");
+  }
+  return CreateBackup(engine_->db(), InstanceId(), options);
 }
 
 absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {

@@ -27,8 +27,9 @@ function freePort() {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Server {
-  static async start() {
+  static async start({ flags = [] } = {}) {
     const server = new Server();
+    server.flags = flags;
     server.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-clients-'));
     server.httpPort = await freePort();
     server.grpcPort = await freePort();
@@ -41,7 +42,7 @@ class Server {
   async #spawn() {
     const log = fs.openSync(path.join(this.directory, 'log'), 'a');
     const flags = ['--data-dir', path.join(this.directory, 'data'), '--http-listen',
-      `127.0.0.1:${this.httpPort}`, '--grpc-listen', this.grpcAddress];
+      `127.0.0.1:${this.httpPort}`, '--grpc-listen', this.grpcAddress, ...this.flags];
     this.process = spawn(binary, flags, {
       env: { ...process.env, SLUICE_ADMIN_TOKEN: adminToken },
       stdio: ['ignore', log, log],

@@ -1,14 +1,18 @@
 // The real binary over TLS: certificates that change, clients that bring some, and what is refused.
 
 #include <gmock/gmock.h>
+#include <grpc/grpc_security.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <fstream>
+#include <sstream>
 #include <thread>
 #include <vector>
 
 #include "client/client.h"
+#include "sluice/v1/admin.grpc.pb.h"
 #include "tests/fixture/certificate_authority.h"
 #include "tests/fixture/server_process.h"
 #include "tests/fixture/temp_dir.h"
@@ -25,9 +29,7 @@ constexpr char kQuiet[] = "curl -sS --max-time 10 ";
 
 class TlsTest : public testing::Test {
  protected:
-  TlsTest() {
-    secret_.Swap(authority_.Issue("first", kServerNames), authority_.certificate());
-  }
+  TlsTest() { secret_.Swap(authority_.Issue("first", kServerNames), authority_.certificate()); }
 
   std::vector<std::string> Flags(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> flags = {"--tls-cert-file=" + secret_.certificate(),
@@ -79,9 +81,9 @@ TEST_F(TlsTest, BothDoorsSpeakItAndPlainTextIsNotAnswered) {
   EXPECT_THAT(Curl(UrlOf(server, "/health")), HasSubstr("pass"));
   EXPECT_THAT(Curl("--http1.0 " + UrlOf(server, "/metrics")), HasSubstr("sluice_ready 1"));
   EXPECT_EQ(NameOf(server, TlsOf()), "anonymous");
-  EXPECT_THAT(RunShell(kQuiet + ("http://127.0.0.1:" + std::to_string(server.http_port())) +
-                       "/health"),
-              Not(HasSubstr("pass")));
+  EXPECT_THAT(
+      RunShell(kQuiet + ("http://127.0.0.1:" + std::to_string(server.http_port())) + "/health"),
+      Not(HasSubstr("pass")));
   const auto plain =
       client::Client::Connect(server.grpc_address(), {.wait_for_server = false})->GetServerInfo();
   EXPECT_EQ(plain.status().code(), absl::StatusCode::kUnavailable);
@@ -133,9 +135,8 @@ TEST_F(TlsTest, CertificatesChangeUnderLoadWithoutAFailedCall) {
   load.emplace_back([&] {
     while (!stop) {
       ++calls;
-      const std::string written =
-          Curl("-o /dev/null -w '%{http_code}' " + UrlOf(server, "/api/v2/write?bucket=demo") +
-               " -d 'm f=2'");
+      const std::string written = Curl("-o /dev/null -w '%{http_code}' " +
+                                       UrlOf(server, "/api/v2/write?bucket=demo") + " -d 'm f=2'");
       if (written != "204") ++failed;
     }
   });
@@ -172,11 +173,10 @@ TEST_F(TlsTest, AClientIsWhoItsCertificateSays) {
   std::ifstream(data_ + "/admin-token") >> token;
   const auto bootstrap = Connect(server, TlsOf(stranger), token);
   ASSERT_TRUE(bootstrap->CreateDatabase("demo").ok());
-  ASSERT_TRUE(bootstrap
-                  ->CreateToken({.name = "ops",
-                                 .admin = true,
-                                 .certificate_name = "spiffe://example/ops"})
-                  .ok());
+  ASSERT_TRUE(
+      bootstrap
+          ->CreateToken({.name = "ops", .admin = true, .certificate_name = "spiffe://example/ops"})
+          .ok());
   const auto created = bootstrap->CreateToken({.name = "collector",
                                                .permissions = {{"demo", false, true}},
                                                .certificate_name = "collector"});
@@ -218,6 +218,47 @@ TEST_F(TlsTest, AClientIsWhoItsCertificateSays) {
   EXPECT_EQ(open->Write("demo", "m f=1").status().code(), absl::StatusCode::kUnauthenticated);
 }
 
+// gRPC resumes a session without asking for the certificate again.
+TEST_F(TlsTest, AResumedSessionIsNoWayAroundTheAuthorities) {
+  const auto pair = authority_.Issue("ops", "");
+  std::string token;
+  fixture::ServerProcess server(data_, Flags({ClientCa()}), fixture::ServerProcess::Auth::kTokens);
+  std::ifstream(data_ + "/admin-token") >> token;
+  ASSERT_TRUE(Connect(server, TlsOf(pair), token)
+                  ->CreateToken({.name = "ops", .admin = true, .certificate_name = "ops"})
+                  .ok());
+  grpc_ssl_session_cache* const cache = grpc_ssl_session_cache_create_lru(4);
+  const grpc_arg cached = grpc_ssl_session_cache_create_channel_arg(cache);
+  const auto read = [](const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  };
+  const auto call = [&] {
+    grpc::ChannelArguments arguments;
+    arguments.SetPointerWithVtable(cached.key, cached.value.pointer.p, cached.value.pointer.vtable);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto channel = grpc::CreateCustomChannel(
+        server.grpc_address(),
+        grpc::SslCredentials({.pem_root_certs = read(authority_.certificate()),
+                              .pem_private_key = read(pair.key),
+                              .pem_cert_chain = read(pair.certificate)}),
+        arguments);
+    grpc::ClientContext context;
+    v1::ListTokensResponse response;
+    return v1::AdminService::NewStub(channel)->ListTokens(&context, {}, &response).error_code();
+  };
+  EXPECT_EQ(call(), grpc::StatusCode::OK);
+  EXPECT_EQ(call(), grpc::StatusCode::OK);
+  fixture::CertificateAuthority others("others");
+  secret_.Swap(authority_.Issue("second", kServerNames), others.certificate());
+  for (int i = 0; i < 100 && call() == grpc::StatusCode::OK; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_NE(call(), grpc::StatusCode::OK);
+  grpc_ssl_session_cache_destroy(cache);
+}
+
 TEST_F(TlsTest, ACertificateMayBeOptionalAndThenATokenSays) {
   const auto collector = authority_.Issue("collector", "");
   fixture::CertificateAuthority others("others");
@@ -256,8 +297,8 @@ TEST_F(TlsTest, ProbesAndMetricsHaveAPortOfTheirOwn) {
 TEST_F(TlsTest, TheCommandLineSpeaksItAndShowsNoToken) {
   const auto pair = authority_.Issue("ops", "");
   fixture::ServerProcess server(data_, Flags({ClientCa()}));
-  const std::string sluice = "client/cli/sluice --server " + server.grpc_address() +
-                             " --ca-file " + authority_.certificate();
+  const std::string sluice = "client/cli/sluice --server " + server.grpc_address() + " --ca-file " +
+                             authority_.certificate();
   const std::string own = " --cert-file " + pair.certificate + " --key-file " + pair.key;
   EXPECT_THAT(RunShell(sluice + own + " database create demo"), HasSubstr("demo"));
   EXPECT_THAT(RunShell("echo 'm f=1' | " + sluice + own + " write demo"),
@@ -271,11 +312,11 @@ TEST_F(TlsTest, TheCommandLineSpeaksItAndShowsNoToken) {
   EXPECT_EQ(code, 1);
   EXPECT_THAT(RunShell(sluice + " --key-file /nowhere info"), HasSubstr("/nowhere"));
   // While it waits for its input, others look at its arguments.
-  EXPECT_THAT(RunShell("(sleep 2; echo 'm f=1') | " + sluice + own +
-                       " --token secret-text write demo & sleep 1; ps -C sluice -o args=; "
-                       "wait"),
-              testing::AllOf(HasSubstr("--token xxxxxxxxxxx write demo"),
-                             Not(HasSubstr("secret-text"))));
+  EXPECT_THAT(
+      RunShell("(sleep 2; echo 'm f=1') | " + sluice + own +
+               " --token secret-text write demo & sleep 1; ps -C sluice -o args=; "
+               "wait"),
+      testing::AllOf(HasSubstr("--token xxxxxxxxxxx write demo"), Not(HasSubstr("secret-text"))));
 }
 
 TEST_F(TlsTest, WhoeverCouldConnectUnaskedIsNotLetIn) {

@@ -8,7 +8,7 @@
 namespace sluice::server {
 namespace {
 
-std::variant<Config, Exit> Parse(std::vector<const char*> arguments) {
+std::variant<Config, CheckCommand, Exit> Parse(std::vector<const char*> arguments) {
   arguments.insert(arguments.begin(), "sluiced");
   return ParseConfig(static_cast<int>(arguments.size()), arguments.data());
 }
@@ -25,7 +25,7 @@ TEST(ConfigTest, AFlagGoesBeforeTheEnvironment) {
   setenv("SLUICE_DATA_DIR", "/from/environment", 1);
   setenv("SLUICE_HTTP_LISTEN", "127.0.0.1:1", 1);
   setenv("SLUICE_WITHOUT_AUTH", "true", 1);
-  Config config = std::get<Config>(Parse({"--http-listen", ":2"}));
+  Config config = std::get<Config>(Parse({"--http-listen", ":2", "--open-to-network"}));
   EXPECT_EQ(config.data_dir, "/from/environment");
   EXPECT_EQ(config.http_listen.host, "0.0.0.0");
   EXPECT_EQ(config.http_listen.port, 2);

@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "server/ingest/pipeline.h"
+#include "storage/rocksdb/check.h"
 #include "storage/rocksdb/store.h"
-#include "tests/fixture/block_check.h"
 #include "tests/fixture/fault_file_system.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
@@ -77,7 +77,8 @@ class Life {
 
   void CheckBlocks() {
     store_.reset();
-    for (const std::string& fault : fixture::CheckBlocks(data_).faults) ADD_FAILURE() << fault;
+    const StoreReport report = CheckStore(data_).value();
+    for (const std::string& fault : report.faults) ADD_FAILURE() << fault;
     Open();
   }
 

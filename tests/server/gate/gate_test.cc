@@ -83,6 +83,25 @@ TEST_F(GateTest, AClaimThatIsKeptIsJudgedByHowThingsAreNow) {
   EXPECT_EQ(gate.Admit(claim).status().code(), Code::kUnauthenticated);
 }
 
+TEST_F(GateTest, WhatIsRefusedCountsAgainstTheLimitOfItsToken) {
+  const std::string token = server_.CreateToken(
+      {.name = "limited", .grants = {{"*", true, true}}, .max_requests_per_second = 3});
+  const auto code = [&](const absl::Status& parameters) {
+    return server_.parts()
+        .gate
+        .Admit({.act = Act::kRead,
+                .credential = {.token = token},
+                .parameters = parameters,
+                .database = storage::DatabaseName::Parse("none").value()})
+        .status()
+        .code();
+  };
+  EXPECT_EQ(code(absl::OkStatus()), Code::kNotFound);
+  EXPECT_EQ(code(absl::InvalidArgumentError("")), Code::kInvalidArgument);
+  EXPECT_EQ(code(absl::InvalidArgumentError("")), Code::kInvalidArgument);
+  EXPECT_EQ(code(absl::OkStatus()), Code::kUnavailable);
+}
+
 TEST_F(GateTest, ABodyIsTakenUpToItsLimitAndWhileThereIsMemory) {
   WriteGate gate(server_.parts(), "test");
   const Claim claim{.act = Act::kWrite,

@@ -21,12 +21,13 @@ constexpr std::chrono::milliseconds kPeriod(20);
 class CertificatesTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<Certificates>> Open() {
-    return Certificates::Open({secret_.certificate(), secret_.key(), secret_.ca()},
-                              [this](const std::string& line) {
-                                std::lock_guard lock(mutex_);
-                                log_.push_back(line);
-                              },
-                              kPeriod);
+    return Certificates::Open(
+        {secret_.certificate(), secret_.key(), secret_.ca()},
+        [this](const std::string& line) {
+          std::lock_guard lock(mutex_);
+          log_.push_back(line);
+        },
+        kPeriod);
   }
   std::vector<std::string> log() {
     std::lock_guard lock(mutex_);
@@ -108,6 +109,18 @@ TEST_F(CertificatesTest, FilesOfNoUseAreRefusedAndSayWhy) {
   EXPECT_THAT(refused({pair.certificate, locked}), HasSubstr("without a password"));
   EXPECT_THAT(refused({pair.certificate, other.key}), HasSubstr("is not the key"));
   EXPECT_THAT(refused({pair.certificate, pair.key, junk}), HasSubstr("no certificate in PEM"));
+  EXPECT_THAT(refused({dir.path(), pair.key}), HasSubstr("is no file"));
+  const std::string pipe = dir.path() + "/pipe";
+  fixture::RunShell("mkfifo " + pipe);
+  EXPECT_THAT(refused({pair.certificate, pipe}), HasSubstr("is no file"));
+  const std::string huge = dir.path() + "/huge";
+  fixture::RunShell("truncate -s 3G " + huge);
+  EXPECT_THAT(refused({pair.certificate, pair.key, huge}), HasSubstr("is larger than 1 MiB"));
+  fixture::RunShell("cd " + dir.path() +
+                    " && openssl req -x509 -newkey rsa:512 -nodes -days 1 -subj /CN=weak -keyout "
+                    "weak.key -out weak.crt");
+  EXPECT_THAT(refused({dir.path() + "/weak.crt", dir.path() + "/weak.key"}),
+              HasSubstr("cannot be used: ee key too small"));
   EXPECT_EQ(refused({pair.certificate, pair.key, authority_.certificate()}), "");
 }
 

@@ -10,8 +10,8 @@
 
 #include "server/ingest/pipeline.h"
 #include "storage/block/block.h"
+#include "storage/rocksdb/check.h"
 #include "storage/rocksdb/store.h"
-#include "tests/fixture/block_check.h"
 #include "tests/fixture/store_access.h"
 #include "tests/fixture/temp_dir.h"
 #include "tests/fixture/write_lines.h"
@@ -92,7 +92,7 @@ class SizesTest : public testing::Test {
         const int64_t blocks = fixture::FigureOf(*store_, "blocks");
         const int64_t bytes = fixture::FigureOf(*store_, "block_bytes");
         store_.reset();
-        const fixture::BlockReport report = fixture::CheckBlocks(dir_.path());
+        const StoreReport report = CheckStore(dir_.path()).value();
         for (const std::string& fault : report.faults) ADD_FAILURE() << fault;
         EXPECT_EQ(static_cast<int64_t>(report.blocks), blocks);
         Open();

@@ -23,22 +23,31 @@ TEST(FormatFileTest, IsMadeWhereThereIsNoStore) {
   fixture::TempDir dir;
   std::string data = dir.path() + "/new/data";
   ASSERT_TRUE(CheckFormat(data).ok());
-  EXPECT_EQ(Read(data + "/FORMAT"), "sluice store format 3\n");
+  EXPECT_EQ(Read(data + "/FORMAT"), "sluice store format 4\n");
   EXPECT_TRUE(CheckFormat(data).ok());
 }
 
 TEST(FormatFileTest, ANewerFormatIsRefusedAndNothingIsTouched) {
   fixture::TempDir dir;
-  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 4\n";
+  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 5\n";
   absl::Status status = CheckFormat(dir.path());
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()),
-              testing::HasSubstr("format 4, and this program reads format 3"));
-  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 4\n");
+              testing::HasSubstr("format 5, and this program reads formats 3 to 4"));
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 5\n");
   EXPECT_EQ(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()), 1);
 }
 
-TEST(FormatFileTest, AnOlderFormatIsRefusedAndSaysWhatToDo) {
+TEST(FormatFileTest, AnOlderFormatThatIsReadIsRaised) {
+  fixture::TempDir dir;
+  std::ofstream(dir.path() + "/FORMAT") << "sluice store format 3\n";
+  EXPECT_TRUE(CheckFormatUnchanged(dir.path()).ok());
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 3\n");
+  EXPECT_TRUE(CheckFormat(dir.path()).ok());
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 4\n");
+}
+
+TEST(FormatFileTest, AFormatThatIsTooOldIsRefusedAndSaysWhatToDo) {
   fixture::TempDir dir;
   std::ofstream(dir.path() + "/FORMAT") << "sluice store format 2\n";
   absl::Status status = CheckFormat(dir.path());
@@ -64,7 +73,7 @@ TEST(FormatFileTest, ACreationThatACrashCutShortIsFinished) {
   fixture::TempDir dir;
   std::ofstream(dir.path() + "/FORMAT").flush();
   EXPECT_TRUE(CheckFormat(dir.path()).ok());
-  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 3\n");
+  EXPECT_EQ(Read(dir.path() + "/FORMAT"), "sluice store format 4\n");
 }
 
 }  // namespace

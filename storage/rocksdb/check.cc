@@ -1,0 +1,213 @@
+#include "storage/rocksdb/check.h"
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string_view>
+#include <system_error>
+
+#include "storage/block/block.h"
+#include "storage/block/block_key.h"
+#include "storage/bytes.h"
+#include "storage/rocksdb/format_file.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/status.h"
+#include "storage/schema.h"
+#include "storage/token_record.h"
+
+namespace sluice::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kBlocksAStep = 1000;
+// Of a partition, so far that of every database.
+constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
+// More of them say nothing more.
+constexpr size_t kMaxFaults = 1000;
+
+// The lock that a server has on its store, held for the time of the check.
+class Lock {
+ public:
+  explicit Lock(std::string path) : path_(std::move(path)) {
+    status_ = rocksdb::Env::Default()->LockFile(path_, &lock_);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  ~Lock() {
+    if (lock_ != nullptr) rocksdb::Env::Default()->UnlockFile(lock_);
+  }
+  bool held() const { return status_.ok(); }
+
+ private:
+  const std::string path_;
+  rocksdb::FileLock* lock_ = nullptr;
+  rocksdb::Status status_;
+};
+
+std::string WhatIsWrong(const BlockKey& key, std::string_view directory, const std::string* body,
+                        StoreReport& report) {
+  absl::StatusOr<Block> block = Block::Open(directory);
+  if (!block.ok()) return std::string(block.status().message());
+  if (block->has_body() == (body != nullptr)) return "a body too many, or none";
+  if (body != nullptr) {
+    absl::Status attached = block->AttachBody(*body);
+    if (!attached.ok()) return std::string(attached.message());
+  }
+  auto times = block->DecodeTimestamps();
+  auto sets = block->DecodeSets();
+  if (!times.ok() || !sets.ok()) return "times or sets that cannot be decoded";
+  if (times->size() != block->row_count() || sets->size() != block->row_count()) {
+    return "another number of rows than the directory says";
+  }
+  for (int64_t time : *times) {
+    if (time < block->min_time_ns() || time > block->max_time_ns()) {
+      return "a time that the directory leaves out";
+    }
+    if (PartitionOf(time, kDayNs) != key.partition) return "a time of another partition";
+  }
+  for (size_t position : block->columns()) {
+    if (!block->DecodeColumn(position).ok()) return "a column that cannot be decoded";
+  }
+  report.rows += block->row_count();
+  ++report.blocks;
+  return "";
+}
+
+class Checker {
+ public:
+  Checker(rocksdb::DB& db, const std::function<void(size_t)>& progress)
+      : db_(db), progress_(progress) {}
+
+  void CheckCatalog(rocksdb::ColumnFamilyHandle* family) {
+    Each(family, kDatabaseKeyTag, [&](std::string_view key, std::string_view value) {
+      ++report_.databases;
+      // See EncodeEntry in store.cc.
+      ByteReader reader(value);
+      reader.Byte();
+      names_[fmt::format("db-{}", reader.Be32())] = fmt::format("database '{}'", key.substr(1));
+    });
+    Each(family, kTokenKeyTag, [&](std::string_view key, std::string_view value) {
+      const absl::Status read = DecodeToken(key.substr(1), value).status();
+      if (read.ok()) {
+        ++report_.tokens;
+      } else {
+        Add(std::string(read.message()));
+      }
+    });
+  }
+
+  void CheckDatabase(rocksdb::ColumnFamilyHandle* family) {
+    auto known = names_.find(family->GetName());
+    const std::string name = known == names_.end() ? family->GetName() : known->second;
+    Each(family, kSchemaKeyTag, [&](std::string_view, std::string_view value) {
+      const auto table = TableSchema::Decode(value);
+      if (table.ok()) {
+        ++report_.tables;
+      } else {
+        Add(fmt::format("{}: {}", name, std::string(table.status().message())));
+      }
+    });
+    std::set<std::string> bodies;
+    Each(family, kBodyKeyTag, [&](std::string_view key, std::string_view) { bodies.emplace(key); });
+    Each(family, kBlockKeyTag, [&](std::string_view bytes, std::string_view value) {
+      const auto key = DecodeBlockKey(bytes);
+      if (!key) return Add(fmt::format("{}: a key that is no block's", name));
+      if (progress_ && report_.blocks % kBlocksAStep == 0) progress_(report_.blocks);
+      std::string body;
+      const bool has_own = db_.Get(rocksdb::ReadOptions(), family, BodyKey(*key), &body).ok();
+      bodies.erase(BodyKey(*key));
+      const std::string wrong = WhatIsWrong(*key, value, has_own ? &body : nullptr, report_);
+      if (wrong.empty()) return;
+      Add(fmt::format("{}, table {}, partition {}, sequence {}: {}", name, key->table,
+                      key->partition, key->sequence, wrong));
+    });
+    if (!bodies.empty()) Add(fmt::format("{}: {} bodies without a directory", name, bodies.size()));
+  }
+
+  // Of all files, also of what no key leads to any more.
+  void CheckFiles() {
+    const rocksdb::Status verified = db_.VerifyChecksum();
+    if (!verified.ok()) Add(verified.ToString());
+  }
+
+  void Add(std::string fault) {
+    if (report_.faults.size() < kMaxFaults) report_.faults.push_back(std::move(fault));
+  }
+
+  StoreReport& report() { return report_; }
+
+ private:
+  template <typename Visit>
+  void Each(rocksdb::ColumnFamilyHandle* family, char tag, Visit visit) {
+    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), family));
+    for (it->Seek(std::string(1, tag)); it->Valid() && it->key()[0] == tag; it->Next()) {
+      visit(it->key().ToStringView(), it->value().ToStringView());
+    }
+    if (!it->status().ok()) {
+      Add(fmt::format("{}: {}", family->GetName(), it->status().ToString()));
+    }
+  }
+
+  rocksdb::DB& db_;
+  const std::function<void(size_t)>& progress_;
+  StoreReport report_;
+  // Of databases, by their families.
+  std::map<std::string, std::string> names_;
+};
+
+}  // namespace
+
+absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
+                                       const std::function<void(size_t)>& progress) {
+  const std::string path = data_dir + "/rocksdb";
+  std::error_code error;
+  if (!fs::exists(fs::path(path) / "CURRENT", error)) {
+    return absl::NotFoundError(fmt::format("there is no store in {}", data_dir));
+  }
+  const absl::Status format = CheckFormatUnchanged(data_dir);
+  if (!format.ok()) return format;
+  const Lock lock(path + "/LOCK");
+  if (!lock.held()) {
+    return absl::UnavailableError(
+        fmt::format("a server has the store in {} open, or it cannot be locked; stop it, or look "
+                    "over a backup of it",
+                    data_dir));
+  }
+  rocksdb::DBOptions options;
+  std::vector<std::string> names;
+  StoreReport unreadable;
+  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) {
+    descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  rocksdb::DB* opened = nullptr;
+  if (status.ok()) {
+    status = rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened);
+  }
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  if (!status.ok()) {
+    unreadable.faults.push_back(status.ToString());
+    return unreadable;
+  }
+  Checker checker(*db, progress);
+  checker.CheckFiles();
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    if (family->GetName() == rocksdb::kDefaultColumnFamilyName) {
+      checker.CheckCatalog(family);
+    } else {
+      checker.CheckDatabase(family);
+    }
+    db->DestroyColumnFamilyHandle(family);
+  }
+  return checker.report();
+}
+
+}  // namespace sluice::storage
