@@ -172,6 +172,7 @@ class GrpcClient : public Client {
   absl::StatusOr<Backup> CreateBackup(int32_t keep, bool verify) override;
   absl::StatusOr<std::vector<Backup>> ListBackups() override;
   absl::Status VerifyBackup(int64_t id) override;
+  absl::Status DeleteBackup(int64_t id) override;
   absl::StatusOr<std::vector<Token>> ListTokens() override;
   absl::Status DeleteToken(const std::string& name) override;
 
@@ -446,6 +447,16 @@ absl::Status GrpcClient::VerifyBackup(int64_t id) {
   v1::VerifyBackupResponse response;
   return Call(kBackupTimeout, [&](grpc::ClientContext& context) {
     return admin_->VerifyBackup(&context, request, &response);
+  });
+}
+
+absl::Status GrpcClient::DeleteBackup(int64_t id) {
+  v1::DeleteBackupRequest request;
+  request.set_id(id);
+  v1::DeleteBackupResponse response;
+  // It waits for a backup that is under way.
+  return Call(kBackupTimeout, [&](grpc::ClientContext& context) {
+    return admin_->DeleteBackup(&context, request, &response);
   });
 }
 

@@ -255,6 +255,7 @@ class Client {
   // The oldest first.
   virtual absl::StatusOr<std::vector<Backup>> ListBackups() = 0;
   virtual absl::Status VerifyBackup(int64_t id) = 0;
+  virtual absl::Status DeleteBackup(int64_t id) = 0;
 };
 
 }  // namespace sluice::client

@@ -33,7 +33,9 @@ bool IsFromKubernetes(std::string_view name) {
 std::vector<std::string> UnknownVariables(const CLI::App& app) {
   std::set<std::string, std::less<>> known = {"SLUICE_ADMIN_TOKEN",
                                               // The client's.
-                                              "SLUICE_TOKEN", "SLUICE_SERVER"};
+                                              "SLUICE_TOKEN", "SLUICE_SERVER", "SLUICE_CONFIG",
+                                              "SLUICE_TLS", "SLUICE_CA_FILE", "SLUICE_CERT_FILE",
+                                              "SLUICE_KEY_FILE"};
   for (const CLI::Option* option : app.get_options()) known.insert(option->get_envname());
   std::vector<std::string> unknown;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -165,6 +167,9 @@ std::variant<Config, CheckCommand, Exit> ParseConfig(int argc, const char* const
       .Add("min-free-disk-bytes", config.min_free_disk_bytes,
            "with less of the disk free, writes get 503")
       ->check(CLI::Range(size_t{0}, size_t{1} << 50));
+  flags.AddSwitch("cut-damaged-log", config.cut_damaged_log,
+                  "start in spite of a log that is damaged, without what was written from the "
+                  "damage on, which is lost; for one start");
   flags
       .Add("max-tables", config.max_tables,
            "most tables in a database, where it has no limit of its own")

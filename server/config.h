@@ -50,6 +50,8 @@ struct Config {
   // Of the whole server; 0 for what its container or machine has.
   size_t max_memory_bytes = 0;
   size_t min_free_disk_bytes = size_t{256} << 20;
+  // Whether to open a store of which the log is damaged, without what comes behind.
+  bool cut_damaged_log = false;
   size_t max_tables = 500;
   size_t max_columns = 250;
   int query_timeout_seconds = 300;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -20,15 +23,38 @@ void AddBudget(const std::string& name, const MemoryBudget& budget,
                    {{"budget", name}});
 }
 
+// The figures of a store, looked up once for all of them at a scrape.
+class Figures {
+ public:
+  explicit Figures(const storage::Store& store) : store_(store) {}
+
+  storage::Figure Read(size_t at) {
+    std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - read_at_ > std::chrono::milliseconds(100)) {
+      figures_ = store_.Figures();
+      read_at_ = now;
+    }
+    return figures_[at];
+  }
+
+ private:
+  const storage::Store& store_;
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point read_at_;
+  std::vector<storage::Figure> figures_;
+};
+
 void AddFigures(const storage::Store& store, observability::Metrics& metrics) {
   const std::vector<storage::Figure> figures = store.Figures();
+  const auto source = std::make_shared<Figures>(store);
   for (size_t i = 0; i < figures.size(); ++i) {
     const std::string name = fmt::format("sluice_{}", figures[i].name);
     const std::string help(figures[i].help);
-    auto read = [&store, i] { return store.Figures()[i].value; };
+    auto read = [source, i] { return source->Read(i).value; };
     if (figures[i].distribution) {
-      metrics.AddHistogram(name, help, [&store, i] {
-        return store.Figures()[i].distribution.value_or(storage::Distribution());
+      metrics.AddHistogram(name, help, [source, i] {
+        return source->Read(i).distribution.value_or(storage::Distribution());
       });
     } else if (figures[i].counts) {
       metrics.AddCounter(name, help, std::move(read));

@@ -12,6 +12,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -21,6 +24,7 @@
 #include "server/gate/parts.h"
 #include "server/gate/readiness.h"
 #include "server/gauges.h"
+#include "server/grpc/log.h"
 #include "server/grpc/server.h"
 #include "server/http/cors.h"
 #include "server/http/router.h"
@@ -160,6 +164,16 @@ std::string Join(const Address& address) {
   return fmt::format("{}:{}", host, address.port);
 }
 
+// One that a write has made, where writes may.
+void TellOfDatabase(const storage::DatabaseName& name, const ingest::Origin& origin) {
+  const observability::LogField fields[] = {{"door", origin.door},
+                                            {"method", "a write that made its database"},
+                                            {"principal", origin.principal},
+                                            {"database", name.text()},
+                                            {"peer", origin.peer}};
+  observability::Log(observability::LogLevel::kInfo, "audit", fields);
+}
+
 // Owns what the doors are made of.
 class Core {
  public:
@@ -176,7 +190,8 @@ class Core {
         write_workers_(std::max(kMinWriteWorkers, kWriteWorkersACpu * cpus)),
         pipeline_(*store_, rejections_, write_workers_,
                   {.limits = {.max_tables = config.max_tables, .max_columns = config.max_columns},
-                   .create_databases = config.create_databases}),
+                   .create_databases = config.create_databases,
+                   .created = &TellOfDatabase}),
         gate_(*authority_, *store_, pipeline_, readiness_),
         parts_{*store_,  pipeline_,      rejections_,    *authority_, gate_,    readiness_,
                bodies,   judging_,       answers_,       *governor_,  metrics_, requests_,
@@ -205,6 +220,28 @@ class Core {
   const Parts parts_;
 };
 
+// A file that is there while a server has the store. To be made once the store is opened, which one
+// process at a time can do.
+class RunMark {
+ public:
+  explicit RunMark(const std::string& data_dir) : path_(data_dir + "/running") {
+    std::error_code error;
+    was_unclean_ = std::filesystem::exists(path_, error);
+    // Where it cannot be made the next start looks like one in order.
+    std::ofstream(path_).flush();
+  }
+  // Whether the one before has left its.
+  bool was_unclean() const { return was_unclean_; }
+  void Remove() const {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+
+ private:
+  const std::string path_;
+  bool was_unclean_ = false;
+};
+
 // By what the flags say and the container has.
 absl::StatusOr<MemoryPlan> MakeMemoryPlan(const Config& config, const ContainerLimits& limits) {
   const uint64_t available = AvailableMemory(limits);
@@ -230,6 +267,7 @@ absl::StatusOr<std::unique_ptr<Core>> OpenCore(const Config& config, const Memor
                         .compaction = {.threads = merge_threads,
                                        .max_merge_bytes = plan.merge_bytes,
                                        .max_partitions = plan.merge_bytes / kBytesAPartition},
+                        .cut_damaged_log = config.cut_damaged_log,
                         .log = [](const std::string& line) { spdlog::error("{}", line); }});
   if (!store.ok()) return store.status();
   for (const storage::Damage& damage : (*store)->Damages()) {
@@ -279,6 +317,9 @@ void AddGauges(const tls::Certificates& certificates, observability::Metrics& me
   metrics.AddCounter("sluice_tls_reload_failures_total",
                      "Changes of the certificate's files that could not be taken.",
                      [&] { return static_cast<double>(certificates.failures()); });
+  metrics.AddGauge("sluice_tls_files_ok",
+                   "0 while the certificate's files are of no use, and an older one is shown.",
+                   [&] { return certificates.files_ok() ? 1.0 : 0.0; });
 }
 
 void AddRoutes(const Parts& parts, const Config& config, http::Router& router) {
@@ -397,12 +438,14 @@ absl::Status TakeDown(Core& core, HttpDoors& http, grpc_door::Server& grpc_serve
   } else {
     spdlog::critical("stopped: {}", std::string(status.message()));
   }
-  spdlog::shutdown();
+  // Other threads may still have something to say.
+  spdlog::default_logger_raw()->flush();
   std::_Exit(status.ok() ? 0 : 1);
 }
 
 absl::Status Run(const Config& config) {
   observability::SetUpLog(config.log_format);
+  grpc_door::SetUpLog();
   sigset_t signals = BlockSignals();
   for (const std::string& name : config.unknown_variables) {
     spdlog::warn("the environment has {}, which is no setting; see --help", name);
@@ -441,6 +484,17 @@ absl::Status Run(const Config& config) {
   if (!opened.ok()) return opened.status();
   core = *std::move(opened);
   if (*certificates != nullptr) AddGauges(**certificates, core->parts().metrics);
+  const RunMark run_mark(config.data_dir);
+  if (run_mark.was_unclean()) {
+    spdlog::warn(
+        "the server that had {} before did not end in order: it was killed, or a fault "
+        "ended it; nothing that was acknowledged is lost by that",
+        config.data_dir);
+  }
+  core->parts().metrics.AddGauge(
+      "sluice_unclean_start",
+      "1 where the server that had the store before was killed, or ended by a fault.",
+      [&run_mark] { return run_mark.was_unclean() ? 1.0 : 0.0; });
   starting->reset();
   auto grpc_server = grpc_door::Server::Start(grpc_options, core->parts());
   if (!grpc_server.ok()) return grpc_server.status();
@@ -454,7 +508,9 @@ absl::Status Run(const Config& config) {
                Join({config.grpc_listen.host, static_cast<uint16_t>((*grpc_server)->port())}),
                config.tls.given() ? "over TLS, " : "", config.data_dir);
   WaitForSignal(signals, core->parts().store);
-  End(TakeDown(*core, **http, **grpc_server, config));
+  const absl::Status stopped = TakeDown(*core, **http, **grpc_server, config);
+  if (stopped.ok()) run_mark.Remove();
+  End(stopped);
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace sluice::storage {
 
 // What is known of a backup.
 struct BackupRecord {
-  // Of one directory: grows from each to the next, and is never used again.
+  // Of one directory: grows from each to the next; that of the newest is used again where that one
+  // is deleted.
   uint32_t id = 0;
   int64_t create_time_ns = 0;
   // Of all files that it consists of, also those that it shares with others.

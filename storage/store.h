@@ -251,17 +251,13 @@ class Store : public Catalog, public TokenTable, public Condition {
   // Syncs what was acknowledged without waiting for that.
   virtual absl::Status Sync() = 0;
 
-  // Leaves a copy of the store as it is now, everything committed before, in `dir`, which must not
-  // be there yet and whose parent must be: AlreadyExists, NotFound. It opens as a store does.
-  // Commits and reads go on. Takes little room where `dir` is on the same file system.
-  virtual absl::Status Checkpoint(const std::string& dir) = 0;
-
   // Adds a backup of the store to those in `options.dir`, with everything committed before and a
   // prefix of what is committed meanwhile; commits go on. Unavailable where one is under way.
   virtual absl::StatusOr<BackupRecord> Backup(const BackupOptions& options) = 0;
   // See rocksdb/backup.h.
   virtual absl::StatusOr<std::vector<BackupRecord>> ListBackups(const std::string& dir) const = 0;
   virtual absl::Status VerifyBackup(const std::string& dir, uint32_t id) const = 0;
+  virtual size_t MendBackup(const std::string& dir, uint32_t id) = 0;
   virtual absl::Status DeleteBackup(const std::string& dir, uint32_t id) = 0;
   virtual absl::Status DeleteOldBackups(const std::string& dir, size_t keep) = 0;
 };

@@ -534,6 +534,11 @@ int VerifyBackups(Client& client, const Options& options) {
   return code;
 }
 
+int DeleteBackup(Client& client, const Options& options) {
+  const absl::Status deleted = client.DeleteBackup(options.backup_id.value_or(0));
+  return deleted.ok() ? 0 : Fail(deleted);
+}
+
 int RestoreBackup(Client&, const Options& options) {
   const auto restored =
       storage::RestoreBackup(options.backup_dir, options.backup_id, options.data_dir);
@@ -887,6 +892,10 @@ class CommandLine {
                            VerifyBackups);
     AddBackupDir(*verify, kHere);
     verify->add_option("id", options_.backup_id, "which one; all where it is not given");
+    Add(*backup, "delete", "delete a backup of the server's; others keep what they share with it",
+        DeleteBackup)
+        ->add_option("id", options_.backup_id, "which one")
+        ->required();
     CLI::App* restore =
         Add(*backup, "restore",
             "make a store of a backup, without a server, for a new one to serve", RestoreBackup);

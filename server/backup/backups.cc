@@ -1,6 +1,7 @@
 #include "server/backup/backups.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <filesystem>
@@ -69,22 +70,29 @@ absl::StatusOr<storage::BackupRecord> Backups::Make(size_t keep, bool verify) {
   if (!stopped.ok()) return stopped;
   if (!made.ok()) return made;
   // The older ones stay where the new one is of no use.
-  if (verify) {
-    const absl::Status verified = store_.VerifyBackup(dir_, made->id);
-    if (!verified.ok()) {
-      // It would count as one of those to keep. The file that is wrong may be shared with others.
-      store_.DeleteBackup(dir_, made->id).IgnoreError();
-      return absl::Status(verified.code(),
-                          fmt::format("{}; it was deleted again. `sluice backup verify` says which "
-                                      "others are damaged; make backups in another directory",
-                                      std::string(verified.message())));
-    }
+  const absl::Status verified = verify ? VerifyNew(made->id) : absl::OkStatus();
+  if (!verified.ok()) {
+    // It would count as one of those to keep.
+    store_.DeleteBackup(dir_, made->id).IgnoreError();
+    return absl::Status(verified.code(), fmt::format("{}; it was deleted again. Look at that disk",
+                                                     std::string(verified.message())));
   }
   if (keep > 0) {
     const absl::Status deleted = store_.DeleteOldBackups(dir_, keep);
     if (!deleted.ok()) return deleted;
   }
   return made;
+}
+
+// A table that it shares with older ones may be damaged since they were made.
+absl::Status Backups::VerifyNew(uint32_t id) {
+  const absl::Status verified = store_.VerifyBackup(dir_, id);
+  if (!absl::IsDataLoss(verified)) return verified;
+  const size_t mended = store_.MendBackup(dir_, id);
+  if (mended == 0) return verified;
+  spdlog::warn("{} files in {} were damaged, and are copied anew; look at that disk: {}", mended,
+               dir_, std::string(verified.message()));
+  return store_.VerifyBackup(dir_, id);
 }
 
 // Whether there is time and room for a backup.
@@ -116,6 +124,11 @@ absl::Status Backups::Verify(uint32_t id) const {
   const absl::Status possible = CheckDir();
   if (!possible.ok()) return possible;
   return store_.VerifyBackup(dir_, id);
+}
+
+absl::Status Backups::Delete(uint32_t id) {
+  const absl::Status possible = CheckDir();
+  return possible.ok() ? store_.DeleteBackup(dir_, id) : possible;
 }
 
 }  // namespace sluice::server

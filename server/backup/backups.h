@@ -33,6 +33,7 @@ class Backups {
   absl::StatusOr<std::vector<storage::BackupRecord>> List() const;
   // DataLoss where it is damaged.
   absl::Status Verify(uint32_t id) const;
+  absl::Status Delete(uint32_t id);
 
   // A thread for them, so that they keep nobody waiting.
   Workers& workers() { return workers_; }
@@ -40,6 +41,7 @@ class Backups {
  private:
   absl::Status CheckDir() const;
   absl::StatusOr<storage::BackupRecord> Make(size_t keep, bool verify);
+  absl::Status VerifyNew(uint32_t id);
   absl::Status CheckGoingOn() const;
   void AddGauges(observability::Metrics& metrics);
 

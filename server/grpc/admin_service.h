@@ -1,6 +1,12 @@
 #ifndef SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 #define SLUICE_SERVER_GRPC_ADMIN_SERVICE_H_
 
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
 #include "server/gate/parts.h"
 #include "sluice/v1/admin.grpc.pb.h"
 
@@ -53,18 +59,30 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* VerifyBackup(grpc::CallbackServerContext* context,
                                          const v1::VerifyBackupRequest* request,
                                          v1::VerifyBackupResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteBackup(grpc::CallbackServerContext* context,
+                                         const v1::DeleteBackupRequest* request,
+                                         v1::DeleteBackupResponse* response) override;
 
  private:
-  // Runs `act`, which returns a grpc::Status, on a worker, for an admin. `target` is what it is
-  // about, for the audit log.
+  // For the audit log: what a call is about, and what it asks for.
+  struct About {
+    About(std::string named, std::string asked = "")
+        : target(std::move(named)), details(std::move(asked)) {}
+    std::string target;
+    std::string details;
+  };
+  // Runs `act`, which returns a grpc::Status, on a worker, for an admin.
   template <typename Act>
-  grpc::ServerUnaryReactor* ForAdmin(grpc::CallbackServerContext* context,
-                                     const std::string& target, Act act,
-                                     server::Workers* workers = nullptr);
+  grpc::ServerUnaryReactor* ForAdmin(grpc::CallbackServerContext* context, const About& about,
+                                     Act act, server::Workers* workers = nullptr);
   // Runs `act`, which takes the database `name`, on a worker, for who may read that.
   template <typename Act>
   grpc::ServerUnaryReactor* ForReader(grpc::CallbackServerContext* context, const std::string& name,
                                       const char* field, Act act);
+
+  // Runs `act` with the id of a backup on their worker, for an admin.
+  grpc::ServerUnaryReactor* ForBackup(grpc::CallbackServerContext* context, int64_t id,
+                                      std::function<absl::Status(uint32_t id)> act);
 
   const server::Parts& parts_;
 };

@@ -37,13 +37,6 @@ const char* TypeOf(const google::protobuf::MethodDescriptor& method) {
   return method.server_streaming() ? "server_stream" : "unary";
 }
 
-// Names of methods that do not exist are anybody's, and not kept.
-observability::RequestMetrics& MetricsOf(observability::Metrics& metrics, const char* method) {
-  const google::protobuf::MethodDescriptor* const known = Find(method);
-  if (known == nullptr) return metrics.GrpcMethod("unknown", "unknown", "unary");
-  return metrics.GrpcMethod(known->service()->full_name(), known->name(), TypeOf(*known));
-}
-
 // Whether it changes what there is.
 bool IsAudited(std::string_view method) {
   constexpr std::string_view kAdmin = "/sluice.v1.AdminService/";
@@ -153,21 +146,20 @@ class Calls::Watcher : public grpc::experimental::Interceptor {
  public:
   Watcher(Calls& calls, ServerRpcInfo& call)
       : calls_(calls),
-        method_(call.method()),
-        kind_(calls.Begin(call.method())),
+        method_(calls.Know(call.method())),
+        kind_(calls.Begin(method_)),
         is_unary_(call.type() == ServerRpcInfo::Type::UNARY),
         answer_memory_(calls.answers_) {
     const grpc::ServerContextBase* const context = call.server_context();
-    request_ = calls.requests_.Begin(
-        MetricsOf(calls.requests_.metrics(), call.method()),
-        {.door = "grpc",
-         .method = method_,
-         .peer = PeerOf(*context),
-         .request_id = Sent(*context, kRequestId),
-         .traceparent = Sent(*context, "traceparent"),
-         .audited = IsAudited(method_) && Find(method_) != nullptr,
-         .lasts = call.type() == ServerRpcInfo::Type::BIDI_STREAMING || kind_ == Kind::kUncounted},
-        context);
+    request_ = calls.requests_.Begin(*method_.metrics,
+                                     {.door = "grpc",
+                                      .method = call.method(),
+                                      .peer = PeerOf(*context),
+                                      .request_id = Sent(*context, kRequestId),
+                                      .traceparent = Sent(*context, "traceparent"),
+                                      .audited = method_.audited,
+                                      .lasts = method_.lasts},
+                                     context);
   }
   ~Watcher() override { calls_.End(kind_); }
 
@@ -175,7 +167,7 @@ class Calls::Watcher : public grpc::experimental::Interceptor {
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       grpc::Status status = methods->GetSendStatus();
       // No method that is there says so: it is what gRPC says in its place.
-      if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && Find(method_) != nullptr) {
+      if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && method_.exists) {
         status = NotParsed();
         methods->ModifySendStatus(status);
       }
@@ -195,7 +187,8 @@ class Calls::Watcher : public grpc::experimental::Interceptor {
 
  private:
   Calls& calls_;
-  const std::string method_;
+  // Good as long as the calls are.
+  const Method& method_;
   const Kind kind_;
   const bool is_unary_;
   server::MemoryBudget::Share answer_memory_;
@@ -220,22 +213,39 @@ Calls::MakeFactory() {
   return factories;
 }
 
-Calls::Kind Calls::KindOf(std::string_view method) {
-  // Streams that last as long as their clients like. Nobody waits for them.
-  if (method == "/grpc.health.v1.Health/Watch" || method.starts_with("/grpc.reflection.")) {
-    return Kind::kUncounted;
+Calls::Method Calls::Describe(std::string_view name) {
+  observability::Metrics& metrics = requests_.metrics();
+  const google::protobuf::MethodDescriptor* const found = Find(name);
+  if (found == nullptr) {
+    return {.metrics = &metrics.GrpcMethod("unknown", "unknown", "unary")};
   }
-  const bool streams =
-      method == "/sluice.v1.QueryService/Query" || method == "/sluice.v1.WriteService/WriteStream";
-  return streams ? Kind::kResult : Kind::kCall;
+  Method method = {
+      .exists = true,
+      .audited = IsAudited(name),
+      .metrics = &metrics.GrpcMethod(found->service()->full_name(), found->name(), TypeOf(*found))};
+  if (name == "/grpc.health.v1.Health/Watch" || name.starts_with("/grpc.reflection.")) {
+    // Nobody waits for them.
+    method.kind = Kind::kUncounted;
+  } else if (found->server_streaming()) {
+    method.kind = Kind::kResult;
+  }
+  method.lasts = method.kind == Kind::kUncounted || found->client_streaming();
+  return method;
 }
 
-Calls::Kind Calls::Begin(std::string_view method) {
-  const Kind kind = KindOf(method);
+const Calls::Method& Calls::Know(const char* name) {
   std::lock_guard lock(mutex_);
-  if (closing_ || kind == Kind::kUncounted) return Kind::kUncounted;
-  ++(kind == Kind::kCall ? calls_ : results_);
-  return kind;
+  auto known = methods_.find(std::string_view(name));
+  if (known != methods_.end()) return known->second;
+  Method method = Describe(name);
+  return method.exists ? methods_.emplace(name, method).first->second : unknown_;
+}
+
+Calls::Kind Calls::Begin(const Method& method) {
+  std::lock_guard lock(mutex_);
+  if (closing_ || method.kind == Kind::kUncounted) return Kind::kUncounted;
+  ++(method.kind == Kind::kCall ? calls_ : results_);
+  return method.kind;
 }
 
 void Calls::End(Kind kind) {

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -42,14 +45,28 @@ class Calls {
   class Factory;
 
   enum class Kind { kUncounted, kCall, kResult };
-  static Kind KindOf(std::string_view method);
-  // What it is counted as.
-  Kind Begin(std::string_view method);
+  // What is known of a method, looked up once.
+  struct Method {
+    bool exists = false;
+    Kind kind = Kind::kCall;
+    // Whether a call lasts as long as its client likes.
+    bool lasts = false;
+    // Whether it changes what there is.
+    bool audited = false;
+    observability::RequestMetrics* metrics = nullptr;
+  };
+  Method Describe(std::string_view name);
+  const Method& Know(const char* name);
+  // What a call is counted as.
+  Kind Begin(const Method& method);
   void End(Kind kind);
 
   observability::Requests& requests_;
   server::MemoryBudget& answers_;
   std::mutex mutex_;
+  // Those that exist, by their names. Names of others are anybody's, and not kept.
+  std::map<std::string, Method, std::less<>> methods_;
+  const Method unknown_ = Describe("");
   std::condition_variable none_left_;
   size_t calls_ = 0;
   size_t results_ = 0;

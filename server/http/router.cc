@@ -8,16 +8,25 @@ void Router::Add(const std::string& method, const std::string& path, Handler han
   routes_[path][method] = std::move(handler);
 }
 
-bool Router::Knows(std::string_view method, std::string_view path) const {
+const Handler* Router::Find(std::string_view method, std::string_view path) const {
   auto route = routes_.find(path);
-  return route != routes_.end() && route->second.find(method) != route->second.end();
+  if (route == routes_.end()) return nullptr;
+  auto handler = route->second.find(method);
+  return handler == route->second.end() ? nullptr : &handler->second;
+}
+
+void Router::Each(const std::function<void(const std::string& method, const std::string& path,
+                                           const Handler& handler)>& visit) const {
+  for (const auto& [path, methods] : routes_) {
+    for (const auto& [method, handler] : methods) visit(method, path, handler);
+  }
 }
 
 Beginning Router::Begin(const RequestHead& head) const {
-  auto route = routes_.find(PathOf(head.target));
+  const std::string path = PathOf(head.target);
+  if (const Handler* const handler = Find(head.method, path)) return (*handler)(head);
+  auto route = routes_.find(path);
   if (route == routes_.end()) return errors_.no_such_route();
-  auto handler = route->second.find(head.method);
-  if (handler != route->second.end()) return handler->second(head);
   std::string allow;
   for (const auto& [method, other] : route->second) allow += (allow.empty() ? "" : ", ") + method;
   return errors_.wrong_method(allow);

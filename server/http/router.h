@@ -18,8 +18,11 @@ class Router {
   void Add(const std::string& method, const std::string& path, Handler handler);
 
   Beginning Begin(const RequestHead& head) const;
-  // Whether there is a handler for that.
-  bool Knows(std::string_view method, std::string_view path) const;
+  // The handler for that; null where there is none.
+  const Handler* Find(std::string_view method, std::string_view path) const;
+  // Calls `visit` with each.
+  void Each(const std::function<void(const std::string& method, const std::string& path,
+                                     const Handler& handler)>& visit) const;
 
  private:
   const Errors errors_;

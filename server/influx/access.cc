@@ -36,7 +36,7 @@ auth::Credential CredentialInHeaderOrQuery(const RequestHead& head) {
 }
 
 void AdminCall::IsAbout(std::string_view name) const {
-  if (request != nullptr) request->SetTarget(name);
+  if (request != nullptr) request->SetTarget(name, body);
 }
 
 void AddAdminRoute(Router& router, const server::Parts& parts, const std::string& method,

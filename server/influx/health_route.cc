@@ -26,8 +26,16 @@ Response Health(std::string_view version) {
   return JsonResponse(200, {{"name", "sluice"}, {"status", "pass"}, {"version", version}});
 }
 
-Response Ready(const server::Readiness& readiness) {
-  absl::Status ready = readiness.Check();
+// The services have the names that gRPC's health check knows (contract W-94).
+Response Ready(const server::Readiness& readiness, const RequestHead& head) {
+  const std::string service = http::FirstValue(http::QueryOf(head.target), "service");
+  const bool writes = service.empty() || service == "sluice.v1.WriteService";
+  if (!writes && service != "sluice.v1.QueryService") {
+    return ToResponse(
+        absl::NotFoundError("'service' is neither sluice.v1.WriteService nor "
+                            "sluice.v1.QueryService; without it the former is meant"));
+  }
+  const absl::Status ready = writes ? readiness.Check() : readiness.CheckServing();
   if (!ready.ok()) return ToResponse(ready);
   return JsonResponse(200, {{"status", "ready"}});
 }
@@ -37,12 +45,13 @@ Response Ready(const server::Readiness& readiness) {
 void AddHealthRoutes(Router& router, const server::Parts& parts, std::string_view version) {
   auto add = [&](const char* path, auto answer) {
     for (const char* method : {"GET", "HEAD"}) {
-      router.Add(method, path, [answer](const RequestHead&) { return Beginning(answer()); });
+      router.Add(method, path,
+                 [answer](const RequestHead& head) { return Beginning(answer(head)); });
     }
   };
-  add("/ping", [version = std::string(version)] { return Ping(version); });
-  add("/health", [version = std::string(version)] { return Health(version); });
-  add("/ready", [&parts] { return Ready(parts.readiness); });
+  add("/ping", [version = std::string(version)](const auto&) { return Ping(version); });
+  add("/health", [version = std::string(version)](const auto&) { return Health(version); });
+  add(kReadyPath, [&parts](const RequestHead& head) { return Ready(parts.readiness, head); });
 }
 
 void AddMetricsRoute(Router& router, const server::Parts& parts) {

@@ -8,9 +8,11 @@
 
 namespace sluice::influx {
 
+inline constexpr char kReadyPath[] = "/ready";
+
 // Adds GET and HEAD for /ping and /health, which answer as long as the server lives; for /ready,
-// 503 and why while it takes no writes (contract W-40). All without a credential. `parts` must
-// outlive the router.
+// 503 and why while it takes no writes (contract W-40), or with ?service=sluice.v1.QueryService no
+// queries. All without a credential. `parts` must outlive the router.
 void AddHealthRoutes(http::Router& router, const server::Parts& parts, std::string_view version);
 // Adds /metrics, for Prometheus, without a credential as well.
 void AddMetricsRoute(http::Router& router, const server::Parts& parts);

@@ -5,9 +5,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "server/http/parameters.h"
 #include "server/influx/access.h"
 #include "server/influx/error_response.h"
+#include "server/influx/health_route.h"
 #include "server/influx/json_body.h"
 #include "server/observability/requests.h"
 
@@ -109,26 +111,43 @@ Beginning Watch(std::shared_ptr<Request> request, Beginning beginning) {
 }  // namespace
 
 http::Handler Observed(const server::Parts& parts, const http::Router& router) {
-  return [&parts, &router](const RequestHead& head) -> Beginning {
-    const std::string path = http::PathOf(head.target);
-    const bool known = router.Knows(head.method, path);
-    observability::Requests& requests = parts.requests;
-    // What is no route may be called anything.
-    observability::RequestMetrics& metrics =
-        known ? requests.metrics().HttpRoute(std::string(head.method), path)
-              : requests.metrics().HttpRoute("other", "other");
+  // Looked up once: for each request that would cost more than to count it.
+  struct Route {
+    observability::RequestMetrics* metrics;
+    bool audited;
+    // Whether what it says is the server's condition: then a 503 refuses nobody anything.
+    bool probes;
+  };
+  observability::Metrics& metrics = parts.metrics;
+  absl::flat_hash_map<const http::Handler*, Route> routes;
+  router.Each([&](const std::string& method, const std::string& path, const auto& handler) {
     const bool manages =
         path.starts_with("/api/v3/configure/") || path.starts_with("/api/v3/enterprise/configure/");
-    auto request = requests.Begin(metrics, {.door = "http",
-                                            .method = std::string(head.method) + " " + path,
-                                            .peer = std::string(head.peer),
-                                            .request_id = head.HeaderNamed(kRequestId),
-                                            .traceparent = head.HeaderNamed("traceparent"),
-                                            .audited = known && manages && head.method != "GET"});
-    RequestHead seen = head;
-    seen.request = request;
-    return Watch(request, router.Begin(seen));
-  };
+    routes[&handler] = {&metrics.HttpRoute(method, path), manages && method != "GET",
+                        path == kReadyPath};
+  });
+  // What is no route may be called anything.
+  const Route other = {&metrics.HttpRoute("other", "other"), false, false};
+  return
+      [&parts, &router, routes = std::move(routes), other](const RequestHead& head) -> Beginning {
+        const std::string path = http::PathOf(head.target);
+        const http::Handler* const handler = router.Find(head.method, path);
+        const Route route = handler == nullptr ? other : routes.find(handler)->second;
+        RequestHead seen = head;
+        seen.request =
+            parts.requests.Begin(*route.metrics, {.door = "http",
+                                                  .method = std::string(head.method) + " " + path,
+                                                  .peer = std::string(head.peer),
+                                                  .request_id = head.HeaderNamed(kRequestId),
+                                                  .traceparent = head.HeaderNamed("traceparent"),
+                                                  .audited = route.audited});
+        Beginning beginning = handler == nullptr ? router.Begin(seen) : (*handler)(seen);
+        const auto* const answer = std::get_if<Response>(&beginning);
+        if (route.probes && answer != nullptr) {
+          seen.request->End({.kind = Ending::Kind::kDone, .code = std::to_string(answer->status)});
+        }
+        return Watch(seen.request, std::move(beginning));
+      };
 }
 
 void AddDebugRoutes(http::Router& router, const server::Parts& parts) {

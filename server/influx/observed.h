@@ -7,9 +7,10 @@
 
 namespace sluice::influx {
 
-// What `router` answers, each request of it counted, seen as long as it lasts, and logged where
-// there is something to be said (server/observability/requests.h). Answers that are errors tell the
-// request's id in the header X-Request-Id. Both must outlive the handler.
+// What `router` answers, which has all its routes by then, each request of it counted, seen as long
+// as it lasts, and logged where there is something to be said (server/observability/requests.h).
+// Answers that are errors tell the request's id in the header X-Request-Id. Both must outlive the
+// handler.
 http::Handler Observed(const server::Parts& parts, const http::Router& router);
 
 // Adds GET /debug/requests: what is under way, for admins.

@@ -320,7 +320,7 @@ absl::Status Pipeline::Store(const std::shared_ptr<Writing>& writing, storage::W
   if (!status.ok()) return status;
   if (writing->database == nullptr) {
     // A database is made by a thread that may wait for the disk, and then all is judged again.
-    if (may_block) status = MakeDatabase(request.database);
+    if (may_block) status = MakeDatabase(request.database, request.origin);
     if (status.ok()) RunSoon(writing);
     return status;
   }
@@ -334,8 +334,9 @@ absl::Status Pipeline::Store(const std::shared_ptr<Writing>& writing, storage::W
   return absl::OkStatus();
 }
 
-absl::Status Pipeline::MakeDatabase(const storage::DatabaseName& name) const {
+absl::Status Pipeline::MakeDatabase(const storage::DatabaseName& name, const Origin& origin) const {
   absl::Status created = store_.CreateDatabase(name, {}).status();
+  if (created.ok() && options_.created) options_.created(name, origin);
   return absl::IsAlreadyExists(created) ? absl::OkStatus() : created;
 }
 

@@ -63,6 +63,8 @@ struct PipelineOptions {
   Limits limits = {};
   // Whether a write makes the database that it names (contract W-36).
   bool create_databases = false;
+  // Told of each that is made by one, and where that came from. None tells nobody.
+  std::function<void(const storage::DatabaseName&, const Origin&)> created = nullptr;
 };
 
 // Takes the points of requests into their databases. Rejected points are no error. Errors:
@@ -103,7 +105,7 @@ class Pipeline {
   absl::Status Attempt(const std::shared_ptr<Writing>& writing, bool may_block) const;
   absl::Status Store(const std::shared_ptr<Writing>& writing, storage::WriteSet write,
                      bool may_block) const;
-  absl::Status MakeDatabase(const storage::DatabaseName& name) const;
+  absl::Status MakeDatabase(const storage::DatabaseName& name, const Origin& origin) const;
   void Conclude(const std::shared_ptr<Writing>& writing, const absl::Status& committed) const;
 
   storage::Store& store_;

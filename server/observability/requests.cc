@@ -71,9 +71,10 @@ void Request::LetIn(std::string_view principal, std::string_view database) {
   database_ = database;
 }
 
-void Request::SetTarget(std::string_view target) {
+void Request::SetTarget(std::string_view target, std::string_view details) {
   std::lock_guard lock(all_.mutex_);
   target_ = target;
+  details_ = details.substr(0, kMaxMessageBytes);
 }
 
 void Request::End(const Ending& ending) {
@@ -92,11 +93,13 @@ void Request::Tell(const Ending& ending, double seconds) {
   std::string principal;
   std::string database;
   std::string target;
+  std::string details;
   {
     std::lock_guard lock(all_.mutex_);
     principal = principal_;
     database = database_;
     target = target_;
+    details = details_;
   }
   int64_t left_out = 0;
   std::string_view what = "audit";
@@ -116,7 +119,7 @@ void Request::Tell(const Ending& ending, double seconds) {
   }
   const std::string took = fmt::format("{:.3f}", seconds);
   const std::string others = left_out > 0 ? std::to_string(left_out) : "";
-  const std::array<LogField, 13> fields = {{
+  const std::array<LogField, 14> fields = {{
       {"door", door_},
       {"method", std::string_view(method_).substr(0, kMaxMethodBytes)},
       {"code", ending.code},
@@ -125,6 +128,7 @@ void Request::Tell(const Ending& ending, double seconds) {
       {"principal", principal},
       {"database", database},
       {"target", target},
+      {"details", details},
       {"peer", peer_},
       {"seconds", took},
       {"request_id", id_},

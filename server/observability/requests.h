@@ -58,8 +58,9 @@ class Request {
 
   // Who makes it, and about which database, if any. The first counts.
   void LetIn(std::string_view principal, std::string_view database);
-  // What an audited one is about, such as the name of a database.
-  void SetTarget(std::string_view target);
+  // What an audited one is about, such as the name of a database, and what it asks for, as text
+  // without secrets.
+  void SetTarget(std::string_view target, std::string_view details = "");
   // Counts it, and logs it where there is something to be said. The first counts; one that goes
   // without has been given up by its client.
   void End(const Ending& ending);
@@ -87,6 +88,7 @@ class Request {
   std::string principal_;
   std::string database_;
   std::string target_;
+  std::string details_;
   bool is_listed_ = false;
   std::list<Request*>::iterator place_;
 };

@@ -14,6 +14,8 @@
 #include <exception>
 #include <utility>
 
+#include "storage/timestamp.h"
+
 namespace sluice::tls {
 namespace {
 
@@ -132,12 +134,12 @@ absl::Status Check(const Files& files, Identity& identity) {
   return absl::OkStatus();
 }
 
-std::string Day(int64_t time_ns) {
-  const std::time_t seconds = time_ns / 1'000'000'000;
-  std::tm time{};
-  gmtime_r(&seconds, &time);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &time)};
+bool HasEnded(const Identity& identity) { return identity.expiry_ns <= storage::NowNs(); }
+
+std::string Validity(const Identity& identity) {
+  const std::string end = storage::FormatTimestamp(identity.expiry_ns);
+  return HasEnded(identity) ? fmt::format("HAS EXPIRED on {}: clients will refuse it", end)
+                            : "is valid until " + end;
 }
 
 }  // namespace
@@ -172,6 +174,7 @@ absl::StatusOr<std::unique_ptr<Certificates>> Certificates::Open(
   const absl::Status checked = Check(files, *identity);
   if (!checked.ok()) return checked;
   std::unique_ptr<Certificates> certificates(new Certificates(files, std::move(log)));
+  if (HasEnded(*identity)) certificates->log_("the certificate " + Validity(*identity));
   certificates->now_ = std::make_shared<const Identity>(*std::move(identity));
   certificates->watch_ = std::thread([self = certificates.get(), period] { self->Watch(period); });
   pthread_setname_np(certificates->watch_.native_handle(), "certificates");
@@ -213,9 +216,15 @@ void Certificates::Complain(std::string what) {
     told_ = false;
   } else if (!told_) {
     told_ = true;
+    files_ok_ = false;
     ++failures_;
     log_("the certificate stays as it was: " + complaint_);
   }
+}
+
+void Certificates::Content() {
+  complaint_.clear();
+  files_ok_ = true;
 }
 
 void Certificates::Look() {
@@ -225,15 +234,15 @@ void Certificates::Look() {
   if (taken.ok()) {
     if (read->certificate == before->certificate && read->key == before->key &&
         read->client_ca == before->client_ca) {
-      complaint_.clear();
+      Content();
       return;
     }
     taken = Check(files_, *read);
   }
   if (!taken.ok()) return Complain(std::string(taken.message()));
-  complaint_.clear();
+  Content();
   read->generation = before->generation + 1;
-  log_("the certificate has changed; this one is valid until " + Day(read->expiry_ns));
+  log_("the certificate has changed; this one " + Validity(*read));
   ++reloads_;
   auto now = std::make_shared<const Identity>(*std::move(read));
   std::lock_guard lock(mutex_);

@@ -62,6 +62,8 @@ class Certificates {
   uint64_t reloads() const { return reloads_; }
   // How often files were found that could not be taken.
   uint64_t failures() const { return failures_; }
+  // Whether the files, when they were looked at last, were of use, so that they are what is shown.
+  bool files_ok() const { return files_ok_; }
 
  private:
   Certificates(Files files, std::function<void(const std::string& line)> log);
@@ -69,6 +71,7 @@ class Certificates {
   void Watch(std::chrono::milliseconds period);
   void Look();
   void Complain(std::string what);
+  void Content();
 
   const Files files_;
   const std::function<void(const std::string& line)> log_;
@@ -76,6 +79,7 @@ class Certificates {
   std::shared_ptr<const Identity> now_;
   std::atomic<uint64_t> reloads_ = 0;
   std::atomic<uint64_t> failures_ = 0;
+  std::atomic<bool> files_ok_ = true;
   // What was wrong when it was looked last.
   std::string complaint_;
   bool told_ = false;

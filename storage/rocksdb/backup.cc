@@ -1,18 +1,22 @@
 #include "storage/rocksdb/backup.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/utilities/backup_engine.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string_view>
 #include <system_error>
 
+#include "storage/rocksdb/crc32c.h"
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/status.h"
 
@@ -117,6 +121,37 @@ absl::Status Damaged(const std::string& dir, uint32_t id, std::string_view how) 
   return absl::DataLossError(fmt::format("backup {} in {} is damaged: {}", id, dir, how));
 }
 
+// False also where it cannot be read.
+bool HasChecksum(const fs::path& path, uint32_t checksum) {
+  std::ifstream file(path, std::ios::binary);
+  Crc32c crc;
+  std::vector<char> part(1 << 20);
+  while (file.read(part.data(), static_cast<std::streamsize>(part.size())) || file.gcount() > 0) {
+    crc.Add({part.data(), static_cast<size_t>(file.gcount())});
+  }
+  return file.eof() && crc.Value() == checksum;
+}
+
+bool SyncFile(const fs::path& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool synced = fsync(file) == 0;
+  close(file);
+  return synced;
+}
+
+// Puts what `source` has in the place of `to`, if that is what its checksum says.
+bool CopyAnew(const fs::path& source, const fs::path& to, uint32_t checksum) {
+  const fs::path part = to.string() + ".new";
+  std::error_code error;
+  fs::copy_file(source, part, fs::copy_options::overwrite_existing, error);
+  const bool good = !error && HasChecksum(part, checksum) && SyncFile(part);
+  if (good) fs::rename(part, to, error);
+  if (good && !error) return true;
+  fs::remove(part, error);
+  return false;
+}
+
 // The record of `id`, or of the newest.
 absl::StatusOr<BackupRecord> Choose(const rocksdb::BackupEngineReadOnlyBase& engine,
                                     const std::string& dir, std::optional<uint32_t> id) {
@@ -183,10 +218,33 @@ absl::Status VerifyBackup(const std::string& dir, uint32_t id) {
   return Damaged(dir, id, verified.ToString());
 }
 
+size_t MendBackup(const rocksdb::DB& db, const std::string& dir, uint32_t id) {
+  std::ifstream description(fs::path(dir) / "meta" / std::to_string(id));
+  size_t mended = 0;
+  // A line of it is "shared_checksum/NUMBER_sSESSION_SIZE.sst crc32 CHECKSUM".
+  for (std::string line; std::getline(description, line);) {
+    constexpr std::string_view kShared = "shared_checksum/";
+    constexpr std::string_view kCrc = " crc32 ";
+    const size_t number_end = line.find('_', kShared.size());
+    const size_t crc = line.find(kCrc);
+    if (!line.starts_with(kShared) || crc == std::string::npos || number_end > crc) continue;
+    uint32_t checksum = 0;
+    std::from_chars(line.data() + crc + kCrc.size(), line.data() + line.size(), checksum);
+    const fs::path file = fs::path(dir) / line.substr(0, crc);
+    if (HasChecksum(file, checksum)) continue;
+    const std::string number = line.substr(kShared.size(), number_end - kShared.size());
+    const fs::path source = fs::path(db.GetName()) / (number + ".sst");
+    mended += CopyAnew(source, file, checksum) ? 1 : 0;
+  }
+  return mended;
+}
+
 absl::Status DeleteBackup(const std::string& dir, uint32_t id) {
   auto engine = OpenToWrite(dir);
   if (!engine.ok()) return engine.status();
-  return FromRocksDb((*engine)->DeleteBackup(id), fmt::format("cannot delete backup {}", id));
+  const rocksdb::IOStatus deleted = (*engine)->DeleteBackup(id);
+  if (deleted.IsNotFound()) return NoSuchBackup(dir, id);
+  return FromRocksDb(deleted, fmt::format("cannot delete backup {} in {}", id, dir));
 }
 
 absl::Status DeleteOldBackups(const std::string& dir, size_t keep) {

@@ -24,7 +24,8 @@ namespace sluice::storage {
 // Unavailable where a disk is full, cannot be read or written.
 
 // Copies everything that is committed when it begins, or some of what is committed while it runs: a
-// prefix of the commits. Commits go on.
+// prefix of the commits. Commits go on. DataLoss where a table of the store that is to be copied is
+// not what was written, for all tables of format 4 and later programs.
 absl::StatusOr<BackupRecord> CreateBackup(rocksdb::DB& db, const std::string& instance,
                                           const BackupOptions& options);
 
@@ -33,6 +34,11 @@ absl::StatusOr<std::vector<BackupRecord>> ListBackups(const std::string& dir);
 
 // Reads all of a backup and compares the checksums.
 absl::Status VerifyBackup(const std::string& dir, uint32_t id);
+
+// Copies tables of a backup whose checksums are wrong anew, from where `db` has them still as they
+// were, for that one and all that share them: the next backup would take them for good. Returns how
+// many.
+size_t MendBackup(const rocksdb::DB& db, const std::string& dir, uint32_t id);
 
 // Deletes one.
 absl::Status DeleteBackup(const std::string& dir, uint32_t id);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <sys/statvfs.h>
 
 #include <filesystem>
 #include <map>
@@ -16,6 +17,7 @@
 #include "storage/bytes.h"
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/status.h"
 #include "storage/schema.h"
 #include "storage/token_record.h"
@@ -43,12 +45,18 @@ class Lock {
     if (lock_ != nullptr) rocksdb::Env::Default()->UnlockFile(lock_);
   }
   bool held() const { return status_.ok(); }
+  std::string why() const { return status_.ToString(); }
 
  private:
   const std::string path_;
   rocksdb::FileLock* lock_ = nullptr;
   rocksdb::Status status_;
 };
+
+bool IsReadOnly(const std::string& path) {
+  struct statvfs about {};
+  return statvfs(path.c_str(), &about) == 0 && (about.f_flag & ST_RDONLY) != 0;
+}
 
 std::string WhatIsWrong(const BlockKey& key, std::string_view directory, const std::string* body,
                         StoreReport& report) {
@@ -105,14 +113,20 @@ class Checker {
   void CheckDatabase(rocksdb::ColumnFamilyHandle* family) {
     auto known = names_.find(family->GetName());
     const std::string name = known == names_.end() ? family->GetName() : known->second;
+    std::map<uint32_t, std::string> tables;
     Each(family, kSchemaKeyTag, [&](std::string_view, std::string_view value) {
       const auto table = TableSchema::Decode(value);
       if (table.ok()) {
         ++report_.tables;
+        tables[table->id()] = table->name();
       } else {
         Add(fmt::format("{}: {}", name, std::string(table.status().message())));
       }
     });
+    const auto name_of = [&](uint32_t table) {
+      auto found = tables.find(table);
+      return found == tables.end() ? std::to_string(table) : fmt::format("'{}'", found->second);
+    };
     std::set<std::string> bodies;
     Each(family, kBodyKeyTag, [&](std::string_view key, std::string_view) { bodies.emplace(key); });
     Each(family, kBlockKeyTag, [&](std::string_view bytes, std::string_view value) {
@@ -124,7 +138,7 @@ class Checker {
       bodies.erase(BodyKey(*key));
       const std::string wrong = WhatIsWrong(*key, value, has_own ? &body : nullptr, report_);
       if (wrong.empty()) return;
-      Add(fmt::format("{}, table {}, partition {}, sequence {}: {}", name, key->table,
+      Add(fmt::format("{}, table {}, partition {}, sequence {}: {}", name, name_of(key->table),
                       key->partition, key->sequence, wrong));
     });
     if (!bodies.empty()) Add(fmt::format("{}: {} bodies without a directory", name, bodies.size()));
@@ -170,15 +184,17 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
   if (!fs::exists(fs::path(path) / "CURRENT", error)) {
     return absl::NotFoundError(fmt::format("there is no store in {}", data_dir));
   }
-  const absl::Status format = CheckFormatUnchanged(data_dir);
+  const absl::Status format = CheckFormat(data_dir);
   if (!format.ok()) return format;
   const Lock lock(path + "/LOCK");
-  if (!lock.held()) {
+  // Where nothing can be written nobody else has it open either.
+  if (!lock.held() && !IsReadOnly(path)) {
     return absl::UnavailableError(
         fmt::format("a server has the store in {} open, or it cannot be locked; stop it, or look "
-                    "over a backup of it",
-                    data_dir));
+                    "over a backup of it: {}",
+                    data_dir, lock.why()));
   }
+  const absl::Status log = CheckLog(*rocksdb::FileSystem::Default(), path);
   rocksdb::DBOptions options;
   std::vector<std::string> names;
   StoreReport unreadable;
@@ -194,10 +210,12 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
   }
   const std::unique_ptr<rocksdb::DB> db(opened);
   if (!status.ok()) {
+    if (!log.ok()) unreadable.faults.emplace_back(log.message());
     unreadable.faults.push_back(status.ToString());
     return unreadable;
   }
   Checker checker(*db, progress);
+  if (!log.ok()) checker.Add(std::string(log.message()));
   checker.CheckFiles();
   for (rocksdb::ColumnFamilyHandle* family : families) {
     if (family->GetName() == rocksdb::kDefaultColumnFamilyName) {

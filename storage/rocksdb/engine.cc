@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
-#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
@@ -23,6 +23,7 @@
 #include "storage/caught.h"
 #include "storage/reason.h"
 #include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/status.h"
 
 namespace sluice::storage {
@@ -89,6 +90,7 @@ class TakeNoNotice : public rocksdb::EventListener {
                          rocksdb::Status* background_error) override {
     if (reason != rocksdb::BackgroundErrorReason::kCompaction) return;
     if (!background_error->IsCorruption() && !background_error->IsPathNotFound()) return;
+    ++counts_->damages;
     if (log_ && !told_.exchange(true)) {
       log_("a table is damaged, and left as it is: " + background_error->ToString());
     }
@@ -111,6 +113,8 @@ rocksdb::DBOptions DbOptions(const EngineOptions& engine,
   options.max_open_files = static_cast<int>(engine.max_open_files);
   // A torn record at the end of the log is a write that was never acknowledged.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // Kept of each table that is written, and compared where one is copied to a backup.
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.listeners = {std::make_shared<TakeNoNotice>(engine.log, counts)};
   // A commit is few keys: to wake every member of a group to insert its own costs more than that
   // its leader inserts all, and spinning costs those who have something to do.
@@ -234,6 +238,18 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
 absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, const EngineOptions& options,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
+  const absl::Status log =
+      CheckLog(options.file_system ? *options.file_system : *rocksdb::FileSystem::Default(), path);
+  if (absl::IsDataLoss(log) && options.cut_damaged_log) {
+    if (options.log) options.log(fmt::format("{}; it is left out", std::string(log.message())));
+  } else if (absl::IsDataLoss(log)) {
+    return absl::DataLossError(fmt::format(
+        "cannot open the store in {}: {}. Nothing was changed. Restore a backup, or do without "
+        "what was written from there on (--cut-damaged-log)",
+        path, std::string(log.message())));
+  } else if (!log.ok()) {
+    return log;
+  }
   std::error_code ignored;
   // RocksDB would complain that there is none before it makes it.
   std::filesystem::create_directories(path, ignored);
@@ -322,6 +338,7 @@ absl::Status RocksDbEngine::Outcome(const rocksdb::Status& status) const {
 absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durability) {
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::kSynced;
+  if (disk_nearly_full()) GiveUpBallastIfFull();
   logged_bytes_ += batch.GetDataSize();
   // To the log, and once more when the memory is flushed.
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
@@ -347,17 +364,6 @@ absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
 }
 
 absl::Status RocksDbEngine::Sync() { return Outcome(db_->SyncWAL()); }
-
-absl::Status RocksDbEngine::Checkpoint(const std::string& dir) {
-  rocksdb::Checkpoint* made = nullptr;
-  rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  // With a log of any size: it is copied, nothing is flushed.
-  if (status.ok()) {
-    status = checkpoint->CreateCheckpoint(dir, std::numeric_limits<uint64_t>::max());
-  }
-  return FromRocksDb(status, "cannot make a checkpoint in " + dir);
-}
 
 void RocksDbEngine::Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
                             const rocksdb::Slice* end) {
@@ -430,6 +436,14 @@ void RocksDbEngine::LookAround() {
   db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped);
   stalled_ = stopped != 0;
   if (room_bytes_ > static_cast<int64_t>(4 * kBallastBytes)) TakeBallast();
+}
+
+// For what is written though the disk is nearly full: a drop, which frees some.
+void RocksDbEngine::GiveUpBallastIfFull() {
+  uint64_t free_bytes = 0;
+  if (!file_system_->GetFreeSpace(path_, rocksdb::IOOptions(), &free_bytes, nullptr).ok()) return;
+  std::error_code ignored;
+  if (free_bytes < kBallastBytes / 2) std::filesystem::remove(path_ + kBallastName, ignored);
 }
 
 // Written, not only allocated, since not every file system keeps room that is not written to.

@@ -30,6 +30,8 @@ struct EngineOptions {
   // What RocksDB's files are on; null is the system's.
   std::shared_ptr<rocksdb::FileSystem> file_system = nullptr;
   // See RocksDbOptions.
+  bool cut_damaged_log = false;
+  // See RocksDbOptions.
   std::function<void(const std::string&)> log = nullptr;
 };
 
@@ -41,7 +43,9 @@ class RocksDbEngine {
   // Opens `path`, which is made if there is none. Appends a handle for every column family found,
   // the default one first; the caller gives each to DestroyColumnFamilyHandle before the engine
   // goes.
-  // Where the disk is too full to open it, the ballast beside it is given up.
+  // Where the disk is too full to open it or to write at all, the ballast beside it is given up.
+  // DataLoss, with
+  // nothing changed, where the log is damaged before its end (log_check.h).
   static absl::StatusOr<std::shared_ptr<RocksDbEngine>> Open(
       const std::string& path, const EngineOptions& options,
       std::vector<rocksdb::ColumnFamilyHandle*>& families);
@@ -72,10 +76,6 @@ class RocksDbEngine {
   // Of what was written without.
   absl::Status Sync();
 
-  // All tables and the log, as they are now, in a directory that is not there yet: files are linked
-  // where they can be.
-  absl::Status Checkpoint(const std::string& dir);
-
   // Neither synced nor, while RocksDB has stopped writes, at all: Unavailable then.
   absl::Status WriteWithoutWaiting(rocksdb::WriteBatch& batch);
 
@@ -95,10 +95,13 @@ class RocksDbEngine {
   struct Counts {
     std::atomic<uint64_t> flushes = 0;
     std::atomic<uint64_t> stalls = 0;
+    // How often something damaged was met, by whom ever.
+    std::atomic<uint64_t> damages = 0;
     // Of groups of commits that were synced.
     DurationCounter syncs;
   };
   const Counts& counts() const { return *counts_; }
+  void NoteDamage() const { ++counts_->damages; }
   // Of the disk: what is free, and all of it. Zeros where that cannot be told.
   struct Disk {
     uint64_t free_bytes = 0;
@@ -128,6 +131,7 @@ class RocksDbEngine {
   void Tend(std::stop_token stop);
   void LookAround();
   void TakeBallast();
+  void GiveUpBallastIfFull();
 
   const std::string path_;
   const bool opened_in_need_;

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
 
+#include "absl/status/statusor.h"
 #include "storage/durable_file.h"
 
 namespace sluice::storage {
@@ -24,16 +27,22 @@ absl::Status WriteVersion(const fs::path& path, int version) {
   return WriteDurably(path.string(), fmt::format("{}{}\n", kPrefix, version), 0644);
 }
 
-absl::Status Check(const fs::path& path, bool raise) {
+// The first line of a file, which may have no other.
+absl::StatusOr<std::string> ReadLine(const fs::path& path) {
+  errno = 0;
   std::ifstream file(path);
   std::string line;
   std::getline(file, line);
+  if (file || file.eof()) return line;
+  return SystemError("cannot read", path, errno == 0 ? EIO : errno);
+}
+
+absl::StatusOr<int> ReadVersion(const fs::path& path) {
+  const absl::StatusOr<std::string> line = ReadLine(path);
+  if (!line.ok()) return line.status();
   int version = 0;
-  if (line.starts_with(kPrefix)) version = std::atoi(line.c_str() + sizeof(kPrefix) - 1);
-  if (version == kFormatVersion) return absl::OkStatus();
-  if (version >= kOldestFormat && version < kFormatVersion) {
-    return raise ? WriteVersion(path, kFormatVersion) : absl::OkStatus();
-  }
+  if (line->starts_with(kPrefix)) version = std::atoi(line->c_str() + sizeof(kPrefix) - 1);
+  if (version >= kOldestFormat && version <= kFormatVersion) return version;
   if (version > 0) {
     return absl::FailedPreconditionError(fmt::format(
         "{} says that the store has format {}, and this program reads formats {} to {}: it was "
@@ -48,11 +57,11 @@ absl::Status Check(const fs::path& path, bool raise) {
 
 }  // namespace
 
-absl::Status CheckFormat(const std::string& data_dir) {
+absl::Status CheckOrMakeFormat(const std::string& data_dir) {
   fs::path path = fs::path(data_dir) / "FORMAT";
   std::error_code error;
   // An empty file is one whose creation a crash cut short: nothing was stored yet.
-  if (fs::exists(path, error) && fs::file_size(path, error) > 0) return Check(path, true);
+  if (fs::exists(path, error) && fs::file_size(path, error) > 0) return ReadVersion(path).status();
   if (fs::exists(fs::path(data_dir) / "rocksdb" / "CURRENT", error)) {
     return absl::FailedPreconditionError(
         fmt::format("{} holds a store without the file FORMAT. Nothing was changed", data_dir));
@@ -62,8 +71,15 @@ absl::Status CheckFormat(const std::string& data_dir) {
   return WriteVersion(path, kFormatVersion);
 }
 
-absl::Status CheckFormatUnchanged(const std::string& data_dir) {
-  return Check(fs::path(data_dir) / "FORMAT", false);
+absl::Status CheckFormat(const std::string& data_dir) {
+  return ReadVersion(fs::path(data_dir) / "FORMAT").status();
+}
+
+absl::Status RaiseFormat(const std::string& data_dir) {
+  const fs::path path = fs::path(data_dir) / "FORMAT";
+  const absl::StatusOr<int> version = ReadVersion(path);
+  if (!version.ok() || *version == kFormatVersion) return version.status();
+  return WriteVersion(path, kFormatVersion);
 }
 
 absl::Status WriteFormat(const std::string& data_dir, int version) {

@@ -16,15 +16,17 @@ namespace sluice::storage {
 inline constexpr int kFormatVersion = 4;
 inline constexpr int kOldestFormat = 3;
 
-// Checks the file FORMAT in `data_dir`, which says the version in one line of text, before anything
-// else is opened; makes it, and the directory, where there is no store yet; raises the version
-// where that is older, from when on older programs refuse it. FailedPrecondition, with nothing
-// touched, where it is of a version that this program does not read, or where there is a store
-// without the file.
+// OK where the file FORMAT in `data_dir`, which says the version in one line of text, names one
+// that this program reads. FailedPrecondition where it does not, Unavailable where it cannot be
+// read. Changes nothing.
 absl::Status CheckFormat(const std::string& data_dir);
 
-// The same without making or changing anything: OK where this program reads the version.
-absl::Status CheckFormatUnchanged(const std::string& data_dir);
+// The same, before anything else is opened; makes the file, and the directory, where there is no
+// store yet. FailedPrecondition, with nothing touched, where there is a store without the file.
+absl::Status CheckOrMakeFormat(const std::string& data_dir);
+
+// Raises the version where that is older, from when on older programs refuse the store.
+absl::Status RaiseFormat(const std::string& data_dir);
 
 // Makes the file, for a store that is about to be put there.
 absl::Status WriteFormat(const std::string& data_dir, int version);

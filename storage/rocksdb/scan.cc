@@ -30,6 +30,7 @@ class RocksDbScan : public Scan {
   absl::Status Next(ScanRows& rows) override;
 
  private:
+  absl::Status ReadNext(ScanRows& rows);
   absl::Status OpenPartition();
   absl::Status Consider(const BlockKey& key, std::vector<BlockRef>& blocks);
   absl::StatusOr<std::string> Load(int64_t partition, const BlockRef& ref);
@@ -97,6 +98,12 @@ RocksDbScan::RocksDbScan(const RocksDbSnapshot& snapshot, ScanSpec spec)
 }
 
 absl::Status RocksDbScan::Next(ScanRows& rows) {
+  const absl::Status read = ReadNext(rows);
+  if (absl::IsDataLoss(read)) snapshot_.database().engine().NoteDamage();
+  return read;
+}
+
+absl::Status RocksDbScan::ReadNext(ScanRows& rows) {
   rows.Clear();
   while (!at_end_) {
     if (!merge_) {

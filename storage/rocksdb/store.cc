@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <filesystem>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -87,10 +86,9 @@ constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
 
 class RocksDbStore : public Store, private BlockEngine {
  public:
-  RocksDbStore(std::string data_dir, std::shared_ptr<RocksDbEngine> engine,
-               rocksdb::ColumnFamilyHandle* catalog, const CompactionOptions& compaction)
-      : data_dir_(std::move(data_dir)),
-        engine_(std::move(engine)),
+  RocksDbStore(std::shared_ptr<RocksDbEngine> engine, rocksdb::ColumnFamilyHandle* catalog,
+               const CompactionOptions& compaction)
+      : engine_(std::move(engine)),
         catalog_(catalog),
         compactor_(*this, compaction),
         committer_(std::make_shared<Committer>(
@@ -123,13 +121,16 @@ class RocksDbStore : public Store, private BlockEngine {
     return engine_->db().GetDbIdentity(id).ok() ? id : "";
   }
   absl::Status Sync() override { return engine_->Sync(); }
-  absl::Status Checkpoint(const std::string& dir) override;
   absl::StatusOr<BackupRecord> Backup(const BackupOptions& options) override;
   absl::StatusOr<std::vector<BackupRecord>> ListBackups(const std::string& dir) const override {
     return storage::ListBackups(dir);
   }
   absl::Status VerifyBackup(const std::string& dir, uint32_t id) const override {
     return storage::VerifyBackup(dir, id);
+  }
+  size_t MendBackup(const std::string& dir, uint32_t id) override {
+    std::lock_guard lock(backup_mutex_);
+    return storage::MendBackup(engine_->db(), dir, id);
   }
   absl::Status DeleteBackup(const std::string& dir, uint32_t id) override {
     std::lock_guard lock(backup_mutex_);
@@ -165,7 +166,6 @@ class RocksDbStore : public Store, private BlockEngine {
   void Rest() override;
   void Flush(void (*flush)(RocksDbDatabase& database));
 
-  const std::string data_dir_;
   const std::shared_ptr<RocksDbEngine> engine_;
   rocksdb::ColumnFamilyHandle* const catalog_;
   // A database was dropped: what keeps its part of the log is to be flushed soon.
@@ -392,6 +392,8 @@ std::vector<Figure> RocksDbStore::Figures() const {
       count("flushes_total", "Buffers written to tables.", counts.flushes.load()),
       count("write_stalls_total", "How often RocksDB has slowed down or stopped writes.",
             counts.stalls.load()),
+      count("damages_total", "How often a query or RocksDB has met something damaged.",
+            counts.damages.load()),
       Figure{.name = "log_sync_seconds",
              .help = "Time to write a group of commits to the log and sync it.",
              .distribution = counts.syncs.Read()},
@@ -420,29 +422,6 @@ void RocksDbStore::Flush(void (*flush)(RocksDbDatabase& database)) {
   for (const DatabasePtr& database : Databases()) flush(*database);
   engine_->FlushCatalog();
   engine_->SubtractLoggedBytes(logged_bytes);
-}
-
-absl::Status RocksDbStore::Checkpoint(const std::string& dir) {
-  std::error_code error;
-  if (std::filesystem::exists(dir, error)) {
-    return absl::AlreadyExistsError(fmt::format("{} is there already", dir));
-  }
-  // One that is not complete has another name, and is no store that would open as empty.
-  const std::string part = dir + ".incomplete";
-  std::filesystem::remove_all(part, error);
-  if (!std::filesystem::create_directory(part, error)) {
-    return absl::NotFoundError(fmt::format("cannot make {}: {}", part, error.message()));
-  }
-  absl::Status made = CheckFormat(part);
-  if (made.ok()) made = engine_->Checkpoint(part + "/rocksdb");
-  if (made.ok()) {
-    std::filesystem::rename(part, dir, error);
-    if (error) {
-      made = absl::UnavailableError(fmt::format("cannot rename {}: {}", part, error.message()));
-    }
-  }
-  if (!made.ok()) std::filesystem::remove_all(part, error);
-  return made;
 }
 
 absl::StatusOr<BackupRecord> RocksDbStore::Backup(const BackupOptions& options) {
@@ -494,7 +473,7 @@ void RocksDbStore::WatchTokens(std::function<void()> changed) {
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
                                                         const RocksDbOptions& options) {
-  absl::Status checked = CheckFormat(data_dir);
+  absl::Status checked = CheckOrMakeFormat(data_dir);
   if (!checked.ok()) return checked;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   absl::StatusOr<std::shared_ptr<RocksDbEngine>> engine =
@@ -504,11 +483,20 @@ absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_
                            .write_buffer_bytes = options.write_buffer_bytes,
                            .max_open_files = options.max_open_files,
                            .file_system = options.file_system,
+                           .cut_damaged_log = options.cut_damaged_log,
                            .log = options.log},
                           families);
   if (!engine.ok()) return engine.status();
-  auto store = std::make_unique<RocksDbStore>(data_dir, *std::move(engine), families.front(),
-                                              options.compaction);
+  // Before anything is merged, which an older program could not read.
+  const absl::Status raised = RaiseFormat(data_dir);
+  if (!raised.ok()) {
+    for (rocksdb::ColumnFamilyHandle* family : families) {
+      (*engine)->db().DestroyColumnFamilyHandle(family);
+    }
+    return raised;
+  }
+  auto store =
+      std::make_unique<RocksDbStore>(*std::move(engine), families.front(), options.compaction);
   absl::Status loaded = store->Load({families.begin() + 1, families.end()});
   if (!loaded.ok()) return loaded;
   return store;

@@ -30,6 +30,9 @@ struct RocksDbOptions {
   // Descriptors for tables.
   size_t max_open_files = 1024;
   CompactionOptions compaction = {};
+  // Opens a store of which the log is damaged before its end, with what comes before the damage.
+  // What comes behind is lost.
+  bool cut_damaged_log = false;
   RocksDbFileSystem file_system = nullptr;
   // Told, a line at a time, what RocksDB finds wrong. From any thread. None tells nobody.
   std::function<void(const std::string&)> log = nullptr;
@@ -37,7 +40,8 @@ struct RocksDbOptions {
 
 // Opens the store below `data_dir`, which is made if there is none: the file FORMAT and one RocksDB
 // with a column family for each database. FailedPrecondition, with nothing touched, where it was
-// written in a newer format. One process at a time can have it open.
+// written in a newer format; DataLoss where what says what there is, or the log before its end, is
+// damaged. One process at a time can have it open.
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const std::string& data_dir,
                                                         const RocksDbOptions& options = {});
 

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert');
 const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const YAML = require('yaml');
@@ -20,6 +21,9 @@ function render(directory) {
 
 // What Kubernetes calls a kind: its class in the client library, and its model with a schema.
 const kinds = {
+  'batch/v1/Job': ['V1Job', 'kubernetes-models/batch/v1/Job'],
+  'v1/PersistentVolumeClaim': ['V1PersistentVolumeClaim',
+    'kubernetes-models/v1/PersistentVolumeClaim'],
   'v1/Namespace': ['V1Namespace', 'kubernetes-models/v1/Namespace'],
   'v1/Service': ['V1Service', 'kubernetes-models/v1/Service'],
   'v1/ServiceAccount': ['V1ServiceAccount', 'kubernetes-models/v1/ServiceAccount'],
@@ -72,6 +76,26 @@ const find = (objects, kind, name) => {
   return found;
 };
 
+function assertRestricted(spec) {
+  assert.strictEqual(spec.securityContext.runAsNonRoot, true);
+  assert.strictEqual(spec.securityContext.runAsUser, 65532);
+  assert.strictEqual(spec.securityContext.seccompProfile.type, 'RuntimeDefault');
+  assert.strictEqual(spec.automountServiceAccountToken, false);
+  assert.strictEqual(spec.enableServiceLinks, false);
+  for (const volume of spec.volumes) assert.ok(!volume.hostPath, 'hostPath');
+  assert.ok(!spec.hostNetwork && !spec.hostPID && !spec.hostIPC);
+  for (const container of spec.containers) {
+    const context = container.securityContext;
+    assert.strictEqual(context.allowPrivilegeEscalation, false);
+    assert.strictEqual(context.readOnlyRootFilesystem, true);
+    assert.deepStrictEqual(context.capabilities, { drop: ['ALL'] });
+    assert.strictEqual(container.resources.requests.memory, container.resources.limits.memory);
+    assert.ok(container.resources.requests.cpu && !container.resources.limits.cpu);
+    // A secret among the arguments or the variables would be seen.
+    assert.ok(!/token=sluice_/.test(JSON.stringify([container.args, container.env])));
+  }
+}
+
 for (const directory of ['base', 'overlays/dev', 'overlays/production']) {
   test(`${directory}: every field is one of Kubernetes', and of its type`, async () => {
     const objects = render(directory);
@@ -87,24 +111,7 @@ for (const directory of ['base', 'overlays/dev', 'overlays/production']) {
     assert.strictEqual(namespace.metadata.labels['pod-security.kubernetes.io/enforce'],
       'restricted');
     for (const object of objects.filter((o) => ['StatefulSet', 'CronJob'].includes(o.kind))) {
-      const { spec } = podOf(object);
-      assert.strictEqual(spec.securityContext.runAsNonRoot, true);
-      assert.strictEqual(spec.securityContext.runAsUser, 65532);
-      assert.strictEqual(spec.securityContext.seccompProfile.type, 'RuntimeDefault');
-      assert.strictEqual(spec.automountServiceAccountToken, false);
-      assert.strictEqual(spec.enableServiceLinks, false);
-      for (const volume of spec.volumes) assert.ok(!volume.hostPath, 'hostPath');
-      assert.ok(!spec.hostNetwork && !spec.hostPID && !spec.hostIPC);
-      for (const container of spec.containers) {
-        const context = container.securityContext;
-        assert.strictEqual(context.allowPrivilegeEscalation, false);
-        assert.strictEqual(context.readOnlyRootFilesystem, true);
-        assert.deepStrictEqual(context.capabilities, { drop: ['ALL'] });
-        assert.strictEqual(container.resources.requests.memory, container.resources.limits.memory);
-        assert.ok(container.resources.requests.cpu && !container.resources.limits.cpu);
-        // A secret among the arguments or the variables would be seen.
-        assert.ok(!/token=sluice_/.test(JSON.stringify([container.args, container.env])));
-      }
+      assertRestricted(podOf(object).spec);
     }
   });
 
@@ -139,6 +146,50 @@ for (const directory of ['base', 'overlays/dev', 'overlays/production']) {
       > Number(/--drain-seconds=(\d+)/.exec(spec.containers[0].args.join(' '))[1]) + 20);
   });
 }
+
+test('jobs are of Kubernetes, restricted, and for the volumes that production makes', async () => {
+  const production = render('overlays/production');
+  const set = find(production, 'StatefulSet', 'sluice');
+  const account = find(production, 'ServiceAccount', podOf(set).spec.serviceAccountName);
+  const claims = set.spec.volumeClaimTemplates.map((v) => `${v.metadata.name}-sluice-0`);
+  for (const name of ['restore', 'check']) {
+    const text = fs.readFileSync(path.join(root, `deploy/kubernetes/jobs/${name}.yaml`), 'utf8');
+    const objects = YAML.parseAllDocuments(text).map((document) => document.toJS());
+    for (const object of objects) assert.deepStrictEqual(await faults(object), [], object.kind);
+    const { spec } = podOf(find(objects, 'Job', `sluice-${name}`));
+    assertRestricted(spec);
+    assert.strictEqual(spec.serviceAccountName, account.metadata.name);
+    for (const volume of spec.volumes) {
+      assert.ok(claims.includes(volume.persistentVolumeClaim.claimName), volume.name);
+    }
+    // Where the server has them.
+    const places = podOf(set).spec.containers[0].volumeMounts;
+    for (const mount of spec.containers[0].volumeMounts) {
+      assert.ok(places.some((m) => m.name === mount.name && m.mountPath === mount.mountPath));
+    }
+    for (const claim of objects.filter((o) => o.kind === 'PersistentVolumeClaim')) {
+      assert.ok(claims.includes(claim.metadata.name));
+    }
+    const program = name === 'check' ? 'server/sluiced' : 'client/cli/sluice';
+    const words = spec.containers[0].args.filter((word) => !word.startsWith('-'));
+    const help = execFileSync(path.join(root, 'bazel-bin', program), [...words, '--help'],
+      { encoding: 'utf8' });
+    for (const flag of spec.containers[0].args.filter((word) => word.startsWith('-'))) {
+      assert.ok(help.includes(`${flag.split('=')[0]} `), flag);
+    }
+  }
+});
+
+// Without an endpoint nobody could drop a database that fills the disk.
+test('a server that refuses writes keeps its endpoint', () => {
+  for (const directory of ['base', 'overlays/production']) {
+    const [container] = podOf(find(render(directory), 'StatefulSet', 'sluice')).spec.containers;
+    for (const probe of [container.readinessProbe, container.startupProbe]) {
+      const asked = probe.grpc ? probe.grpc.service : probe.httpGet.path;
+      assert.match(asked, /sluice\.v1\.QueryService$/);
+    }
+  }
+});
 
 // Each flag and variable of the manifests is one that the server knows.
 test('the server knows its settings', () => {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "client/client.h"
-#include "tests/fixture/certificate_authority.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/server_process.h"
+#include "tests/fixture/shell.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice {

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/server_process.h"
@@ -129,6 +130,30 @@ TEST_P(FullDiskTest, LosesNothingStartsAgainAndRecovers) {
   EXPECT_EQ(server.Terminate(), 0);
 }
 
+// What frees room needs some itself.
+TEST(FullDiskDropTest, ADropWorksWhileNothingIsFree) {
+  SmallDisk disk(200);
+  if (!disk.mounted()) GTEST_SKIP() << kSkipped;
+  fixture::ServerProcess server(
+      disk.data(), {"--create-databases", "--drain-seconds=0", "--min-free-disk-bytes=20000000"});
+  ASSERT_EQ(Write(server.http_port(), "keep", Body(0, 100)), 204);
+  ASSERT_EQ(Write(server.http_port(), "drop", Body(0, 1'000'000)), 204);
+  for (int i = 0; i < 100 && !std::filesystem::exists(disk.data() + "/rocksdb/ballast"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  disk.TakeTheRest();
+  for (int i = 0; i < 100 && Write(server.http_port(), "keep", Body(0, 100)) != 503; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  const auto dropped =
+      fixture::Fetch(server.http_port(), "DELETE", "/api/v3/configure/database?db=drop");
+  ASSERT_TRUE(dropped.has_value());
+  EXPECT_EQ(dropped->status, 200) << dropped->body;
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_TRUE(server.IsAlive());
+  EXPECT_EQ(Count(server.http_port(), "keep"), 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(WithReserves, FullDiskTest, testing::Values(0, 1, 5, 20, 64),
                          testing::PrintToStringParamName());
 
@@ -147,6 +172,9 @@ TEST(ReadOnlyDiskTest, SaysWhatIsWrongAndNothingOfAnotherServer) {
   EXPECT_EQ(code, 1);
   EXPECT_NE(log.find("Read-only file system"), std::string::npos) << log;
   EXPECT_EQ(log.find("another server"), std::string::npos) << log;
+  // Where nothing can be locked, nobody has it open.
+  std::tie(code, log) = fixture::RunServerToItsEnd({"check", "--data-dir", disk.data()});
+  EXPECT_EQ(code, 0) << log;
 }
 
 }  // namespace

@@ -119,6 +119,52 @@ TEST_F(ObservabilityTest, WhatAnAdministratorDoesIsAudited) {
                                          "POST /api/v3/configure/database two 200 _admin",
                                          "DELETE /api/v3/configure/database two 200 _admin",
                                          "DELETE /api/v3/configure/database  401 "));
+  // And what was asked for.
+  const auto lines = Lines("message", "audit");
+  EXPECT_THAT(std::string(lines[1]["details"]),
+              testing::AllOf(HasSubstr("database: \"one\""), HasSubstr("write: true")));
+  EXPECT_EQ(lines[3]["details"], R"({"db":"two"})");
+}
+
+TEST_F(ObservabilityTest, ADatabaseThatAWriteHasMadeIsAudited) {
+  fixture::ServerProcess server(data_, {"--log-format=json", "--create-databases"});
+  for (int i = 0; i < 2; ++i) {
+    Fetch(server.http_port(), "POST", "/api/v2/write?bucket=made", "m f=1");
+  }
+  const auto lines = Lines("message", "audit");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["database"], "made");
+  EXPECT_EQ(lines[0]["door"], "/api/v2/write");
+  EXPECT_THAT(std::string(lines[0]["peer"]), HasSubstr("127.0.0.1"));
+}
+
+// What a probe is told is no refusal.
+TEST_F(ObservabilityTest, AProbeOfAServerThatIsNotReadyIsNothingToTell) {
+  fixture::ServerProcess server(data_,
+                                {"--log-format=json", "--min-free-disk-bytes=1000000000000000"});
+  EXPECT_EQ(Fetch(server.http_port(), "GET", "/ready")->status, 503);
+  EXPECT_EQ(Fetch(server.http_port(), "GET", "/ready?service=sluice.v1.QueryService")->status, 200);
+  EXPECT_EQ(Metric(server, R"(sluice_http_requests_total{code="503",method="GET",path="/ready"})"),
+            1);
+  EXPECT_THAT(Fetch(server.http_port(), "GET", "/metrics")->body,
+              Not(HasSubstr("sluice_requests_refused_total{")));
+  EXPECT_THAT(Lines("message", "request refused"), testing::IsEmpty());
+}
+
+TEST_F(ObservabilityTest, AnEndThatWasNotInOrderIsSeenAfterwards) {
+  bool unclean = false;
+  for (const bool killed : {false, true, false}) {
+    fixture::ServerProcess server(data_, {"--log-format=json"});
+    EXPECT_EQ(Metric(server, "sluice_unclean_start"), unclean ? 1 : 0);
+    unclean = killed;
+    if (killed) {
+      server.Kill();
+    } else {
+      EXPECT_EQ(server.Terminate(), 0);
+    }
+  }
+  fixture::ServerProcess server(data_, {"--log-format=json"});
+  EXPECT_EQ(Metric(server, "sluice_unclean_start"), 0);
 }
 
 // Whoever may do nothing writes no log.

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "sluice/v1/admin.grpc.pb.h"
 #include "tests/fixture/certificate_authority.h"
 #include "tests/fixture/server_process.h"
+#include "tests/fixture/shell.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice {
@@ -87,6 +89,27 @@ TEST_F(TlsTest, BothDoorsSpeakItAndPlainTextIsNotAnswered) {
   const auto plain =
       client::Client::Connect(server.grpc_address(), {.wait_for_server = false})->GetServerInfo();
   EXPECT_EQ(plain.status().code(), absl::StatusCode::kUnavailable);
+}
+
+// gRPC has something to say of each handshake that fails.
+TEST_F(TlsTest, WhoeverDoesNotSpeakItFillsNoLog) {
+  std::vector<std::string> flags = Flags();
+  flags.push_back("--log-format=json");
+  const fixture::ServerProcess server(data_, flags);
+  const std::string port = std::to_string(PortOf(server.grpc_address()));
+  RunShell(
+      "for i in $(seq 60); do echo GARBAGE-GARBAGE-GARBAGE | timeout 5 bash -c "
+      "'cat > /dev/tcp/127.0.0.1/" +
+      port + "'; done");
+  EXPECT_EQ(NameOf(server, TlsOf()), "anonymous");
+  std::ifstream log(data_ + ".log");
+  int of_grpc = 0;
+  for (std::string line; std::getline(log, line);) {
+    EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+    if (line.find("gRPC: ") != std::string::npos) ++of_grpc;
+  }
+  EXPECT_GE(of_grpc, 1);
+  EXPECT_LE(of_grpc, 15);
 }
 
 // What old and weak clients offer, at both doors.

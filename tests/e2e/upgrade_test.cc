@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "client/client.h"
-#include "tests/fixture/certificate_authority.h"
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/server_process.h"
+#include "tests/fixture/shell.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice {

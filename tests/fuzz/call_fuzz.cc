@@ -19,7 +19,7 @@ namespace {
 
 using grpc::ByteBuffer;
 
-constexpr std::array<const char*, 14> kMethods = {
+constexpr std::array<const char*, 15> kMethods = {
     "/sluice.v1.WriteService/WriteStream",    "/sluice.v1.WriteService/Write",
     "/sluice.v1.WriteService/Validate",       "/sluice.v1.QueryService/Query",
     "/sluice.v1.AdminService/ListDatabases",  "/sluice.v1.AdminService/GetDatabase",
@@ -27,6 +27,7 @@ constexpr std::array<const char*, 14> kMethods = {
     "/sluice.v1.AdminService/DescribeTable",  "/sluice.v1.AdminService/ListRejections",
     "/sluice.v1.AdminService/DeleteToken",    "/sluice.v1.AdminService/ListTokens",
     "/sluice.v1.AdminService/ListBackups",    "/sluice.v1.AdminService/VerifyBackup",
+    "/sluice.v1.AdminService/DeleteBackup",
 };
 
 struct World {

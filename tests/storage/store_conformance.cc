@@ -514,39 +514,6 @@ TEST_P(StoreConformance, AMarkIsThereWithItsPointsAndOutlivesTheProcess) {
   EXPECT_EQ(Create("b")->FindMark("w").value(), std::nullopt);
 }
 
-TEST_P(StoreConformance, ACheckpointIsTheStoreAsItWas) {
-  auto database = Create("a");
-  ASSERT_TRUE(fixture::Commit(*database, CreatingWriteOf(*database, {1})).ok());
-  ASSERT_TRUE(fixture::Commit(*database, WriteOf({2}), Durability::kUnsynced).ok());
-  ASSERT_TRUE(store_->PutToken({.name = "t", .admin = true}).ok());
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    for (int64_t i = 1000; !stop; ++i) ASSERT_TRUE(fixture::Commit(*database, WriteOf({i})).ok());
-  });
-  const std::string copy = dir_.path() + "/copy";
-  for (int round = 0; round < 5; ++round) {
-    std::filesystem::remove_all(copy);
-    ASSERT_TRUE(fixture::Commit(*database, WriteOf({3 + round})).ok());
-    const absl::Status made = store_->Checkpoint(copy);
-    ASSERT_TRUE(made.ok()) << made;
-    auto opened = world_->Open(copy);
-    auto found = opened->FindDatabase(Name("a")).value();
-    const std::vector<int64_t> times = Times(*found);
-    for (int64_t time = 1; time <= 3 + round; ++time) {
-      EXPECT_TRUE(std::binary_search(times.begin(), times.end(), time)) << time;
-    }
-    EXPECT_EQ(opened->ListTokens()->size(), 1u);
-    // It is a store of its own.
-    ASSERT_TRUE(fixture::Commit(*found, WriteOf({500})).ok());
-  }
-  stop = true;
-  writer.join();
-  EXPECT_TRUE(absl::IsAlreadyExists(store_->Checkpoint(copy)));
-  EXPECT_TRUE(absl::IsNotFound(store_->Checkpoint(dir_.path() + "/no/such")));
-  const std::vector<int64_t> times = Times(*database);
-  EXPECT_FALSE(std::binary_search(times.begin(), times.end(), 500));
-}
-
 TEST_P(StoreConformance, ChangesOfTokensAreTold) {
   int changes = 0;
   store_->WatchTokens([&] {

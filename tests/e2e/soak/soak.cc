@@ -27,6 +27,7 @@
 #include "tests/fixture/http_client.h"
 #include "tests/fixture/https_client.h"
 #include "tests/fixture/server_process.h"
+#include "tests/fixture/shell.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice {

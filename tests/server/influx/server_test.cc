@@ -71,7 +71,12 @@ TEST_F(HttpServerTest, AnswersPing) {
 
 TEST_F(HttpServerTest, IsReadyUntilItDrains) {
   EXPECT_EQ(Fetch(port(), "GET", "/ready")->status, 200);
+  for (const char* service : {"sluice.v1.WriteService", "sluice.v1.QueryService"}) {
+    EXPECT_EQ(Fetch(port(), "GET", std::string("/ready?service=") + service)->status, 200);
+  }
+  EXPECT_EQ(Fetch(port(), "GET", "/ready?service=liveness")->status, 404);
   server_.readiness().Drain();
+  EXPECT_EQ(Fetch(port(), "GET", "/ready?service=sluice.v1.QueryService")->status, 503);
   HttpAnswer answer = Fetch(port(), "GET", "/ready").value();
   EXPECT_EQ(answer.status, 503);
   EXPECT_EQ(answer.body, R"({"code":"unavailable","message":"the server is shutting down"})");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/fixture/certificate_authority.h"
+#include "tests/fixture/shell.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::tls {

@@ -62,6 +62,14 @@ class BackupTest : public testing::Test {
     return {};
   }
 
+  static void FlipAByteOf(const fs::path& file) {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(static_cast<std::streamoff>(fs::file_size(file) / 2));
+    const char byte = static_cast<char>(bytes.get() ^ 1);
+    bytes.seekp(static_cast<std::streamoff>(fs::file_size(file) / 2));
+    bytes.put(byte);
+  }
+
   fixture::TempDir dir_;
   const std::string data_ = dir_.path() + "/data";
   const std::string backups_ = dir_.path() + "/backups";
@@ -136,13 +144,7 @@ TEST_F(BackupTest, DamageIsFoundByAVerificationAndByARestore) {
     }
     ASSERT_FALSE(file.empty()) << extension;
     const uint32_t id = ListBackups(backups_)->back().id;
-    {
-      std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
-      bytes.seekg(static_cast<std::streamoff>(fs::file_size(file) / 2));
-      const char byte = static_cast<char>(bytes.get() ^ 1);
-      bytes.seekp(static_cast<std::streamoff>(fs::file_size(file) / 2));
-      bytes.put(byte);
-    }
+    FlipAByteOf(file);
     EXPECT_EQ(VerifyBackup(backups_, id).code(), absl::StatusCode::kDataLoss) << extension;
     const std::string to = dir_.path() + "/damaged" + extension;
     EXPECT_EQ(RestoreBackup(backups_, id, to).status().code(), absl::StatusCode::kDataLoss);
@@ -154,6 +156,65 @@ TEST_F(BackupTest, DamageIsFoundByAVerificationAndByARestore) {
     EXPECT_EQ(VerifyBackup(backups_, id).code(), absl::StatusCode::kDataLoss) << extension;
     fs::remove_all(backups_);
   }
+}
+
+// RocksDB never copies again what a backup has.
+TEST_F(BackupTest, AFileThatIsDamagedIsCopiedAnewForAllThatShareIt) {
+  Create("a");
+  Write("a", "m f=1 1");
+  store_.reset();
+  Open();
+  const BackupRecord first = Backup();
+  const fs::path table = AnyFileOf(first.id, ".sst");
+  FlipAByteOf(table);
+  const BackupRecord second = Backup();
+  EXPECT_EQ(VerifyBackup(backups_, second.id).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store_->MendBackup(backups_, second.id), 1u);
+  EXPECT_TRUE(VerifyBackup(backups_, second.id).ok());
+  EXPECT_TRUE(VerifyBackup(backups_, first.id).ok());
+  EXPECT_EQ(RowsOf(first.id), 1u);
+  EXPECT_EQ(store_->MendBackup(backups_, second.id), 0u);
+  EXPECT_EQ(store_->MendBackup(backups_, 77), 0u);
+}
+
+// What the store has is not what was backed up.
+TEST_F(BackupTest, AFileThatTheStoreDoesNotHaveStaysDamaged) {
+  Create("a");
+  Write("a", "m f=1 1");
+  store_.reset();
+  Open();
+  const BackupRecord backup = Backup();
+  const fs::path table = AnyFileOf(backup.id, ".sst");
+  FlipAByteOf(table);
+  FlipAByteOf(data_ + "/rocksdb/" + table.filename().string().substr(0, 6) + ".sst");
+  EXPECT_EQ(store_->MendBackup(backups_, backup.id), 0u);
+  EXPECT_EQ(VerifyBackup(backups_, backup.id).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(BackupTest, OneIsDeletedAndTheOthersKeepWhatTheyShared) {
+  Create("a");
+  Write("a", "m f=1 1");
+  store_.reset();
+  Open();
+  const BackupRecord first = Backup();
+  const BackupRecord second = Backup();
+  ASSERT_TRUE(store_->DeleteBackup(backups_, first.id).ok());
+  EXPECT_EQ(ListBackups(backups_)->size(), 1u);
+  EXPECT_EQ(RowsOf(second.id), 1u);
+  EXPECT_EQ(store_->DeleteBackup(backups_, first.id).code(), absl::StatusCode::kNotFound);
+}
+
+// A backup of it would be as it is, and good by its own checksums.
+TEST_F(BackupTest, ADamagedTableOfTheStoreMakesNoBackup) {
+  Create("a");
+  Write("a", "m f=1 1");
+  store_.reset();
+  Open();
+  for (const auto& entry : fs::directory_iterator(data_ + "/rocksdb")) {
+    if (entry.path().extension() == ".sst") FlipAByteOf(entry.path());
+  }
+  EXPECT_EQ(store_->Backup({.dir = backups_}).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ListBackups(backups_)->size(), 0u);
 }
 
 TEST_F(BackupTest, NothingIsRestoredOverAStore) {

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "storage/block/block.h"
+#include "storage/rocksdb/check.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/mark.h"
@@ -211,6 +212,57 @@ TEST(DamageTest, OfTheLogDropsNothing) {
   auto store = OpenRocksDbStore(dir.path(), options);
   // Either nothing of it is served, or what there is; and no table is gone.
   for (const std::string& table : tables) EXPECT_TRUE(std::filesystem::exists(table)) << table;
+}
+
+// One byte of a record that others come behind: nothing of it may be lost in silence.
+TEST(DamageTest, OfTheLogIsRefusedUnlessItIsToBeCut) {
+  fixture::TempDir dir;
+  RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  const std::string data = dir.path() + "/data";
+  const std::string killed = dir.path() + "/killed";
+  uint64_t second_begins = 0;
+  const auto log_of = [](const std::string& directory) {
+    for (const auto& file : std::filesystem::directory_iterator(directory + "/rocksdb")) {
+      if (file.path().extension() == ".log") return file.path();
+    }
+    return std::filesystem::path();
+  };
+  {
+    auto store = OpenRocksDbStore(data, options).value();
+    ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+    auto a = store->FindDatabase(Name("a")).value();
+    ASSERT_TRUE(fixture::Commit(*a, CreatingWriteOf(*a, {1}), Durability::kSynced).ok());
+    second_begins = std::filesystem::file_size(log_of(data));
+    for (int64_t time : {2, 3}) {
+      ASSERT_TRUE(fixture::Commit(*a, WriteOf({time}), Durability::kSynced).ok());
+    }
+    std::filesystem::copy(data, killed, std::filesystem::copy_options::recursive);
+  }
+  const std::string log = log_of(killed).string();
+  std::fstream bytes(log, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekp(static_cast<std::streamoff>(second_begins + 30));
+  bytes.put('\x7f');
+  bytes.close();
+  const auto size = std::filesystem::file_size(log);
+  const absl::Status refused = OpenRocksDbStore(killed, options).status();
+  EXPECT_TRUE(absl::IsDataLoss(refused));
+  EXPECT_THAT(std::string(refused.message()),
+              testing::AllOf(testing::HasSubstr(fmt::format("at byte {}", second_begins)),
+                             testing::HasSubstr("--cut-damaged-log")));
+  EXPECT_EQ(std::filesystem::file_size(log), size);
+  EXPECT_THAT(CheckStore(killed)->faults,
+              testing::Contains(testing::HasSubstr("the log is damaged")));
+  std::string told;
+  options.cut_damaged_log = true;
+  options.log = [&](const std::string& line) { told += line; };
+  {
+    auto store = OpenRocksDbStore(killed, options).value();
+    EXPECT_THAT(told, testing::HasSubstr("it is left out"));
+    EXPECT_EQ(Times(*store->FindDatabase(Name("a")).value()), std::vector<int64_t>({1}));
+  }
+  // From then on it is whole.
+  options.cut_damaged_log = false;
+  EXPECT_TRUE(OpenRocksDbStore(killed, options).ok());
 }
 
 // RocksDB compacts by itself, meets what is damaged, and would refuse all writes from then on.
