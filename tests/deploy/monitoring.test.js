@@ -46,7 +46,7 @@ after(async () => {
 // Names as queries have them. Those of TLS are there with TLS.
 function names() {
   const known = new Set(['up', 'sluice_tls_certificate_expiry_timestamp_seconds',
-    'sluice_tls_reloads_total', 'sluice_tls_reload_failures_total']);
+    'sluice_tls_reloads_total', 'sluice_tls_reload_failures_total', 'sluice_tls_files_ok']);
   for (const line of text.split('\n')) {
     const name = /^([a-z_]+)[{ ]/.exec(line);
     if (name) known.add(name[1]);
@@ -65,7 +65,7 @@ test('promtool finds nothing wrong with the metrics', () => {
 test('the metrics of TLS are those that the rules name', () => {
   const source = fs.readFileSync(path.join(root, 'server/main.cc'), 'utf8');
   for (const name of ['sluice_tls_certificate_expiry_timestamp_seconds', 'sluice_tls_reloads_total',
-    'sluice_tls_reload_failures_total']) assert.ok(source.includes(`"${name}"`), name);
+    'sluice_tls_reload_failures_total', 'sluice_tls_files_ok']) assert.ok(source.includes(`"${name}"`), name);
 });
 
 test('the rules are right, and every alert fires in its test', () => {

@@ -119,7 +119,7 @@ TEST_F(TlsTest, NothingBelowVersion12AndNoCipherWithoutForwardSecrecy) {
     const auto reached = [&](const std::string& offer) {
       // Levels of security below the usual one, so that it is the server that refuses.
       return RunShell("echo | openssl s_client -connect 127.0.0.1:" + std::to_string(port) +
-                      " -alpn h2,http/1.1 " + offer + " 2>&1 | grep -E 'New, TLS|Cipher is'");
+                      " -alpn h2,http/1.1 " + offer + " 2>&1 | grep -aE 'New, TLS|Cipher is'");
     };
     EXPECT_THAT(reached("-tls1_3"), HasSubstr("TLSv1.3"));
     EXPECT_THAT(reached("-tls1_2 -cipher ECDHE"), HasSubstr("ECDHE"));
