@@ -289,14 +289,16 @@ grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* co
                                                  const About& about, Act act,
                                                  server::Workers* workers) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (const auto request = RequestOf(parts_, *context)) {
-    request->SetTarget(about.target, about.details);
-  }
+  const auto audited = RequestOf(parts_, *context);
+  if (audited != nullptr) audited->SetTarget(about.target);
   const absl::Status admitted =
       parts_.gate.Admit(ClaimOf(parts_, *context, server::Act::kAdminister)).status();
   if (!admitted.ok()) {
     Finish(context, reactor, ToGrpc(admitted));
     return reactor;
+  }
+  if (audited != nullptr && about.asked != nullptr) {
+    audited->SetTarget(about.target, about.asked->ShortDebugString());
   }
   (workers == nullptr ? parts_.write_workers : *workers)
       .Post([this, context, reactor, act = std::move(act)] {
@@ -332,23 +334,22 @@ grpc::ServerUnaryReactor* AdminService::ForReader(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* AdminService::CreateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::CreateDatabaseRequest* request,
                                                        v1::CreateDatabaseResponse* response) {
-  return ForAdmin(
-      context, {request->name(), request->ShortDebugString()}, [this, request, response] {
-        storage::DatabaseSettings settings;
-        Fault fault = ReadSettings(*request, settings);
-        if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
-        return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-          auto record = parts_.store.CreateDatabase(name, settings);
-          if (record.ok()) Fill(*record, *response->mutable_database());
-          return record.status();
-        });
-      });
+  return ForAdmin(context, {request->name(), request}, [this, request, response] {
+    storage::DatabaseSettings settings;
+    Fault fault = ReadSettings(*request, settings);
+    if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
+    return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
+      auto record = parts_.store.CreateDatabase(name, settings);
+      if (record.ok()) Fill(*record, *response->mutable_database());
+      return record.status();
+    });
+  });
 }
 
 grpc::ServerUnaryReactor* AdminService::ListDatabases(grpc::CallbackServerContext* context,
                                                       const v1::ListDatabasesRequest* request,
                                                       v1::ListDatabasesResponse* response) {
-  return ForAdmin(context, About(""), [this, request, response] {
+  return ForAdmin(context, {}, [this, request, response] {
     auto databases = parts_.store.ListDatabases();
     if (!databases.ok()) return ToGrpc(databases.status());
     return ToGrpc(FillPage(
@@ -371,30 +372,29 @@ grpc::ServerUnaryReactor* AdminService::GetDatabase(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* AdminService::UpdateDatabase(grpc::CallbackServerContext* context,
                                                        const v1::UpdateDatabaseRequest* request,
                                                        v1::UpdateDatabaseResponse* response) {
-  return ForAdmin(
-      context, {request->name(), request->ShortDebugString()}, [this, request, response] {
-        storage::DatabaseSettings asked;
-        Mask mask;
-        Fault fault = ReadSettings(*request, asked);
-        if (fault.status.ok()) fault = ReadMask(*request, mask);
-        if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
-        auto change = [&](storage::DatabaseSettings& settings) {
-          if (mask.retention) settings.retention_ns = asked.retention_ns;
-          if (mask.max_tables) settings.max_tables = asked.max_tables;
-          if (mask.max_columns) settings.max_columns = asked.max_columns;
-        };
-        return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
-          auto record = parts_.store.UpdateDatabase(name, change);
-          if (record.ok()) Fill(*record, *response->mutable_database());
-          return record.status();
-        });
-      });
+  return ForAdmin(context, {request->name(), request}, [this, request, response] {
+    storage::DatabaseSettings asked;
+    Mask mask;
+    Fault fault = ReadSettings(*request, asked);
+    if (fault.status.ok()) fault = ReadMask(*request, mask);
+    if (!fault.status.ok()) return ToGrpc(fault.status, fault.field);
+    auto change = [&](storage::DatabaseSettings& settings) {
+      if (mask.retention) settings.retention_ns = asked.retention_ns;
+      if (mask.max_tables) settings.max_tables = asked.max_tables;
+      if (mask.max_columns) settings.max_columns = asked.max_columns;
+    };
+    return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
+      auto record = parts_.store.UpdateDatabase(name, change);
+      if (record.ok()) Fill(*record, *response->mutable_database());
+      return record.status();
+    });
+  });
 }
 
 grpc::ServerUnaryReactor* AdminService::DropDatabase(grpc::CallbackServerContext* context,
                                                      const v1::DropDatabaseRequest* request,
                                                      v1::DropDatabaseResponse*) {
-  return ForAdmin(context, request->name(), [this, request] {
+  return ForAdmin(context, {request->name()}, [this, request] {
     return WithName(request->name(), "name", [&](const storage::DatabaseName& name) {
       return parts_.store.DropDatabase(name);
     });
@@ -469,23 +469,22 @@ grpc::ServerUnaryReactor* AdminService::ListRejections(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* AdminService::CreateToken(grpc::CallbackServerContext* context,
                                                     const v1::CreateTokenRequest* request,
                                                     v1::CreateTokenResponse* response) {
-  return ForAdmin(context, {request->name(), request->ShortDebugString()},
-                  [this, request, response] {
-                    absl::StatusOr<auth::NewToken> token = ReadToken(*request);
-                    if (!token.ok()) return ToGrpc(token.status(), "expire_time");
-                    auto created = parts_.authority.Create(*token, storage::NowNs());
-                    if (created.ok()) {
-                      response->set_secret(created->text);
-                      Fill(created->record, *response->mutable_token());
-                    }
-                    return ToGrpc(created.status(), "token", request->name());
-                  });
+  return ForAdmin(context, {request->name(), request}, [this, request, response] {
+    absl::StatusOr<auth::NewToken> token = ReadToken(*request);
+    if (!token.ok()) return ToGrpc(token.status(), "expire_time");
+    auto created = parts_.authority.Create(*token, storage::NowNs());
+    if (created.ok()) {
+      response->set_secret(created->text);
+      Fill(created->record, *response->mutable_token());
+    }
+    return ToGrpc(created.status(), "token", request->name());
+  });
 }
 
 grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* context,
                                                    const v1::ListTokensRequest* request,
                                                    v1::ListTokensResponse* response) {
-  return ForAdmin(context, About(""), [this, request, response] {
+  return ForAdmin(context, {}, [this, request, response] {
     return ToGrpc(FillPage(
         parts_.authority.List(),
         [](const auto& record) -> const std::string& { return record.name; },
@@ -496,7 +495,7 @@ grpc::ServerUnaryReactor* AdminService::ListTokens(grpc::CallbackServerContext* 
 grpc::ServerUnaryReactor* AdminService::DeleteToken(grpc::CallbackServerContext* context,
                                                     const v1::DeleteTokenRequest* request,
                                                     v1::DeleteTokenResponse*) {
-  return ForAdmin(context, request->name(), [this, request] {
+  return ForAdmin(context, {request->name()}, [this, request] {
     return ToGrpc(parts_.authority.Delete(request->name()), "token", request->name());
   });
 }
@@ -505,7 +504,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
                                                      const v1::CreateBackupRequest* request,
                                                      v1::CreateBackupResponse* response) {
   return ForAdmin(
-      context, About(""),
+      context, {},
       [this, request, response] {
         if (request->keep() < 0) return ToGrpc(ingest::BadField("keep", "is negative"));
         const auto made =
@@ -519,7 +518,7 @@ grpc::ServerUnaryReactor* AdminService::CreateBackup(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* AdminService::ListBackups(grpc::CallbackServerContext* context,
                                                     const v1::ListBackupsRequest* request,
                                                     v1::ListBackupsResponse* response) {
-  return ForAdmin(context, About(""), [this, request, response] {
+  return ForAdmin(context, {}, [this, request, response] {
     const auto backups = parts_.backups.List();
     if (!backups.ok()) return ToGrpc(backups.status());
     // A name for each that is in the order of the ids.
@@ -551,7 +550,7 @@ grpc::ServerUnaryReactor* AdminService::DeleteBackup(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* AdminService::ForBackup(grpc::CallbackServerContext* context, int64_t id,
                                                   std::function<absl::Status(uint32_t id)> act) {
   return ForAdmin(
-      context, std::to_string(id),
+      context, {std::to_string(id)},
       [id, act = std::move(act)] {
         const bool possible = id >= 0 && id <= std::numeric_limits<uint32_t>::max();
         return ToGrpc(possible ? act(static_cast<uint32_t>(id))

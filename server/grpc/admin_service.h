@@ -64,12 +64,10 @@ class AdminService final : public v1::AdminService::CallbackService {
                                          v1::DeleteBackupResponse* response) override;
 
  private:
-  // For the audit log: what a call is about, and what it asks for.
+  // For the audit log: what a call is about, and what it asks for, if that says more.
   struct About {
-    About(std::string named, std::string asked = "")
-        : target(std::move(named)), details(std::move(asked)) {}
-    std::string target;
-    std::string details;
+    std::string target = {};
+    const google::protobuf::Message* asked = nullptr;
   };
   // Runs `act`, which returns a grpc::Status, on a worker, for an admin.
   template <typename Act>

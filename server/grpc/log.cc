@@ -17,7 +17,8 @@ constexpr int64_t kPeriodNs = int64_t{10} * 1'000'000'000;
 void Tell(gpr_log_func_args* line) {
   // Its threads may say something until the process is gone.
   static auto& limit = *new observability::LogLimit(kLines, kPeriodNs);
-  const int64_t left_out = limit.Admit(fmt::format("{}:{}", line->file, line->line), storage::NowNs());
+  const int64_t left_out =
+      limit.Admit(fmt::format("{}:{}", line->file, line->line), storage::NowNs());
   if (left_out < 0) return;
   const auto level = line->severity == GPR_LOG_SEVERITY_ERROR ? observability::LogLevel::kWarning
                                                               : observability::LogLevel::kInfo;

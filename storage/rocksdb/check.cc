@@ -18,6 +18,7 @@
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
+#include "storage/rocksdb/read_only.h"
 #include "storage/rocksdb/status.h"
 #include "storage/schema.h"
 #include "storage/token_record.h"
@@ -194,36 +195,25 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
                     "over a backup of it: {}",
                     data_dir, lock.why()));
   }
-  const absl::Status log = CheckLog(*rocksdb::FileSystem::Default(), path);
-  rocksdb::DBOptions options;
-  std::vector<std::string> names;
-  StoreReport unreadable;
-  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const std::string& name : names) {
-    descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
-  }
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  rocksdb::DB* opened = nullptr;
-  if (status.ok()) {
-    status = rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened);
-  }
-  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::unique_ptr<ReadOnlyDb> opened;
+  const rocksdb::Status status = ReadOnlyDb::Open(*rocksdb::Env::Default(), path, opened);
+  const absl::Status log = CheckLog(*rocksdb::FileSystem::Default(), path,
+                                    status.ok() ? OldestNeededLog(opened->db()) : 0);
   if (!status.ok()) {
+    StoreReport unreadable;
     if (!log.ok()) unreadable.faults.emplace_back(log.message());
     unreadable.faults.push_back(status.ToString());
     return unreadable;
   }
-  Checker checker(*db, progress);
+  Checker checker(opened->db(), progress);
   if (!log.ok()) checker.Add(std::string(log.message()));
   checker.CheckFiles();
-  for (rocksdb::ColumnFamilyHandle* family : families) {
+  for (rocksdb::ColumnFamilyHandle* family : opened->families()) {
     if (family->GetName() == rocksdb::kDefaultColumnFamilyName) {
       checker.CheckCatalog(family);
     } else {
       checker.CheckDatabase(family);
     }
-    db->DestroyColumnFamilyHandle(family);
   }
   return checker.report();
 }

@@ -24,6 +24,7 @@
 #include "storage/reason.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
+#include "storage/rocksdb/read_only.h"
 #include "storage/rocksdb/status.h"
 
 namespace sluice::storage {
@@ -170,6 +171,19 @@ uint64_t LogBytes(const std::string& path) {
   return bytes;
 }
 
+// Of those files of the log that RocksDB will read: those that it has not come to delete do not
+// matter, and they are known only by opening it.
+absl::Status CheckNeededLog(const std::string& path, const EngineOptions& engine) {
+  const std::shared_ptr<rocksdb::FileSystem> files =
+      engine.file_system ? engine.file_system : rocksdb::FileSystem::Default();
+  const absl::Status log = CheckLog(*files, path);
+  if (!absl::IsDataLoss(log)) return log;
+  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
+  std::unique_ptr<ReadOnlyDb> opened;
+  if (!ReadOnlyDb::Open(*env, path, opened).ok()) return log;
+  return CheckLog(*files, path, OldestNeededLog(opened->db()));
+}
+
 }  // namespace
 
 struct RocksDbEngine::Opened {
@@ -238,8 +252,7 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
 absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, const EngineOptions& options,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
-  const absl::Status log =
-      CheckLog(options.file_system ? *options.file_system : *rocksdb::FileSystem::Default(), path);
+  const absl::Status log = CheckNeededLog(path, options);
   if (absl::IsDataLoss(log) && options.cut_damaged_log) {
     if (options.log) options.log(fmt::format("{}; it is left out", std::string(log.message())));
   } else if (absl::IsDataLoss(log)) {

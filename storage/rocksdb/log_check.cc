@@ -148,7 +148,12 @@ absl::Status LogReader::Read(rocksdb::FileSystem& file_system, const std::string
 
 }  // namespace
 
-absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path) {
+uint64_t OldestNeededLog(rocksdb::DB& db) {
+  uint64_t number = 0;
+  return db.GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &number) ? number : 0;
+}
+
+absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path, uint64_t oldest) {
   std::vector<std::string> names;
   const rocksdb::IOStatus listed = file_system.GetChildren(path, {}, &names, nullptr);
   if (listed.IsNotFound() || listed.IsPathNotFound()) return absl::OkStatus();
@@ -158,7 +163,9 @@ absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path)
     uint64_t number = 0;
     const char* const end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data(), end, number);
-    if (parsed.ec == std::errc() && std::string_view(parsed.ptr) == ".log") logs[number] = name;
+    if (parsed.ec == std::errc() && std::string_view(parsed.ptr) == ".log" && number >= oldest) {
+      logs[number] = name;
+    }
   }
   LogReader reader;
   for (const auto& [number, name] : logs) {

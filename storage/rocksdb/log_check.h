@@ -1,8 +1,10 @@
 #ifndef SLUICE_STORAGE_ROCKSDB_LOG_CHECK_H_
 #define SLUICE_STORAGE_ROCKSDB_LOG_CHECK_H_
 
+#include <rocksdb/db.h>
 #include <rocksdb/file_system.h>
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,7 +25,14 @@ namespace sluice::storage {
 // follows, a length of two bytes, a type (whole, first, middle or last part), and that part of a
 // batch, which begins with its sequence in eight bytes and its count of operations in four. See
 // RocksDB's wiki, "Write Ahead Log File Format".
-absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path);
+//
+// Files with a smaller number than `oldest` are left out.
+absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path,
+                      uint64_t oldest = 0);
+
+// The first file of the log that has anything that is in no table, to be asked of a database that
+// was opened to be read: what comes before it is waiting for its deletion.
+uint64_t OldestNeededLog(rocksdb::DB& db);
 
 }  // namespace sluice::storage
 

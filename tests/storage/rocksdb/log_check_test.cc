@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/rocksdb/engine.h"
 #include "tests/fixture/temp_dir.h"
 
 namespace sluice::storage {
@@ -32,10 +33,10 @@ void Put(const fs::path& path, const std::string& bytes) {
 // RocksDB's own log, of which nothing is flushed.
 class LogCheckTest : public testing::Test {
  protected:
-  std::unique_ptr<rocksdb::DB> Open(const std::string& path) {
+  std::unique_ptr<rocksdb::DB> Open(const std::string& path, bool flushes = false) {
     rocksdb::Options options;
     options.create_if_missing = true;
-    options.avoid_flush_during_recovery = true;
+    options.avoid_flush_during_recovery = !flushes;
     options.avoid_flush_during_shutdown = true;
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     rocksdb::DB* db = nullptr;
@@ -82,7 +83,8 @@ TEST_F(LogCheckTest, DamageIsToldWhereverRecordsComeBehindIt) {
   std::vector<uint64_t> ends;
   {
     auto db = Open(path_);
-    for (size_t bytes : {10u, 20u, 30u, 40'000u, 50u, 100'000u, 32'700u, 32'720u, 60u, 10u, 70'000u}) {
+    for (size_t bytes :
+         {10u, 20u, 30u, 40'000u, 50u, 100'000u, 32'700u, 32'720u, 60u, 10u, 70'000u}) {
       ends.push_back(Write(*db, bytes));
     }
   }
@@ -91,7 +93,7 @@ TEST_F(LogCheckTest, DamageIsToldWhereverRecordsComeBehindIt) {
   const std::string whole = Read(log);
   EXPECT_TRUE(Check().ok());
   const uint64_t last_begins = ends[ends.size() - 2];
-  const size_t step = 97;
+  const size_t step = 331;
   for (uint64_t at = 0; at < whole.size(); at += step) {
     std::string other = whole;
     other[at] = static_cast<char>(other[at] ^ 0x10);
@@ -144,6 +146,39 @@ TEST_F(LogCheckTest, ALogThatGoesOnBehindACutIsWhole) {
   EXPECT_TRUE(absl::IsDataLoss(Check()));
   Put(first, whole.substr(0, 100));
   EXPECT_TRUE(absl::IsDataLoss(Check()));
+}
+
+// A start that flushes what the log has deletes it only then; and it may be killed before, more
+// than once.
+TEST_F(LogCheckTest, ALogThatIsFlushedAndNotDeletedYetDoesNotMatter) {
+  std::vector<uint64_t> ends;
+  {
+    auto db = Open(path_);
+    for (int i = 0; i < 4; ++i) ends.push_back(Write(*db, 50'000));
+  }
+  const fs::path first = Logs().front();
+  const std::string cut = Read(first).substr(0, ends[2] + 100);
+  Put(first, cut);
+  for (int start = 0; start < 2; ++start) {
+    auto db = Open(path_, /*flushes=*/true);
+    Write(*db, 10);
+    ASSERT_FALSE(fs::exists(first));
+  }
+  Put(first, cut);
+  EXPECT_TRUE(absl::IsDataLoss(Check()));
+  {
+    auto db = Open(path_);
+    Put(first, cut);
+    EXPECT_TRUE(CheckLog(*rocksdb::FileSystem::Default(), path_, OldestNeededLog(*db)).ok());
+    EXPECT_TRUE(absl::IsDataLoss(Check()));
+  }
+  Put(first, cut);
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  auto engine = RocksDbEngine::Open(path_, {}, families);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    (*engine)->db().DestroyColumnFamilyHandle(family);
+  }
 }
 
 }  // namespace
