@@ -97,6 +97,31 @@ TEST_F(HostileClientsTest, ThousandsOfConnectionsThatSayLittleTakeLittle) {
   EXPECT_LT(PeakBytes(), before + 256 * kMiB);
 }
 
+// Nobody counts what an idle connection takes, some 9 KiB: all of them are to take a tenth of the
+// memory.
+TEST_F(HostileClientsTest, ConnectionsAreAsManyAsATenthOfTheMemoryHolds) {
+  fixture::ServerProcess server(dir_.path() + "/small",
+                                {"--max-memory-bytes=134217728", "--max-body-bytes=1048576"});
+  const size_t allowed = 128 * kMiB / 10 / (9 << 10);
+  std::vector<std::unique_ptr<HttpConnection>> idle;
+  for (size_t i = 0; i < 2 * allowed; ++i) {
+    idle.push_back(std::make_unique<HttpConnection>(server.http_port()));
+  }
+  const auto open_files = [&] {
+    const auto answer = fixture::Fetch(server.http_port(), "GET", "/metrics");
+    const std::string text = answer ? answer->body : "";
+    const size_t at = text.find("\nprocess_open_fds ");
+    return at == std::string::npos ? 0 : std::stoul(text.substr(at + 18));
+  };
+  size_t files = open_files();
+  for (int i = 0; i < 100 && files > allowed + allowed / 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    files = open_files();
+  }
+  EXPECT_LE(files, allowed + allowed / 5);
+  EXPECT_GE(files, allowed / 2);
+}
+
 TEST_F(HostileClientsTest, ManyLargeBodiesAtOnceAreServedOrSentAway) {
   std::string body;
   while (body.size() < 9 * kMiB) body += fmt::format("m,h=a f=1,g=2i {}\n", body.size());
