@@ -1,10 +1,13 @@
 #include "storage/rocksdb/check.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include <cstdarg>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -18,7 +21,6 @@
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
-#include "storage/rocksdb/read_only.h"
 #include "storage/rocksdb/status.h"
 #include "storage/schema.h"
 #include "storage/token_record.h"
@@ -54,9 +56,17 @@ class Lock {
   rocksdb::Status status_;
 };
 
-bool IsReadOnly(const std::string& path) {
+// Whether the lock cannot be taken because nothing can be written there, and nobody who sees the
+// same file system otherwise has it.
+bool IsReadOnlyAndFree(const std::string& lock) {
   struct statvfs about {};
-  return statvfs(path.c_str(), &about) == 0 && (about.f_flag & ST_RDONLY) != 0;
+  if (statvfs(lock.c_str(), &about) != 0 || (about.f_flag & ST_RDONLY) == 0) return false;
+  const int file = open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  struct flock held = {
+      .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  const bool is_free = file >= 0 && fcntl(file, F_GETLK, &held) == 0 && held.l_type == F_UNLCK;
+  if (file >= 0) close(file);
+  return is_free;
 }
 
 std::string WhatIsWrong(const BlockKey& key, std::string_view directory, const std::string* body,
@@ -86,6 +96,65 @@ std::string WhatIsWrong(const BlockKey& key, std::string_view directory, const s
   report.rows += block->row_count();
   ++report.blocks;
   return "";
+}
+
+class NoLog : public rocksdb::Logger {
+ public:
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+// A RocksDB that is only read, with all its column families, and what its log has in memory.
+// Nothing below its path is changed, nor locked.
+class ReadOnlyDb {
+ public:
+  // `env` must outlive it. What RocksDB wants to log goes nowhere.
+  static rocksdb::Status Open(rocksdb::Env& env, const std::string& path,
+                              std::unique_ptr<ReadOnlyDb>& opened);
+  ~ReadOnlyDb();
+  ReadOnlyDb(const ReadOnlyDb&) = delete;
+  ReadOnlyDb& operator=(const ReadOnlyDb&) = delete;
+
+  rocksdb::DB& db() { return *db_; }
+  const std::vector<rocksdb::ColumnFamilyHandle*>& families() const { return families_; }
+
+ private:
+  ReadOnlyDb() = default;
+
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
+};
+
+rocksdb::Status ReadOnlyDb::Open(rocksdb::Env& env, const std::string& path,
+                                 std::unique_ptr<ReadOnlyDb>& opened) {
+  rocksdb::DBOptions options;
+  options.env = &env;
+  options.info_log = std::make_shared<NoLog>();
+  std::vector<std::string> names;
+  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) {
+    descriptors.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::unique_ptr<ReadOnlyDb> made(new ReadOnlyDb());
+  rocksdb::DB* db = nullptr;
+  if (status.ok()) {
+    status = rocksdb::DB::OpenForReadOnly(options, path, descriptors, &made->families_, &db);
+  }
+  made->db_.reset(db);
+  if (status.ok()) opened = std::move(made);
+  return status;
+}
+
+ReadOnlyDb::~ReadOnlyDb() {
+  for (rocksdb::ColumnFamilyHandle* family : families_) db_->DestroyColumnFamilyHandle(family);
+}
+
+// A write that a crash has cut short is nothing wrong.
+std::string WhatIsWrongWithTheLog(const std::string& path) {
+  const auto end = FindLogEnd(*rocksdb::FileSystem::Default(), path);
+  if (!end.ok()) return std::string(end.status().message());
+  return *end && (*end)->is_damage ? ToString(**end) : "";
 }
 
 class Checker {
@@ -188,8 +257,7 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
   const absl::Status format = CheckFormat(data_dir);
   if (!format.ok()) return format;
   const Lock lock(path + "/LOCK");
-  // Where nothing can be written nobody else has it open either.
-  if (!lock.held() && !IsReadOnly(path)) {
+  if (!lock.held() && !IsReadOnlyAndFree(path + "/LOCK")) {
     return absl::UnavailableError(
         fmt::format("a server has the store in {} open, or it cannot be locked; stop it, or look "
                     "over a backup of it: {}",
@@ -197,16 +265,15 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
   }
   std::unique_ptr<ReadOnlyDb> opened;
   const rocksdb::Status status = ReadOnlyDb::Open(*rocksdb::Env::Default(), path, opened);
-  const absl::Status log = CheckLog(*rocksdb::FileSystem::Default(), path,
-                                    status.ok() ? OldestNeededLog(opened->db()) : 0);
+  const std::string log = WhatIsWrongWithTheLog(path);
   if (!status.ok()) {
     StoreReport unreadable;
-    if (!log.ok()) unreadable.faults.emplace_back(log.message());
+    if (!log.empty()) unreadable.faults.push_back(log);
     unreadable.faults.push_back(status.ToString());
     return unreadable;
   }
   Checker checker(opened->db(), progress);
-  if (!log.ok()) checker.Add(std::string(log.message()));
+  if (!log.empty()) checker.Add(log);
   checker.CheckFiles();
   for (rocksdb::ColumnFamilyHandle* family : opened->families()) {
     if (family->GetName() == rocksdb::kDefaultColumnFamilyName) {

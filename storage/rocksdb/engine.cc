@@ -24,7 +24,6 @@
 #include "storage/reason.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
-#include "storage/rocksdb/read_only.h"
 #include "storage/rocksdb/status.h"
 
 namespace sluice::storage {
@@ -49,9 +48,6 @@ class EngineLog : public rocksdb::Logger {
   explicit EngineLog(std::function<void(const std::string&)> log)
       : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), log_(std::move(log)) {}
 
-  // Whether recovery has left out records of the log because they are damaged.
-  bool skipped_records() const { return skipped_records_; }
-
   using Logger::Logv;
   void Logv(const char* format, va_list arguments) override {
     Logv(rocksdb::InfoLogLevel::WARN_LEVEL, format, arguments);
@@ -60,8 +56,6 @@ class EngineLog : public rocksdb::Logger {
     if (level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
     char text[1024];
     std::vsnprintf(text, sizeof(text), format, arguments);
-    // Only without paranoid checks, see DBImpl::RecoverLogFiles.
-    if (std::strstr(text, "(ignoring error)") != nullptr) skipped_records_ = true;
     // It may say the same of every write.
     if (level < rocksdb::InfoLogLevel::ERROR_LEVEL || !log_ || ++told_ > kMaxTold) return;
     // Some come with many lines of detail.
@@ -73,7 +67,6 @@ class EngineLog : public rocksdb::Logger {
 
   const std::function<void(const std::string&)> log_;
   std::atomic<int> told_ = 0;
-  std::atomic<bool> skipped_records_ = false;
 };
 
 // A damaged table that RocksDB's own compaction meets is no reason to refuse the writes of all
@@ -89,6 +82,12 @@ class TakeNoNotice : public rocksdb::EventListener {
   }
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                          rocksdb::Status* background_error) override {
+    // It is tried again each second; meanwhile writes are refused for want of room, and drops,
+    // which make some, are not.
+    if (reason == rocksdb::BackgroundErrorReason::kFlush && background_error->IsNoSpace()) {
+      *background_error = rocksdb::Status::OK();
+      return;
+    }
     if (reason != rocksdb::BackgroundErrorReason::kCompaction) return;
     if (!background_error->IsCorruption() && !background_error->IsPathNotFound()) return;
     ++counts_->damages;
@@ -159,6 +158,15 @@ absl::StatusOr<bool> Exists(const std::string& path) {
   return false;
 }
 
+// Of a batch that has been written.
+uint64_t FirstSequence(const rocksdb::WriteBatch& batch) {
+  uint64_t sequence = 0;
+  for (size_t i = 8; i > 0; --i) {
+    sequence = sequence << 8 | static_cast<uint8_t>(batch.Data()[i - 1]);
+  }
+  return sequence;
+}
+
 // Of the log's files.
 uint64_t LogBytes(const std::string& path) {
   std::error_code error;
@@ -171,23 +179,61 @@ uint64_t LogBytes(const std::string& path) {
   return bytes;
 }
 
-// Of those files of the log that RocksDB will read: those that it has not come to delete do not
-// matter, and they are known only by opening it.
-absl::Status CheckNeededLog(const std::string& path, const EngineOptions& engine) {
+// The lock that RocksDB has on an open store, held meanwhile.
+class StoreLock {
+ public:
+  StoreLock(rocksdb::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {
+    held_ = files_.LockFile(path_, {}, &lock_, nullptr).ok();
+  }
+  ~StoreLock() {
+    if (held_) files_.UnlockFile(lock_, {}, nullptr).PermitUncheckedError();
+  }
+  StoreLock(const StoreLock&) = delete;
+  StoreLock& operator=(const StoreLock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  rocksdb::FileSystem& files_;
+  const std::string path_;
+  rocksdb::FileLock* lock_ = nullptr;
+  bool held_ = false;
+};
+
+// Makes the log end where it can be read no further, so that RocksDB finds nothing wrong with it:
+// of what it cannot read it would keep the file, and insist on tables of what is in it. Whether
+// what was on disk once was cut off, which has to be asked for.
+absl::StatusOr<bool> PrepareLog(const std::string& path, const EngineOptions& engine) {
   const std::shared_ptr<rocksdb::FileSystem> files =
       engine.file_system ? engine.file_system : rocksdb::FileSystem::Default();
-  const absl::Status log = CheckLog(*files, path);
-  if (!absl::IsDataLoss(log)) return log;
-  const std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
-  std::unique_ptr<ReadOnlyDb> opened;
-  if (!ReadOnlyDb::Open(*env, path, opened).ok()) return log;
-  return CheckLog(*files, path, OldestNeededLog(opened->db()));
+  if (!files->FileExists(path + "/CURRENT", {}, nullptr).ok()) return false;
+  // Where it cannot be had RocksDB will say so.
+  const StoreLock lock(*files, path + "/LOCK");
+  if (!lock.held()) return false;
+  const auto end = FindLogEnd(*files, path, engine.cut_damaged_log);
+  if (!end.ok()) return end.status();
+  if (!*end) return false;
+  if ((*end)->is_damage && !engine.cut_damaged_log) {
+    return absl::DataLossError(fmt::format(
+        "cannot open the store in {}: {}. Nothing was changed. Restore a backup, or do without "
+        "what was written from there on (--cut-damaged-log)",
+        path, ToString(**end)));
+  }
+  const absl::Status cut = CutLog(*files, path, **end);
+  if (!cut.ok()) return cut;
+  if ((*end)->is_damage && engine.log) {
+    engine.log(
+        fmt::format("{}; IT IS CUT THERE, AND WHAT WAS WRITTEN LATER IS NOT IN THE STORE. "
+                    "The files are kept in {}.damaged-log",
+                    ToString(**end), path));
+  }
+  return (*end)->is_damage;
 }
 
 }  // namespace
 
 struct RocksDbEngine::Opened {
   bool in_need = false;
+  bool log_was_cut = false;
   std::shared_ptr<Counts> counts;
   rocksdb::ColumnFamilyOptions family_options;
   std::shared_ptr<GuardedFileSystem> file_system;
@@ -203,6 +249,7 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   absl::StatusOr<bool> exists = Exists(path);
   if (!exists.ok()) return exists.status();
   Opened opened{.in_need = mode == Mode::kDamaged,
+                .log_was_cut = false,
                 .counts = std::make_shared<Counts>(),
                 .family_options = FamilyOptions(engine),
                 .file_system = std::make_shared<GuardedFileSystem>(
@@ -214,8 +261,7 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   options.env = opened.env.get();
   options.create_if_missing = !*exists;
   rocksdb::ColumnFamilyOptions family_options = opened.family_options;
-  auto log = std::make_shared<EngineLog>(engine.log);
-  options.info_log = log;
+  options.info_log = std::make_shared<EngineLog>(engine.log);
   if (mode == Mode::kDamaged) options.paranoid_checks = false;
   if (mode != Mode::kNormal) {
     options.avoid_flush_during_recovery = true;
@@ -234,11 +280,6 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &db);
   opened.db.reset(db);
   if (status.ok() && opened.file_system->frozen()) status = opened.file_system->fault();
-  // Without paranoid checks a damaged log loses what is damaged and keeps what comes behind. What
-  // was acknowledged may be among it: nothing has been changed yet, and so nothing will be.
-  if (status.ok() && log->skipped_records()) {
-    status = rocksdb::Status::Corruption("the log is damaged, and so are some tables");
-  }
   if (status.ok()) return opened;
   if (db != nullptr) {
     for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
@@ -252,17 +293,8 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
 absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     const std::string& path, const EngineOptions& options,
     std::vector<rocksdb::ColumnFamilyHandle*>& families) {
-  const absl::Status log = CheckNeededLog(path, options);
-  if (absl::IsDataLoss(log) && options.cut_damaged_log) {
-    if (options.log) options.log(fmt::format("{}; it is left out", std::string(log.message())));
-  } else if (absl::IsDataLoss(log)) {
-    return absl::DataLossError(fmt::format(
-        "cannot open the store in {}: {}. Nothing was changed. Restore a backup, or do without "
-        "what was written from there on (--cut-damaged-log)",
-        path, std::string(log.message())));
-  } else if (!log.ok()) {
-    return log;
-  }
+  const absl::StatusOr<bool> was_cut = PrepareLog(path, options);
+  if (!was_cut.ok()) return was_cut.status();
   std::error_code ignored;
   // RocksDB would complain that there is none before it makes it.
   std::filesystem::create_directories(path, ignored);
@@ -275,7 +307,9 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     opened = TryOpen(path, options, Mode::kDamaged, families);
   }
   if (!opened.ok()) return opened.status();
+  opened->log_was_cut = *was_cut;
   std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(*std::move(opened), path, options));
+  if (*was_cut) engine->NoteDamage();
   absl::Status loaded = engine->LoadSequences();
   if (loaded.ok()) return engine;
   for (rocksdb::ColumnFamilyHandle* family : families) {
@@ -287,7 +321,8 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 
 RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
     : path_(std::move(path)),
-      opened_in_need_(opened.in_need),
+      opened_in_need_(opened.in_need || opened.log_was_cut),
+      log_was_cut_(opened.log_was_cut),
       min_free_disk_bytes_(options.min_free_disk_bytes),
       counts_(std::move(opened.counts)),
       family_options_(std::move(opened.family_options)),
@@ -355,6 +390,7 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   logged_bytes_ += batch.GetDataSize();
   // To the log, and once more when the memory is flushed.
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
+  MarkSynced(batch, next_unsynced_);
   const auto since = std::chrono::steady_clock::now();
   rocksdb::Status status = db_->Write(options, &batch);
   if (options.sync) counts_->syncs.Observe(std::chrono::steady_clock::now() - since);
@@ -362,6 +398,7 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   if (status.IsIOError() && Recover()) status = db_->Write(options, &batch);
   absl::Status written = Outcome(status);
   if (written.ok() && !options.sync) unsynced_ = true;
+  if (written.ok() && options.sync) NoteSynced(FirstSequence(batch) + batch.Count());
   return written;
 }
 
@@ -370,13 +407,25 @@ absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
   options.no_slowdown = true;
   logged_bytes_ += batch.GetDataSize();
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
+  MarkSynced(batch, next_unsynced_);
   rocksdb::Status status = db_->Write(options, &batch);
   if (status.IsIncomplete()) return absl::UnavailableError("RocksDB has stopped writes");
   if (status.ok()) unsynced_ = true;
   return Outcome(status);
 }
 
-absl::Status RocksDbEngine::Sync() { return Outcome(db_->SyncWAL()); }
+void RocksDbEngine::NoteSynced(uint64_t next_unsynced) {
+  uint64_t known = next_unsynced_;
+  while (known < next_unsynced && !next_unsynced_.compare_exchange_weak(known, next_unsynced)) {
+  }
+}
+
+absl::Status RocksDbEngine::Sync() {
+  const uint64_t last = db_->GetLatestSequenceNumber();
+  const absl::Status synced = Outcome(db_->SyncWAL());
+  if (synced.ok()) NoteSynced(last + 1);
+  return synced;
+}
 
 void RocksDbEngine::Compact(rocksdb::ColumnFamilyHandle* family, const rocksdb::Slice* begin,
                             const rocksdb::Slice* end) {
@@ -463,7 +512,7 @@ void RocksDbEngine::GiveUpBallastIfFull() {
 void RocksDbEngine::TakeBallast() {
   const std::string ballast = path_ + kBallastName;
   std::error_code error;
-  if (std::filesystem::exists(ballast, error)) return;
+  if (std::filesystem::file_size(ballast, error) == kBallastBytes && !error) return;
   std::ofstream file(ballast, std::ios::binary);
   const std::array<char, 64 << 10> zeros{};
   for (size_t written = 0; written < kBallastBytes && file; written += zeros.size()) {
@@ -480,7 +529,7 @@ void RocksDbEngine::Tend(std::stop_token stop) {
     if (!CheckUsable().ok()) continue;
     Caught([&] {
       // A failed sync stays to be done; RocksDB then refuses further writes and says why.
-      if (unsynced_.exchange(false) && !db_->SyncWAL().ok()) unsynced_ = true;
+      if (unsynced_.exchange(false) && !Sync().ok()) unsynced_ = true;
       LookAround();
       file_system_->KeepSpareFiles();
     }).IgnoreError();

@@ -54,6 +54,8 @@ class RocksDbEngine {
   rocksdb::DB& db() { return *db_; }
   // Whether some of it is damaged, so that what seems not to belong may only seem so.
   bool opened_in_need() const { return opened_in_need_; }
+  // Whether the end of the log was given up, and with it perhaps what was said of databases.
+  bool log_was_cut() const { return log_was_cut_; }
   // For a new database's column family.
   const rocksdb::ColumnFamilyOptions& family_options() const { return family_options_; }
 
@@ -126,6 +128,7 @@ class RocksDbEngine {
                                         Mode mode,
                                         std::vector<rocksdb::ColumnFamilyHandle*>& families);
   absl::Status Outcome(const rocksdb::Status& status) const;
+  void NoteSynced(uint64_t next_unsynced);
   absl::Status LoadSequences();
   bool Recover();
   void Tend(std::stop_token stop);
@@ -135,6 +138,7 @@ class RocksDbEngine {
 
   const std::string path_;
   const bool opened_in_need_;
+  const bool log_was_cut_;
   const uint64_t min_free_disk_bytes_;
   // RocksDB counts too.
   const std::shared_ptr<Counts> counts_;
@@ -153,6 +157,8 @@ class RocksDbEngine {
   std::atomic<uint64_t> logged_bytes_ = 0;
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> unsynced_ = false;
+  // All records of the log with smaller sequences of RocksDB's are on disk, see MarkSynced.
+  std::atomic<uint64_t> next_unsynced_ = 0;
   // What may still be written before the disk is nearly full: looked up now and then, and less by
   // what has been written since. It counts what is in memory and will be written again.
   std::atomic<int64_t> room_bytes_ = 0;

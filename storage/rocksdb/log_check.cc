@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "storage/rocksdb/crc32c.h"
@@ -21,6 +24,9 @@ constexpr size_t kBlockBytes = 32 << 10;
 constexpr size_t kHeaderBytes = 7;
 // Sequence and count, which every batch begins with.
 constexpr size_t kBatchHeaderBytes = 12;
+// What MarkSynced adds: "log data" (type 3) of 16 bytes, these and the sequence.
+constexpr std::string_view kMark = "\x03\x10sluiceSY";
+constexpr size_t kMarkBytes = kMark.size() + 8;
 
 enum class Part : uint8_t { kWhole = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
@@ -57,59 +63,86 @@ std::optional<Fragment> ReadFragment(std::string_view bytes) {
 // Reads the files of a log one after the other.
 class LogReader {
  public:
-  absl::Status Read(rocksdb::FileSystem& file_system, const std::string& path);
+  // Whether there is more to be read: not once damage is proven.
+  absl::StatusOr<bool> Read(rocksdb::FileSystem& file_system, const std::string& path,
+                            bool unreadable_is_damage);
+  // What the files that were read show.
+  std::optional<LogEnd> End() const;
 
  private:
-  absl::Status ReadBlock(std::string_view block, uint64_t offset);
-  absl::Status Take(const Fragment& fragment);
+  // The first thing that could not be read.
+  struct Unread {
+    std::string path;
+    uint64_t at = 0;
+    // Its sequence, if a record was read before.
+    std::optional<uint64_t> sequence;
+    // That of the first record behind it, in the same file.
+    std::optional<uint64_t> behind;
+    bool is_damage = false;
+    bool files_go_on = false;
+  };
+
+  void ReadBlock(std::string_view block, bool is_last, uint64_t offset);
+  void Take(const Fragment& fragment);
+  void TakeRecord();
   void Miss(uint64_t offset);
 
   std::string path_;
-  // Where the first thing is that could not be read, as long as nothing shows what it was.
-  std::string unread_path_;
-  uint64_t unread_at_ = 0;
-  bool unread_ = false;
-  // Of the record that is being read; its beginning, as far as it is needed.
+  std::optional<Unread> unread_;
+  // Of the record that is being read; its beginning and its end, as far as they are needed.
   bool in_record_ = false;
   uint64_t record_at_ = 0;
   std::string head_;
+  std::string tail_;
   // That the next record has, if one was read at all.
   std::optional<uint64_t> next_sequence_;
 };
 
 void LogReader::Miss(uint64_t offset) {
   in_record_ = false;
-  if (unread_) return;
-  unread_ = true;
-  unread_path_ = path_;
-  unread_at_ = offset;
+  if (!unread_) unread_ = {.path = path_, .at = offset, .sequence = next_sequence_, .behind = {}};
 }
 
-absl::Status LogReader::Take(const Fragment& fragment) {
+void LogReader::Take(const Fragment& fragment) {
   const bool begins = fragment.part == Part::kWhole || fragment.part == Part::kFirst;
   // Parts of a record whose beginning could not be read prove nothing.
-  if (!begins && !in_record_) return absl::OkStatus();
-  if (begins) head_.clear();
-  const bool knew_head = head_.size() == kBatchHeaderBytes;
-  head_.append(fragment.bytes.substr(0, kBatchHeaderBytes - head_.size()));
-  in_record_ = fragment.part == Part::kFirst || fragment.part == Part::kMiddle;
-  if (head_.size() < kBatchHeaderBytes) return absl::OkStatus();
-  const std::string_view head = head_;
-  const uint64_t sequence = LittleEndian(head.substr(0, 8));
-  if (unread_ && !knew_head) {
-    if (sequence != next_sequence_) {
-      return absl::DataLossError(fmt::format(
-          "the log is damaged: {} cannot be read at byte {}, and what was written after that can",
-          unread_path_, unread_at_));
-    }
-    unread_ = false;
+  if (!begins && !in_record_) return;
+  if (begins) {
+    head_.clear();
+    tail_.clear();
   }
-  if (!in_record_) next_sequence_ = sequence + LittleEndian(head.substr(8, 4));
-  return absl::OkStatus();
+  head_.append(fragment.bytes.substr(0, kBatchHeaderBytes - head_.size()));
+  tail_.append(fragment.bytes);
+  tail_.erase(0, tail_.size() - std::min(tail_.size(), kMarkBytes));
+  in_record_ = fragment.part == Part::kFirst || fragment.part == Part::kMiddle;
+  if (!in_record_ && head_.size() == kBatchHeaderBytes) TakeRecord();
 }
 
-absl::Status LogReader::ReadBlock(std::string_view block, uint64_t offset) {
-  for (size_t at = 0; at + kHeaderBytes <= block.size();) {
+void LogReader::TakeRecord() {
+  const std::string_view head = head_;
+  const std::string_view tail = tail_;
+  const uint64_t sequence = LittleEndian(head.substr(0, 8));
+  next_sequence_ = sequence + LittleEndian(head.substr(8, 4));
+  if (!unread_) return;
+  if (sequence == unread_->sequence) {
+    unread_.reset();
+    return;
+  }
+  if (path_ != unread_->path) {
+    unread_->files_go_on = true;
+  } else if (!unread_->behind) {
+    unread_->behind = sequence;
+  }
+  if (!tail.starts_with(kMark)) return;
+  const uint64_t next_unsynced = LittleEndian(tail.substr(kMark.size()));
+  // Where nothing was read before, all that is known of it is that it comes before what is behind.
+  unread_->is_damage = unread_->sequence ? next_unsynced > *unread_->sequence
+                                         : unread_->behind && next_unsynced >= *unread_->behind;
+}
+
+void LogReader::ReadBlock(std::string_view block, bool is_last, uint64_t offset) {
+  size_t at = 0;
+  while (at + kHeaderBytes <= block.size() && !(unread_ && unread_->is_damage)) {
     const std::optional<Fragment> fragment = ReadFragment(block.substr(at));
     if (!fragment) {
       Miss(in_record_ ? record_at_ : offset + at);
@@ -120,59 +153,118 @@ absl::Status LogReader::ReadBlock(std::string_view block, uint64_t offset) {
     const bool begins = fragment->part == Part::kWhole || fragment->part == Part::kFirst;
     if (begins == in_record_) Miss(in_record_ ? record_at_ : offset + at);
     if (begins) record_at_ = offset + at;
-    const absl::Status taken = Take(*fragment);
-    if (!taken.ok()) return taken;
+    Take(*fragment);
     at += kHeaderBytes + fragment->bytes.size();
   }
-  return absl::OkStatus();
+  // At the end of a block no header may find room.
+  if (is_last && at < block.size()) Miss(in_record_ ? record_at_ : offset + at);
 }
 
-absl::Status LogReader::Read(rocksdb::FileSystem& file_system, const std::string& path) {
+absl::StatusOr<bool> LogReader::Read(rocksdb::FileSystem& file_system, const std::string& path,
+                                     bool unreadable_is_damage) {
   path_ = path;
   std::unique_ptr<rocksdb::FSSequentialFile> file;
   rocksdb::IOStatus status = file_system.NewSequentialFile(path, {}, &file, nullptr);
   std::vector<char> room(kBlockBytes);
-  for (uint64_t offset = 0; status.ok(); offset += kBlockBytes) {
+  uint64_t offset = 0;
+  while (status.ok() && !(unread_ && unread_->is_damage)) {
     rocksdb::Slice read;
     status = file->Read(room.size(), {}, &read, room.data(), nullptr);
     if (!status.ok() || read.empty()) break;
-    const absl::Status block = ReadBlock(read.ToStringView(), offset);
-    if (!block.ok()) return block;
+    ReadBlock(read.ToStringView(), read.size() < kBlockBytes, offset);
+    offset += read.size();
     if (read.size() < kBlockBytes) break;
   }
-  if (!status.ok()) return FromRocksDb(status, "cannot read the log " + path);
+  if (!status.ok() && !unreadable_is_damage) {
+    return FromRocksDb(status, "cannot read the log " + path);
+  }
   // It ends in the middle of a record.
-  if (in_record_) Miss(record_at_);
-  return absl::OkStatus();
+  if (in_record_ || !status.ok()) Miss(in_record_ ? record_at_ : offset);
+  if (!status.ok()) unread_->is_damage = true;
+  return !(unread_ && unread_->is_damage);
 }
 
-}  // namespace
-
-uint64_t OldestNeededLog(rocksdb::DB& db) {
-  uint64_t number = 0;
-  return db.GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &number) ? number : 0;
+std::optional<LogEnd> LogReader::End() const {
+  if (!unread_ || (unread_->files_go_on && !unread_->is_damage)) return std::nullopt;
+  return LogEnd{
+      .path = unread_->path, .at = unread_->at, .is_damage = unread_->is_damage, .later_files = {}};
 }
 
-absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path, uint64_t oldest) {
+absl::StatusOr<std::vector<std::string>> ListLogs(rocksdb::FileSystem& file_system,
+                                                  const std::string& path) {
   std::vector<std::string> names;
   const rocksdb::IOStatus listed = file_system.GetChildren(path, {}, &names, nullptr);
-  if (listed.IsNotFound() || listed.IsPathNotFound()) return absl::OkStatus();
-  if (!listed.ok()) return FromRocksDb(listed, "cannot list " + path);
+  if (!listed.ok() && !listed.IsNotFound() && !listed.IsPathNotFound()) {
+    return FromRocksDb(listed, "cannot list " + path);
+  }
   std::map<uint64_t, std::string> logs;
   for (const std::string& name : names) {
     uint64_t number = 0;
     const char* const end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data(), end, number);
-    if (parsed.ec == std::errc() && std::string_view(parsed.ptr) == ".log" && number >= oldest) {
-      logs[number] = name;
+    if (parsed.ec == std::errc() && std::string_view(parsed.ptr) == ".log") {
+      logs[number] = path + "/" + name;
     }
   }
+  std::vector<std::string> paths;
+  for (auto& [number, log] : logs) paths.push_back(std::move(log));
+  return paths;
+}
+
+}  // namespace
+
+void MarkSynced(rocksdb::WriteBatch& batch, uint64_t next_unsynced) {
+  std::string mark(kMark.substr(2));
+  for (int i = 0; i < 8; ++i) mark.push_back(static_cast<char>(next_unsynced >> (8 * i)));
+  batch.PutLogData(mark).PermitUncheckedError();
+}
+
+std::string ToString(const LogEnd& end) {
+  return fmt::format("the log is damaged: {} cannot be read from byte {} on, and was on disk once",
+                     end.path, end.at);
+}
+
+absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_system,
+                                                 const std::string& path,
+                                                 bool unreadable_is_damage) {
+  const absl::StatusOr<std::vector<std::string>> logs = ListLogs(file_system, path);
+  if (!logs.ok()) return logs.status();
   LogReader reader;
-  for (const auto& [number, name] : logs) {
-    const absl::Status read = reader.Read(file_system, path + "/" + name);
-    if (!read.ok()) return read;
+  for (const std::string& log : *logs) {
+    const absl::StatusOr<bool> more = reader.Read(file_system, log, unreadable_is_damage);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
   }
-  return absl::OkStatus();
+  std::optional<LogEnd> end = reader.End();
+  if (!end) return end;
+  const auto found = std::find(logs->begin(), logs->end(), end->path);
+  end->later_files.assign(found + 1, logs->end());
+  return end;
+}
+
+absl::Status CutLog(rocksdb::FileSystem& file_system, const std::string& path, const LogEnd& end) {
+  if (end.is_damage) {
+    const std::filesystem::path kept = path + ".damaged-log";
+    std::error_code error;
+    std::filesystem::create_directories(kept, error);
+    const auto place_of = [&](const std::string& log) {
+      return (kept / std::filesystem::path(log).filename()).string();
+    };
+    // A disk that cannot read it cannot copy it either.
+    std::filesystem::copy_file(end.path, place_of(end.path),
+                               std::filesystem::copy_options::overwrite_existing, error);
+    // The last first: what is left by a crash meanwhile is damaged as before.
+    for (auto log = end.later_files.rbegin(); log != end.later_files.rend(); ++log) {
+      const rocksdb::IOStatus moved = file_system.RenameFile(*log, place_of(*log), {}, nullptr);
+      if (!moved.ok()) return FromRocksDb(moved, "cannot move away " + *log);
+    }
+  }
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  rocksdb::IOStatus cut = file_system.ReopenWritableFile(end.path, {}, &file, nullptr);
+  if (cut.ok()) cut = file->Truncate(end.at, {}, nullptr);
+  if (cut.ok()) cut = file->Fsync({}, nullptr);
+  if (cut.ok()) cut = file->Close({}, nullptr);
+  return FromRocksDb(cut, "cannot cut the log " + end.path);
 }
 
 }  // namespace sluice::storage

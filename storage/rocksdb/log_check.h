@@ -1,38 +1,61 @@
 #ifndef SLUICE_STORAGE_ROCKSDB_LOG_CHECK_H_
 #define SLUICE_STORAGE_ROCKSDB_LOG_CHECK_H_
 
-#include <rocksdb/db.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/write_batch.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace sluice::storage {
 
-// Whether the write-ahead log of the RocksDB in `path` is whole: DataLoss, with the place, where
-// something in it cannot be read and what was written later can. A store that is not there has none
-// that is wrong.
-//
-// RocksDB, when it is opened, stops at what it cannot read, and takes it for the write that a crash
-// cut short. At the end of the log it is. Where records come behind that, it was whole once, for
-// each record is written after the one before is on disk: what was acknowledged is lost, and
-// nobody would be told. The sequence of a record tells one case apart: a store that was opened
-// behind such a cut, and written to before the cut log could go, continues where the cut is.
+// RocksDB, when it is opened, stops at what it cannot read of its write-ahead log, and takes it for
+// a write that a crash cut short. What is damaged otherwise would so be lost, and nobody told. This
+// tells one from the other, before RocksDB reads the log.
 //
 // The format of the log is RocksDB's: blocks of 32 KiB with records of a masked CRC-32C of what
 // follows, a length of two bytes, a type (whole, first, middle or last part), and that part of a
 // batch, which begins with its sequence in eight bytes and its count of operations in four. See
 // RocksDB's wiki, "Write Ahead Log File Format".
-//
-// Files with a smaller number than `oldest` are left out.
-absl::Status CheckLog(rocksdb::FileSystem& file_system, const std::string& path,
-                      uint64_t oldest = 0);
 
-// The first file of the log that has anything that is in no table, to be asked of a database that
-// was opened to be read: what comes before it is waiting for its deletion.
-uint64_t OldestNeededLog(rocksdb::DB& db);
+// Adds to a batch, which needs nothing after that, up to where the log was on disk before it was
+// written: all records with smaller sequences than `next_unsynced`. It is in the log alone.
+void MarkSynced(rocksdb::WriteBatch& batch, uint64_t next_unsynced);
+
+// The end of what can be read of a log.
+struct LogEnd {
+  // The file, and the byte in it.
+  std::string path;
+  uint64_t at = 0;
+  // Whether what comes there was on disk once: then it is damaged. Otherwise it is what a crash or
+  // a loss of power leaves, and was never acknowledged.
+  bool is_damage = false;
+  // The files of the log that come after it.
+  std::vector<std::string> later_files;
+};
+// "the log is damaged: …"; of damage.
+std::string ToString(const LogEnd& end);
+
+// Where the log of the RocksDB in `path` ends before its files do; nothing where it does not, or
+// where there is no log.
+//
+// Damage is what a record that comes later says to have been synced; with `unreadable_is_damage`
+// also a file that cannot be read, which is an error otherwise. Where files come later that go on
+// with the sequence that is missing, the log was once opened behind a cut, and does not end there;
+// nor is anything said of a cut that nothing proves to be damage, and behind which files have
+// records: those are for RocksDB.
+absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_system,
+                                                 const std::string& path,
+                                                 bool unreadable_is_damage = false);
+
+// Makes `end` the end of the files too, as the log has to be locked for. Damaged files, and what
+// comes later, are kept in a directory beside, `path`.damaged-log.
+absl::Status CutLog(rocksdb::FileSystem& file_system, const std::string& path, const LogEnd& end);
 
 }  // namespace sluice::storage
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -79,7 +81,16 @@ absl::StatusOr<CatalogEntry> DecodeEntry(std::string_view name, std::string_view
   return absl::DataLossError(fmt::format("damaged catalog: the record of database '{}'", name));
 }
 
-std::string FamilyName(uint32_t id) { return fmt::format("db-{}", id); }
+constexpr std::string_view kFamilyPrefix = "db-";
+
+std::string FamilyName(uint32_t id) { return fmt::format("{}{}", kFamilyPrefix, id); }
+
+uint32_t IdOf(std::string_view family) {
+  uint32_t id = 0;
+  family.remove_prefix(std::min(family.size(), kFamilyPrefix.size()));
+  std::from_chars(family.data(), family.data() + family.size(), id);
+  return id;
+}
 
 // A log of less than this may stay as it is.
 constexpr uint64_t kWorthwhileFlushBytes = uint64_t{8} << 20;
@@ -228,13 +239,23 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
       status = AddDatabase(family, entry.mapped());
       continue;
     }
-    // Where something is damaged that may be the record of it.
-    if (status.ok() && !engine_->opened_in_need()) {
+    if (status.ok() && engine_->opened_in_need()) {
+      // Something is damaged, which may be the record of it. Its name is taken.
+      next_id_ = std::max(next_id_, IdOf(family->GetName()) + 1);
+    } else if (status.ok()) {
       status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
     }
     engine_->db().DestroyColumnFamilyHandle(family);
   }
   if (!status.ok() || catalog->empty()) return status;
+  // Dropped in what was cut off the log.
+  if (engine_->log_was_cut()) {
+    rocksdb::WriteBatch batch;
+    for (const auto& [name, entry] : *catalog) {
+      batch.Delete(catalog_, DatabaseKey(entry.record.name));
+    }
+    return engine_->Write(batch, Durability::kSynced);
+  }
   return absl::DataLossError(
       fmt::format("damaged store: the column family of database '{}' is gone",
                   catalog->begin()->second.record.name));
@@ -429,7 +450,9 @@ absl::StatusOr<BackupRecord> RocksDbStore::Backup(const BackupOptions& options) 
   if (!lock.owns_lock()) {
     return WithReason(absl::UnavailableError("a backup is under way"), "BACKUP_UNDER_WAY");
   }
-  return CreateBackup(engine_->db(), InstanceId(), options);
+  auto made = CreateBackup(engine_->db(), InstanceId(), options);
+  if (absl::IsDataLoss(made.status())) engine_->NoteDamage();
+  return made;
 }
 
 absl::StatusOr<std::vector<TokenRecord>> RocksDbStore::ListTokens() const {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -44,15 +45,17 @@ class LogCheckTest : public testing::Test {
     return std::unique_ptr<rocksdb::DB>(db);
   }
   // Two operations of together `bytes`. Returns where the log ends then.
-  uint64_t Write(rocksdb::DB& db, size_t bytes) {
+  uint64_t Write(rocksdb::DB& db, size_t bytes, bool sync = true) {
     rocksdb::WriteBatch batch;
     std::string value;
     for (size_t i = 0; i < bytes / 2; ++i) value += static_cast<char>(next_ = next_ * 69069 + 1);
     EXPECT_TRUE(batch.Put(std::to_string(next_), value).ok());
     EXPECT_TRUE(batch.Put("same", value).ok());
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    EXPECT_TRUE(db.Write(synced, &batch).ok());
+    MarkSynced(batch, next_unsynced_);
+    rocksdb::WriteOptions options;
+    options.sync = sync;
+    EXPECT_TRUE(db.Write(options, &batch).ok());
+    if (sync) next_unsynced_ = db.GetLatestSequenceNumber() + 1;
     return fs::file_size(Logs().back());
   }
   std::vector<fs::path> Logs() {
@@ -63,24 +66,33 @@ class LogCheckTest : public testing::Test {
     std::sort(logs.begin(), logs.end());
     return logs;
   }
-  absl::Status Check() { return CheckLog(*rocksdb::FileSystem::Default(), path_); }
+  std::optional<LogEnd> End() {
+    const auto end = FindLogEnd(*rocksdb::FileSystem::Default(), path_);
+    EXPECT_TRUE(end.ok()) << end.status();
+    return end.value_or(std::nullopt);
+  }
+  bool IsDamaged() {
+    const auto end = End();
+    return end && end->is_damage;
+  }
 
   uint32_t next_ = 7;
+  uint64_t next_unsynced_ = 0;
   fixture::TempDir dir_;
   const std::string path_ = dir_.path() + "/db";
 };
 
 TEST_F(LogCheckTest, OneThatIsNotThereOrEmptyIsWhole) {
-  EXPECT_TRUE(Check().ok());
+  EXPECT_FALSE(End());
   Open(path_);
-  EXPECT_TRUE(Check().ok());
+  EXPECT_FALSE(End());
 }
 
 // Small records, of which many are in a block, and large ones over several blocks: wherever a byte
-// is another, all are there or it is told; and where the log is cut, as a crash does it, it is
-// whole.
+// is another, all are there or it is told; and where the log is cut, as a crash does it, it ends
+// before what was cut.
 TEST_F(LogCheckTest, DamageIsToldWhereverRecordsComeBehindIt) {
-  std::vector<uint64_t> ends;
+  std::vector<uint64_t> ends = {0};
   {
     auto db = Open(path_);
     for (size_t bytes :
@@ -91,36 +103,87 @@ TEST_F(LogCheckTest, DamageIsToldWhereverRecordsComeBehindIt) {
   ASSERT_EQ(Logs().size(), 1u);
   const fs::path log = Logs().front();
   const std::string whole = Read(log);
-  EXPECT_TRUE(Check().ok());
+  EXPECT_FALSE(End());
   const uint64_t last_begins = ends[ends.size() - 2];
   const size_t step = 331;
   for (uint64_t at = 0; at < whole.size(); at += step) {
     std::string other = whole;
     other[at] = static_cast<char>(other[at] ^ 0x10);
     Put(log, other);
-    const absl::Status checked = Check();
+    const auto end = End();
     // Up to six bytes at the end of a block are no record's.
-    const bool is_padding = at % 32768 > 32768 - 7 && checked.ok();
-    EXPECT_EQ(checked.ok(), at >= last_begins || is_padding) << at << " " << checked;
-    if (checked.ok()) continue;
-    EXPECT_TRUE(absl::IsDataLoss(checked));
-    EXPECT_THAT(std::string(checked.message()), testing::HasSubstr(log.filename().string()));
+    if (!end && at % 32768 > 32768 - 7) continue;
+    ASSERT_TRUE(end) << at;
+    EXPECT_EQ(end->is_damage, at < last_begins) << at;
+    EXPECT_EQ(end->path, log.string());
+    // Where the record begins, but for what fills the block before it.
+    const auto behind = std::upper_bound(ends.begin(), ends.end(), at);
+    EXPECT_LE(end->at, at);
+    EXPECT_GE(end->at + 7, *(behind - 1)) << at;
   }
   for (uint64_t size = 0; size < whole.size(); size += step) {
     Put(log, whole.substr(0, size));
-    EXPECT_TRUE(Check().ok()) << size;
+    const auto end = End();
+    const auto behind = std::upper_bound(ends.begin(), ends.end(), size);
+    if (!end) {
+      EXPECT_LE(size - *(behind - 1), 6u);
+      continue;
+    }
+    EXPECT_FALSE(end->is_damage) << size;
+    ASSERT_TRUE(CutLog(*rocksdb::FileSystem::Default(), path_, *end).ok());
+    EXPECT_FALSE(End());
+    EXPECT_EQ(Read(log), whole.substr(0, end->at));
+    EXPECT_GE(end->at + 7, *(behind - 1)) << size;
   }
   // What a write that was cut short leaves on some file systems.
   Put(log, whole.substr(0, last_begins + 20) + std::string(40'000, '\0'));
-  EXPECT_TRUE(Check().ok());
+  EXPECT_FALSE(End()->is_damage);
   // RocksDB passes over zeros.
   std::string zeros = whole;
-  zeros.replace(ends[3], ends[4] - ends[3], ends[4] - ends[3], '\0');
+  zeros.replace(ends[4], ends[5] - ends[4], ends[5] - ends[4], '\0');
   Put(log, zeros);
-  EXPECT_TRUE(absl::IsDataLoss(Check()));
+  EXPECT_TRUE(IsDamaged());
+  EXPECT_FALSE(fs::exists(path_ + ".damaged-log"));
 }
 
-// The first three records of a log that is then cut, and damaged anew, behind which another begins.
+// Of what was not synced a loss of power may leave any part.
+TEST_F(LogCheckTest, WhatWasNotSyncedMayBeGoneWhateverComesBehind) {
+  std::vector<uint64_t> ends;
+  auto db = Open(path_);
+  ends.push_back(Write(*db, 50'000));
+  for (int i = 0; i < 3; ++i) ends.push_back(Write(*db, 50'000, /*sync=*/false));
+  const fs::path log = Logs().front();
+  const std::string whole = Read(log);
+  const auto without = [&](size_t record) {
+    std::string other = whole;
+    other.replace(ends[record - 1] + 10, 4096, 4096, '\0');
+    return other;
+  };
+  for (size_t record : {1u, 2u, 3u}) {
+    Put(log, without(record));
+    EXPECT_FALSE(End()->is_damage) << record;
+    EXPECT_EQ(End()->at, ends[record - 1]);
+  }
+  // The first of them all was.
+  std::string other = whole;
+  other[ends[0] / 2] = static_cast<char>(other[ends[0] / 2] ^ 1);
+  Put(log, other);
+  EXPECT_TRUE(IsDamaged());
+  EXPECT_EQ(End()->at, 0u);
+  // A sync makes all of them last, and the next record says so.
+  Put(log, whole);
+  db.reset();
+  db = Open(path_);
+  Write(*db, 10);
+  EXPECT_FALSE(End());
+  Put(log, without(2));
+  // Nothing proves it yet, and it is not the end.
+  EXPECT_FALSE(End());
+  Write(*db, 10);
+  EXPECT_TRUE(IsDamaged());
+  EXPECT_EQ(End()->later_files.size(), 1u);
+}
+
 TEST_F(LogCheckTest, ALogThatGoesOnBehindACutIsWhole) {
   std::vector<uint64_t> ends;
   {
@@ -136,48 +199,90 @@ TEST_F(LogCheckTest, ALogThatGoesOnBehindACutIsWhole) {
     Write(*db, 10);
   }
   ASSERT_GT(Logs().size(), 1u);
-  EXPECT_TRUE(Check().ok()) << Check();
+  EXPECT_FALSE(End());
   // RocksDB reads all of it.
   std::string value;
   EXPECT_TRUE(Open(path_)->Get({}, "same", &value).ok());
   EXPECT_EQ(value.size(), 5u);
   // One that was cut before that does not go on with what came next.
   Put(first, whole.substr(0, ends[1] + 100));
-  EXPECT_TRUE(absl::IsDataLoss(Check()));
+  EXPECT_TRUE(IsDamaged());
+  // What nobody knows the sequence of proves nothing for other files.
   Put(first, whole.substr(0, 100));
-  EXPECT_TRUE(absl::IsDataLoss(Check()));
+  EXPECT_FALSE(End());
 }
 
-// A start that flushes what the log has deletes it only then; and it may be killed before, more
-// than once.
-TEST_F(LogCheckTest, ALogThatIsFlushedAndNotDeletedYetDoesNotMatter) {
+TEST_F(LogCheckTest, WhatIsCutForDamageIsKept) {
   std::vector<uint64_t> ends;
   {
     auto db = Open(path_);
-    for (int i = 0; i < 4; ++i) ends.push_back(Write(*db, 50'000));
+    for (int i = 0; i < 3; ++i) ends.push_back(Write(*db, 50'000));
   }
-  const fs::path first = Logs().front();
-  const std::string cut = Read(first).substr(0, ends[2] + 100);
-  Put(first, cut);
-  for (int start = 0; start < 2; ++start) {
-    auto db = Open(path_, /*flushes=*/true);
-    Write(*db, 10);
-    ASSERT_FALSE(fs::exists(first));
-  }
-  Put(first, cut);
-  EXPECT_TRUE(absl::IsDataLoss(Check()));
+  Write(*Open(path_), 10);
+  const std::vector<fs::path> logs = Logs();
+  ASSERT_GE(logs.size(), 2u);
+  std::string damaged = Read(logs[0]);
+  damaged[ends[0] + 50] = static_cast<char>(damaged[ends[0] + 50] ^ 1);
+  Put(logs[0], damaged);
+  const auto end = End();
+  ASSERT_TRUE(end && end->is_damage);
+  ASSERT_TRUE(CutLog(*rocksdb::FileSystem::Default(), path_, *end).ok());
+  EXPECT_EQ(Logs(), std::vector<fs::path>({logs[0]}));
+  EXPECT_EQ(fs::file_size(logs[0]), ends[0]);
+  const std::string kept = path_ + ".damaged-log/";
+  EXPECT_EQ(Read(kept + logs[0].filename().string()), damaged);
+  EXPECT_TRUE(fs::exists(kept + logs[1].filename().string()));
+  std::string value;
+  EXPECT_TRUE(Open(path_)->Get({}, "same", &value).ok());
+}
+
+// A directory is opened, and cannot be read.
+TEST_F(LogCheckTest, AFileThatCannotBeReadIsAnErrorOrDamage) {
+  Write(*Open(path_), 10);
+  const fs::path log = Logs().back();
+  fs::remove(log);
+  fs::create_directory(log);
+  const auto& files = rocksdb::FileSystem::Default();
+  EXPECT_FALSE(FindLogEnd(*files, path_).ok());
+  const auto end = FindLogEnd(*files, path_, /*unreadable_is_damage=*/true);
+  ASSERT_TRUE(end.ok() && *end);
+  EXPECT_TRUE((*end)->is_damage);
+}
+
+// The first write of a new log is cut short: nothing in it can be read, and RocksDB would keep it.
+TEST_F(LogCheckTest, ALogThatIsCutInItsFirstRecordIsNoDamageLater) {
+  const auto open = [](const std::string& path) {
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    auto engine = RocksDbEngine::Open(path, {}, families);
+    EXPECT_TRUE(engine.ok()) << engine.status();
+    for (rocksdb::ColumnFamilyHandle* family : families) {
+      (*engine)->db().DestroyColumnFamilyHandle(family);
+    }
+    return *std::move(engine);
+  };
+  const auto put = [](RocksDbEngine& engine, size_t bytes) {
+    rocksdb::WriteBatch batch;
+    ASSERT_TRUE(batch.Put("k", std::string(bytes, 'x')).ok());
+    ASSERT_TRUE(engine.Write(batch, Durability::kSynced).ok());
+  };
+  const std::string killed = dir_.path() + "/killed";
   {
-    auto db = Open(path_);
-    Put(first, cut);
-    EXPECT_TRUE(CheckLog(*rocksdb::FileSystem::Default(), path_, OldestNeededLog(*db)).ok());
-    EXPECT_TRUE(absl::IsDataLoss(Check()));
+    auto engine = open(path_);
+    put(*engine, 10);
+    put(*engine, 20);
+    engine->FlushCatalog();
+    put(*engine, 500'000);
+    fs::copy(path_, killed);
   }
-  Put(first, cut);
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  auto engine = RocksDbEngine::Open(path_, {}, families);
-  ASSERT_TRUE(engine.ok()) << engine.status();
-  for (rocksdb::ColumnFamilyHandle* family : families) {
-    (*engine)->db().DestroyColumnFamilyHandle(family);
+  const fs::path log = killed / Logs().back().filename();
+  fs::resize_file(log, fs::file_size(log) / 2);
+  for (int start = 0; start < 4; ++start) {
+    auto engine = open(killed);
+    std::string value;
+    ASSERT_TRUE(engine->db().Get({}, "k", &value).ok());
+    EXPECT_EQ(value.size(), 20u);
+    put(*engine, 20);
+    put(*engine, 20);
   }
 }
 

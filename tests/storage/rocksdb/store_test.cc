@@ -247,7 +247,7 @@ TEST(DamageTest, OfTheLogIsRefusedUnlessItIsToBeCut) {
   const absl::Status refused = OpenRocksDbStore(killed, options).status();
   EXPECT_TRUE(absl::IsDataLoss(refused));
   EXPECT_THAT(std::string(refused.message()),
-              testing::AllOf(testing::HasSubstr(fmt::format("at byte {}", second_begins)),
+              testing::AllOf(testing::HasSubstr(fmt::format("from byte {} on", second_begins)),
                              testing::HasSubstr("--cut-damaged-log")));
   EXPECT_EQ(std::filesystem::file_size(log), size);
   EXPECT_THAT(CheckStore(killed)->faults,
@@ -257,12 +257,98 @@ TEST(DamageTest, OfTheLogIsRefusedUnlessItIsToBeCut) {
   options.log = [&](const std::string& line) { told += line; };
   {
     auto store = OpenRocksDbStore(killed, options).value();
-    EXPECT_THAT(told, testing::HasSubstr("it is left out"));
+    EXPECT_THAT(told, testing::HasSubstr("IT IS CUT THERE"));
     EXPECT_EQ(Times(*store->FindDatabase(Name("a")).value()), std::vector<int64_t>({1}));
   }
   // From then on it is whole.
   options.cut_damaged_log = false;
   EXPECT_TRUE(OpenRocksDbStore(killed, options).ok());
+}
+
+// What is cut off may be why a database seems not to belong, or to be there.
+TEST(DamageTest, ACutOfTheLogLeavesDatabasesThatWereFlushedMadeAndDropped) {
+  fixture::TempDir dir;
+  RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  const std::string data = dir.path() + "/data";
+  const std::string killed = dir.path() + "/killed";
+  const auto logs_of = [](const std::string& directory) {
+    std::vector<std::filesystem::path> logs;
+    for (const auto& file : std::filesystem::directory_iterator(directory + "/rocksdb")) {
+      if (file.path().extension() == ".log") logs.push_back(file.path());
+    }
+    std::sort(logs.begin(), logs.end());
+    return logs;
+  };
+  uint64_t damaged = 0;
+  {
+    auto store = OpenRocksDbStore(data, options).value();
+    for (const char* name : {"flushed", "kept", "dropped"}) {
+      ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
+      auto made = store->FindDatabase(Name(name)).value();
+      ASSERT_TRUE(fixture::Commit(*made, CreatingWriteOf(*made, {1})).ok());
+    }
+    auto kept = store->FindDatabase(Name("kept")).value();
+    damaged = std::filesystem::file_size(logs_of(data).back());
+    for (int64_t time : {2, 3}) ASSERT_TRUE(fixture::Commit(*kept, WriteOf({time})).ok());
+    auto flushed = store->FindDatabase(Name("flushed")).value();
+    ASSERT_TRUE(fixture::Commit(*flushed, WriteOf({2})).ok());
+    std::dynamic_pointer_cast<RocksDbDatabase>(flushed)->Flush();
+    ASSERT_TRUE(fixture::Commit(*kept, WriteOf({4})).ok());
+    ASSERT_TRUE(store->DropDatabase(Name("dropped")).ok());
+    ASSERT_TRUE(store->CreateDatabase(Name("made"), {}).ok());
+    ASSERT_TRUE(fixture::Commit(*kept, WriteOf({5})).ok());
+    std::filesystem::copy(data, killed, std::filesystem::copy_options::recursive);
+  }
+  ASSERT_GE(logs_of(killed).size(), 2u);
+  std::fstream bytes(logs_of(killed).front(), std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekp(static_cast<std::streamoff>(damaged + 30));
+  bytes.put('\x7f');
+  bytes.close();
+  EXPECT_TRUE(absl::IsDataLoss(OpenRocksDbStore(killed, options).status()));
+  options.cut_damaged_log = true;
+  for (int start = 0; start < 3; ++start) {
+    auto store = OpenRocksDbStore(killed, options);
+    ASSERT_TRUE(store.ok()) << start << store.status();
+    EXPECT_EQ(Times(*(*store)->FindDatabase(Name("kept")).value()), std::vector<int64_t>({1}));
+    EXPECT_EQ(Times(*(*store)->FindDatabase(Name("flushed")).value()),
+              std::vector<int64_t>({1, 2}));
+    EXPECT_TRUE(absl::IsNotFound((*store)->FindDatabase(Name("dropped")).status()));
+    ASSERT_TRUE((*store)->CreateDatabase(Name("again" + std::to_string(start)), {}).ok());
+    options.cut_damaged_log = false;
+  }
+  EXPECT_THAT(CheckStore(killed)->faults, testing::IsEmpty());
+}
+
+// The one is served as far as it can be read, the other is what every crash leaves.
+TEST(DamageTest, OfATableAndACutLogTogetherIsServed) {
+  fixture::TempDir dir;
+  const RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  const std::string data = dir.path() + "/data";
+  const std::string killed = dir.path() + "/killed";
+  for (int start = 0; start < 2; ++start) {
+    auto store = OpenRocksDbStore(data, options).value();
+    if (start == 0) {
+      for (const char* name : {"a", "b"}) {
+        ASSERT_TRUE(store->CreateDatabase(Name(name), {}).ok());
+        auto made = store->FindDatabase(Name(name)).value();
+        ASSERT_TRUE(fixture::Commit(*made, CreatingWriteOf(*made, {1})).ok());
+      }
+      continue;
+    }
+    auto a = store->FindDatabase(Name("a")).value();
+    ASSERT_TRUE(fixture::Commit(*a, WriteOf({2})).ok());
+    ASSERT_TRUE(fixture::Commit(*a, WriteOf({3})).ok());
+    std::filesystem::copy(data, killed, std::filesystem::copy_options::recursive);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(killed + "/rocksdb")) {
+    if (file.path().extension() == ".log" && file.file_size() > 0) {
+      std::filesystem::resize_file(file.path(), file.file_size() - 5);
+    }
+  }
+  std::filesystem::resize_file(Tables(killed).back(), 100);
+  auto store = OpenRocksDbStore(killed, options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_FALSE((*store)->Damages().empty());
 }
 
 // RocksDB compacts by itself, meets what is damaged, and would refuse all writes from then on.
