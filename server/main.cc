@@ -488,7 +488,7 @@ absl::Status Run(const Config& config) {
   if (run_mark.was_unclean()) {
     spdlog::warn(
         "the server that had {} before did not end in order: it was killed, or a fault "
-        "ended it; nothing that was acknowledged is lost by that",
+        "ended it",
         config.data_dir);
   }
   core->parts().metrics.AddGauge(

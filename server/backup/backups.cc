@@ -16,23 +16,29 @@ Backups::Backups(storage::Store& store, const Readiness& readiness, std::string 
                  uint64_t min_free_bytes, observability::Metrics& metrics)
     : store_(store), readiness_(readiness), dir_(std::move(dir)), min_free_bytes_(min_free_bytes) {
   if (dir_.empty()) return;
-  const auto known = store_.ListBackups(dir_);
-  for (const storage::BackupRecord& backup : known.value_or(std::vector<storage::BackupRecord>())) {
-    if (backup.damaged) continue;
-    last_ns_ = backup.create_time_ns;
-    last_bytes_ = static_cast<int64_t>(backup.bytes);
-  }
+  FindNewest();
   AddGauges(metrics);
+}
+
+void Backups::FindNewest() {
+  const auto known = store_.ListBackups(dir_);
+  storage::BackupRecord newest;
+  for (const storage::BackupRecord& backup : known.value_or(std::vector<storage::BackupRecord>())) {
+    if (!backup.damaged) newest = backup;
+  }
+  last_ns_ = newest.create_time_ns;
+  last_bytes_ = static_cast<int64_t>(newest.bytes);
 }
 
 void Backups::AddGauges(observability::Metrics& metrics) {
   metrics.AddGauge(
       "sluice_last_backup_timestamp_seconds",
-      "When the newest backup that is whole was begun, in Unix time; 0: there is none.",
+      "When the newest backup that has all its files was begun, in Unix time; 0: none.",
       [this] { return static_cast<double>(last_ns_) / 1e9; });
   metrics.AddGauge("sluice_last_backup_bytes", "Size of that backup.",
                    [this] { return static_cast<double>(last_bytes_); });
-  metrics.AddCounter("sluice_backup_failures_total", "Backups that failed or were stopped.",
+  metrics.AddCounter("sluice_backup_failures_total",
+                     "Backups that failed, were stopped, or were found damaged.",
                      [this] { return static_cast<double>(failures_); });
   metrics.AddHistogram("sluice_backup_duration_seconds", "Time that backups took.",
                        [this] { return seconds_.Read(); });
@@ -120,15 +126,20 @@ absl::StatusOr<std::vector<storage::BackupRecord>> Backups::List() const {
   return store_.ListBackups(dir_);
 }
 
-absl::Status Backups::Verify(uint32_t id) const {
+absl::Status Backups::Verify(uint32_t id) {
   const absl::Status possible = CheckDir();
   if (!possible.ok()) return possible;
-  return store_.VerifyBackup(dir_, id);
+  const absl::Status verified = store_.VerifyBackup(dir_, id);
+  if (absl::IsDataLoss(verified)) ++failures_;
+  return verified;
 }
 
 absl::Status Backups::Delete(uint32_t id) {
   const absl::Status possible = CheckDir();
-  return possible.ok() ? store_.DeleteBackup(dir_, id) : possible;
+  if (!possible.ok()) return possible;
+  const absl::Status deleted = store_.DeleteBackup(dir_, id);
+  FindNewest();
+  return deleted;
 }
 
 }  // namespace sluice::server

@@ -32,7 +32,7 @@ class Backups {
   // The oldest first.
   absl::StatusOr<std::vector<storage::BackupRecord>> List() const;
   // DataLoss where it is damaged.
-  absl::Status Verify(uint32_t id) const;
+  absl::Status Verify(uint32_t id);
   absl::Status Delete(uint32_t id);
 
   // A thread for them, so that they keep nobody waiting.
@@ -40,6 +40,7 @@ class Backups {
 
  private:
   absl::Status CheckDir() const;
+  void FindNewest();
   absl::StatusOr<storage::BackupRecord> Make(size_t keep, bool verify);
   absl::Status VerifyNew(uint32_t id);
   absl::Status CheckGoingOn() const;

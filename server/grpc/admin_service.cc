@@ -284,6 +284,9 @@ grpc::Status RunCaught(const server::Parts& parts, const grpc::CallbackServerCon
 
 }  // namespace
 
+// Of a request that the audit log has as text.
+constexpr size_t kMaxAudited = 4096;
+
 template <typename Act>
 grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* context,
                                                  const About& about, Act act,
@@ -297,7 +300,7 @@ grpc::ServerUnaryReactor* AdminService::ForAdmin(grpc::CallbackServerContext* co
     Finish(context, reactor, ToGrpc(admitted));
     return reactor;
   }
-  if (audited != nullptr && about.asked != nullptr) {
+  if (audited != nullptr && about.asked != nullptr && about.asked->ByteSizeLong() < kMaxAudited) {
     audited->SetTarget(about.target, about.asked->ShortDebugString());
   }
   (workers == nullptr ? parts_.write_workers : *workers)

@@ -28,7 +28,9 @@ constexpr size_t kCallBytes = 4096;
 const google::protobuf::MethodDescriptor* Find(std::string_view method) {
   if (!method.starts_with('/')) return nullptr;
   std::string name(method.substr(1));
-  std::replace(name.begin(), name.end(), '/', '.');
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos || name.find('/', slash + 1) != std::string::npos) return nullptr;
+  name[slash] = '.';
   return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name);
 }
 

@@ -73,7 +73,7 @@ void Request::LetIn(std::string_view principal, std::string_view database) {
 
 void Request::SetTarget(std::string_view target, std::string_view details) {
   std::lock_guard lock(all_.mutex_);
-  target_ = target;
+  target_ = target.substr(0, kMaxMessageBytes);
   details_ = details.substr(0, kMaxMessageBytes);
 }
 
@@ -116,6 +116,8 @@ void Request::Tell(const Ending& ending, double seconds) {
                                      : "slow",
                                  storage::NowNs());
     if (left_out < 0) return;
+  } else if (ending.kind == Ending::Kind::kFailed) {
+    level = LogLevel::kError;
   }
   const std::string took = fmt::format("{:.3f}", seconds);
   const std::string others = left_out > 0 ? std::to_string(left_out) : "";

@@ -242,7 +242,10 @@ void Certificates::Look() {
   if (!taken.ok()) return Complain(std::string(taken.message()));
   Content();
   read->generation = before->generation + 1;
-  log_("the certificate has changed; this one " + Validity(*read));
+  const bool others = read->client_ca != before->client_ca;
+  log_(fmt::format("the {} changed; the certificate {}",
+                   others ? "authorities of clients, or the certificate, have" : "certificate has",
+                   Validity(*read)));
   ++reloads_;
   auto now = std::make_shared<const Identity>(*std::move(read));
   std::lock_guard lock(mutex_);

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "storage/durable_file.h"
 #include "storage/rocksdb/crc32c.h"
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/status.h"
@@ -25,6 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A file that is there as soon as a backup has been completed, and until the last is deleted.
+constexpr char kCompleted[] = "has-backups";
 constexpr char kKept[] = "sluice 1 format ";
 
 // What is kept with a backup: "sluice 1 format FORMAT instance INSTANCE".
@@ -87,9 +90,10 @@ bool HasFiles(const fs::path& dir) {
 
 absl::StatusOr<std::unique_ptr<rocksdb::BackupEngine>> OpenToWrite(const std::string& dir) {
   // Without their descriptions RocksDB would take the files of backups for what one that was broken
-  // off has left, and delete them.
+  // off has left, and delete them: which they are where none was ever completed.
   const fs::path path(dir);
-  if (!HasFiles(path / "meta") &&
+  std::error_code error;
+  if (fs::exists(path / kCompleted, error) && !HasFiles(path / "meta") &&
       (HasFiles(path / "private") || HasFiles(path / "shared_checksum"))) {
     return absl::DataLossError(fmt::format(
         "{} has files of backups, and nothing in {}/meta, which says what they are: put that back, "
@@ -195,8 +199,14 @@ absl::StatusOr<BackupRecord> CreateBackup(rocksdb::DB& db, const std::string& in
   if (!made.ok()) {
     (*engine)->GarbageCollect().PermitUncheckedError();
     if (stopped) return absl::UnavailableError("the backup was stopped");
+    if (made.IsCorruption()) {
+      return absl::DataLossError(fmt::format(
+          "no backup was made, for a table of the store is damaged: {}", made.ToString()));
+    }
     return FromRocksDb(made, "cannot make a backup in " + options.dir);
   }
+  const absl::Status marked = WriteDurably((fs::path(options.dir) / kCompleted).string(), "", 0644);
+  if (!marked.ok()) return marked;
   return Choose(**engine, options.dir, id);
 }
 
@@ -242,6 +252,12 @@ size_t MendBackup(const rocksdb::DB& db, const std::string& dir, uint32_t id) {
 absl::Status DeleteBackup(const std::string& dir, uint32_t id) {
   auto engine = OpenToWrite(dir);
   if (!engine.ok()) return engine.status();
+  const absl::StatusOr<BackupRecord> last = Choose(**engine, dir, std::nullopt);
+  if (Records(**engine).size() == 1 && last.ok() && last->id == id) {
+    // What is left of it when it is broken off is not to be kept.
+    std::error_code ignored;
+    fs::remove(fs::path(dir) / kCompleted, ignored);
+  }
   const rocksdb::IOStatus deleted = (*engine)->DeleteBackup(id);
   if (deleted.IsNotFound()) return NoSuchBackup(dir, id);
   return FromRocksDb(deleted, fmt::format("cannot delete backup {} in {}", id, dir));

@@ -23,6 +23,7 @@
 #include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/status.h"
 #include "storage/schema.h"
+#include "storage/timestamp.h"
 #include "storage/token_record.h"
 
 namespace sluice::storage {
@@ -170,6 +171,10 @@ class Checker {
       reader.Byte();
       names_[fmt::format("db-{}", reader.Be32())] = fmt::format("database '{}'", key.substr(1));
     });
+    Each(family, kDroppedKeyTag, [&](std::string_view key, std::string_view) {
+      ByteReader reader(key.substr(1));
+      dropped_.insert(fmt::format("db-{}", reader.Be32()));
+    });
     Each(family, kTokenKeyTag, [&](std::string_view key, std::string_view value) {
       const absl::Status read = DecodeToken(key.substr(1), value).status();
       if (read.ok()) {
@@ -182,6 +187,11 @@ class Checker {
 
   void CheckDatabase(rocksdb::ColumnFamilyHandle* family) {
     auto known = names_.find(family->GetName());
+    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(rocksdb::ReadOptions(), family));
+    it->SeekToFirst();
+    if (known == names_.end() && it->Valid() && dropped_.count(family->GetName()) == 0) {
+      Add(fmt::format("{}: the catalog does not know it any more", family->GetName()));
+    }
     const std::string name = known == names_.end() ? family->GetName() : known->second;
     std::map<uint32_t, std::string> tables;
     Each(family, kSchemaKeyTag, [&](std::string_view, std::string_view value) {
@@ -208,8 +218,8 @@ class Checker {
       bodies.erase(BodyKey(*key));
       const std::string wrong = WhatIsWrong(*key, value, has_own ? &body : nullptr, report_);
       if (wrong.empty()) return;
-      Add(fmt::format("{}, table {}, partition {}, sequence {}: {}", name, name_of(key->table),
-                      key->partition, key->sequence, wrong));
+      Add(fmt::format("{}, table {}, the day from {}, block {}: {}", name, name_of(key->table),
+                      FormatTimestamp(key->partition * kDayNs), key->sequence, wrong));
     });
     if (!bodies.empty()) Add(fmt::format("{}: {} bodies without a directory", name, bodies.size()));
   }
@@ -243,6 +253,8 @@ class Checker {
   StoreReport report_;
   // Of databases, by their families.
   std::map<std::string, std::string> names_;
+  // Families of databases that are being dropped.
+  std::set<std::string> dropped_;
 };
 
 }  // namespace

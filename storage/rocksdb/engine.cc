@@ -321,9 +321,10 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 
 RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
     : path_(std::move(path)),
-      opened_in_need_(opened.in_need || opened.log_was_cut),
+      opened_in_need_(opened.in_need),
       log_was_cut_(opened.log_was_cut),
       min_free_disk_bytes_(options.min_free_disk_bytes),
+      log_key_(ReadOrMakeLogKey(path_)),
       counts_(std::move(opened.counts)),
       family_options_(std::move(opened.family_options)),
       file_system_(std::move(opened.file_system)),
@@ -390,7 +391,7 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   logged_bytes_ += batch.GetDataSize();
   // To the log, and once more when the memory is flushed.
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
-  MarkSynced(batch, next_unsynced_);
+  MarkSynced(batch, log_key_, next_unsynced_);
   const auto since = std::chrono::steady_clock::now();
   rocksdb::Status status = db_->Write(options, &batch);
   if (options.sync) counts_->syncs.Observe(std::chrono::steady_clock::now() - since);
@@ -407,7 +408,7 @@ absl::Status RocksDbEngine::WriteWithoutWaiting(rocksdb::WriteBatch& batch) {
   options.no_slowdown = true;
   logged_bytes_ += batch.GetDataSize();
   room_bytes_ -= static_cast<int64_t>(2 * batch.GetDataSize());
-  MarkSynced(batch, next_unsynced_);
+  MarkSynced(batch, log_key_, next_unsynced_);
   rocksdb::Status status = db_->Write(options, &batch);
   if (status.IsIncomplete()) return absl::UnavailableError("RocksDB has stopped writes");
   if (status.ok()) unsynced_ = true;

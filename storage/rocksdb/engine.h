@@ -54,7 +54,7 @@ class RocksDbEngine {
   rocksdb::DB& db() { return *db_; }
   // Whether some of it is damaged, so that what seems not to belong may only seem so.
   bool opened_in_need() const { return opened_in_need_; }
-  // Whether the end of the log was given up, and with it perhaps what was said of databases.
+  // Whether the end of the log was given up, and with it what was said of databases there.
   bool log_was_cut() const { return log_was_cut_; }
   // For a new database's column family.
   const rocksdb::ColumnFamilyOptions& family_options() const { return family_options_; }
@@ -140,6 +140,8 @@ class RocksDbEngine {
   const bool opened_in_need_;
   const bool log_was_cut_;
   const uint64_t min_free_disk_bytes_;
+  // See log_check.h.
+  const std::string log_key_;
   // RocksDB counts too.
   const std::shared_ptr<Counts> counts_;
   const rocksdb::ColumnFamilyOptions family_options_;

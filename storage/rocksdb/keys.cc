@@ -22,6 +22,12 @@ std::string DatabaseKey(std::string_view name) {
   return std::string(1, kDatabaseKeyTag).append(name);
 }
 
+std::string DroppedKey(uint32_t id) {
+  std::string key(1, kDroppedKeyTag);
+  PutBe32(key, id);
+  return key;
+}
+
 std::string TokenKey(std::string_view name) { return std::string(1, kTokenKeyTag).append(name); }
 
 std::string SchemaKey(uint32_t table) {

@@ -13,6 +13,7 @@
 // Default column family, the catalog:
 //
 //   'd' name           a database: its record, see store.cc
+//   'x' id:be32        a database that is dropped, as long as its column family is there: nothing
 //   't' name           a token: its record, see token_record.cc
 //   'i'                the id of the next new database: be32
 //   'q'                sequences below this may be in use: be64
@@ -33,6 +34,7 @@
 namespace sluice::storage {
 
 inline constexpr char kDatabaseKeyTag = 'd';
+inline constexpr char kDroppedKeyTag = 'x';
 inline constexpr char kTokenKeyTag = 't';
 inline constexpr char kSchemaKeyTag = 's';
 inline constexpr char kBlockKeyTag = 'b';
@@ -45,6 +47,7 @@ inline constexpr std::string_view kSequenceCeilingKey = "q";
 inline constexpr size_t kPartitionPrefixBytes = 1 + 4 + 8;
 
 std::string DatabaseKey(std::string_view name);
+std::string DroppedKey(uint32_t id);
 std::string TokenKey(std::string_view name);
 std::string SchemaKey(uint32_t table);
 std::string MarkKey(std::string_view writer);

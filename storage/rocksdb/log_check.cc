@@ -1,11 +1,13 @@
 #include "storage/rocksdb/log_check.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/durable_file.h"
 #include "storage/rocksdb/crc32c.h"
 #include "storage/rocksdb/status.h"
 
@@ -24,9 +27,11 @@ constexpr size_t kBlockBytes = 32 << 10;
 constexpr size_t kHeaderBytes = 7;
 // Sequence and count, which every batch begins with.
 constexpr size_t kBatchHeaderBytes = 12;
-// What MarkSynced adds: "log data" (type 3) of 16 bytes, these and the sequence.
-constexpr std::string_view kMark = "\x03\x10sluiceSY";
-constexpr size_t kMarkBytes = kMark.size() + 8;
+constexpr char kKeyName[] = "/log-key";
+constexpr size_t kKeyBytes = 16;
+// What MarkSynced adds: "log data" (type 3) of 24 bytes, the key and the sequence.
+constexpr std::string_view kLogData = "\x03\x18";
+constexpr size_t kMarkBytes = kLogData.size() + kKeyBytes + 8;
 
 enum class Part : uint8_t { kWhole = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
 
@@ -63,6 +68,10 @@ std::optional<Fragment> ReadFragment(std::string_view bytes) {
 // Reads the files of a log one after the other.
 class LogReader {
  public:
+  explicit LogReader(std::string_view key) : mark_(std::string(kLogData) + std::string(key)) {
+    if (key.empty()) mark_.clear();
+  }
+
   // Whether there is more to be read: not once damage is proven.
   absl::StatusOr<bool> Read(rocksdb::FileSystem& file_system, const std::string& path,
                             bool unreadable_is_damage);
@@ -76,7 +85,7 @@ class LogReader {
     uint64_t at = 0;
     // Its sequence, if a record was read before.
     std::optional<uint64_t> sequence;
-    // That of the first record behind it, in the same file.
+    // That of the first record behind it.
     std::optional<uint64_t> behind;
     bool is_damage = false;
     bool files_go_on = false;
@@ -87,6 +96,8 @@ class LogReader {
   void TakeRecord();
   void Miss(uint64_t offset);
 
+  // What a mark begins with; empty where there is no key.
+  std::string mark_;
   std::string path_;
   std::optional<Unread> unread_;
   // Of the record that is being read; its beginning and its end, as far as they are needed.
@@ -124,20 +135,19 @@ void LogReader::TakeRecord() {
   const uint64_t sequence = LittleEndian(head.substr(0, 8));
   next_sequence_ = sequence + LittleEndian(head.substr(8, 4));
   if (!unread_) return;
-  if (sequence == unread_->sequence) {
-    unread_.reset();
-    return;
-  }
   if (path_ != unread_->path) {
+    if (sequence == unread_->sequence) {
+      unread_.reset();
+      return;
+    }
     unread_->files_go_on = true;
-  } else if (!unread_->behind) {
-    unread_->behind = sequence;
   }
-  if (!tail.starts_with(kMark)) return;
-  const uint64_t next_unsynced = LittleEndian(tail.substr(kMark.size()));
+  if (!unread_->behind) unread_->behind = sequence;
+  if (mark_.empty() || !tail.starts_with(mark_)) return;
+  const uint64_t next_unsynced = LittleEndian(tail.substr(mark_.size()));
   // Where nothing was read before, all that is known of it is that it comes before what is behind.
-  unread_->is_damage = unread_->sequence ? next_unsynced > *unread_->sequence
-                                         : unread_->behind && next_unsynced >= *unread_->behind;
+  unread_->is_damage =
+      unread_->sequence ? next_unsynced > *unread_->sequence : next_unsynced >= *unread_->behind;
 }
 
 void LogReader::ReadBlock(std::string_view block, bool is_last, uint64_t offset) {
@@ -185,7 +195,10 @@ absl::StatusOr<bool> LogReader::Read(rocksdb::FileSystem& file_system, const std
 }
 
 std::optional<LogEnd> LogReader::End() const {
-  if (!unread_ || (unread_->files_go_on && !unread_->is_damage)) return std::nullopt;
+  // A file of which nothing can be read is one that RocksDB needs no more, and would keep.
+  const bool is_for_rocksdb =
+      unread_ && unread_->files_go_on && !unread_->is_damage && unread_->sequence;
+  if (!unread_ || is_for_rocksdb) return std::nullopt;
   return LogEnd{
       .path = unread_->path, .at = unread_->at, .is_damage = unread_->is_damage, .later_files = {}};
 }
@@ -213,8 +226,24 @@ absl::StatusOr<std::vector<std::string>> ListLogs(rocksdb::FileSystem& file_syst
 
 }  // namespace
 
-void MarkSynced(rocksdb::WriteBatch& batch, uint64_t next_unsynced) {
-  std::string mark(kMark.substr(2));
+std::string ReadLogKey(const std::string& path) {
+  std::ifstream file(path + kKeyName, std::ios::binary);
+  std::string key(kKeyBytes, '\0');
+  file.read(key.data(), kKeyBytes);
+  return file.gcount() == kKeyBytes ? key : "";
+}
+
+std::string ReadOrMakeLogKey(const std::string& path) {
+  std::string key = ReadLogKey(path);
+  if (!key.empty()) return key;
+  key.resize(kKeyBytes);
+  if (getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) return "";
+  return WriteDurably(path + kKeyName, key, 0600).ok() ? key : "";
+}
+
+void MarkSynced(rocksdb::WriteBatch& batch, std::string_view key, uint64_t next_unsynced) {
+  if (key.empty()) return;
+  std::string mark(key);
   for (int i = 0; i < 8; ++i) mark.push_back(static_cast<char>(next_unsynced >> (8 * i)));
   batch.PutLogData(mark).PermitUncheckedError();
 }
@@ -229,7 +258,7 @@ absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_syste
                                                  bool unreadable_is_damage) {
   const absl::StatusOr<std::vector<std::string>> logs = ListLogs(file_system, path);
   if (!logs.ok()) return logs.status();
-  LogReader reader;
+  LogReader reader(ReadLogKey(path));
   for (const std::string& log : *logs) {
     const absl::StatusOr<bool> more = reader.Read(file_system, log, unreadable_is_damage);
     if (!more.ok()) return more.status();

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,9 +24,16 @@ namespace sluice::storage {
 // batch, which begins with its sequence in eight bytes and its count of operations in four. See
 // RocksDB's wiki, "Write Ahead Log File Format".
 
+// What the marks of a store's log have, so that no value that a client has chosen looks like one: a
+// file beside the log, of 16 random bytes. Empty where there is none, or it cannot be read.
+std::string ReadLogKey(const std::string& path);
+// Makes one if there is none; empty where that fails.
+std::string ReadOrMakeLogKey(const std::string& path);
+
 // Adds to a batch, which needs nothing after that, up to where the log was on disk before it was
-// written: all records with smaller sequences than `next_unsynced`. It is in the log alone.
-void MarkSynced(rocksdb::WriteBatch& batch, uint64_t next_unsynced);
+// written: all records with smaller sequences than `next_unsynced`. It is in the log alone. Nothing
+// without a key.
+void MarkSynced(rocksdb::WriteBatch& batch, std::string_view key, uint64_t next_unsynced);
 
 // The end of what can be read of a log.
 struct LogEnd {
@@ -44,11 +52,11 @@ std::string ToString(const LogEnd& end);
 // Where the log of the RocksDB in `path` ends before its files do; nothing where it does not, or
 // where there is no log.
 //
-// Damage is what a record that comes later says to have been synced; with `unreadable_is_damage`
-// also a file that cannot be read, which is an error otherwise. Where files come later that go on
-// with the sequence that is missing, the log was once opened behind a cut, and does not end there;
-// nor is anything said of a cut that nothing proves to be damage, and behind which files have
-// records: those are for RocksDB.
+// Damage is what a record that comes later says, by a mark with the store's key, to have been
+// synced; with `unreadable_is_damage` also a file that cannot be read, which is an error otherwise.
+// Where a later file goes on with the sequence that is missing, the log was once opened behind a
+// cut, and does not end there. Nor is anything said of a cut that nothing proves to be damage and
+// that has records before it and in later files: those are for RocksDB.
 absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_system,
                                                  const std::string& path,
                                                  bool unreadable_is_damage = false);

@@ -10,6 +10,7 @@
 #include "storage/block/sweep.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/status.h"
+#include "storage/timestamp.h"
 
 namespace sluice::storage {
 namespace {
@@ -170,8 +171,9 @@ absl::StatusOr<std::string> RocksDbScan::Load(int64_t partition, const BlockRef&
     Uncharge(kept.mapped().size());
     return std::move(kept.mapped());
   }
-  return snapshot_.database().ReadBlock({spec_.table->id(), partition, ref.sequence, ref.run},
-                                        snapshot_.ReadOptions());
+  const BlockKey key = {spec_.table->id(), partition, ref.sequence, ref.run};
+  auto read = snapshot_.database().ReadBlock(key, snapshot_.ReadOptions());
+  return read.ok() ? std::move(read) : Damaged(key, read.status());
 }
 
 void RocksDbScan::ForgetKept() {
@@ -181,9 +183,11 @@ void RocksDbScan::ForgetKept() {
 }
 
 absl::Status RocksDbScan::Damaged(const BlockKey& key, const absl::Status& status) const {
-  return absl::Status(status.code(),
-                      fmt::format("table '{}', partition {}, sequence {}: {}", spec_.table->name(),
-                                  key.partition, key.sequence, std::string(status.message())));
+  return absl::Status(
+      status.code(),
+      fmt::format("table '{}', the day from {}, block {}: {}", spec_.table->name(),
+                  FormatTimestamp(key.partition * snapshot_.database().partition_ns()),
+                  key.sequence, std::string(status.message())));
 }
 
 }  // namespace

@@ -164,6 +164,7 @@ class RocksDbStore : public Store, private BlockEngine {
   // Calls `visit` for each record of the catalog whose key has that tag, until an error.
   absl::Status EachWithPrefix(char tag, const Visit& visit) const;
   absl::StatusOr<std::map<std::string, CatalogEntry>> ReadCatalog();
+  absl::Status Forget(rocksdb::ColumnFamilyHandle* family);
   absl::Status AddDatabase(rocksdb::ColumnFamilyHandle* family, const CatalogEntry& entry);
   absl::Status WriteEntry(const CatalogEntry& entry);
   DatabasePtr Find(const DatabaseName& name) const;
@@ -181,6 +182,9 @@ class RocksDbStore : public Store, private BlockEngine {
   rocksdb::ColumnFamilyHandle* const catalog_;
   // A database was dropped: what keeps its part of the log is to be flushed soon.
   std::atomic<bool> log_is_to_be_freed_ = false;
+
+  // Found when it was opened.
+  std::vector<Damage> orphans_;
 
   // Held while the catalog is changed.
   std::mutex change_mutex_;
@@ -239,12 +243,7 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
       status = AddDatabase(family, entry.mapped());
       continue;
     }
-    if (status.ok() && engine_->opened_in_need()) {
-      // Something is damaged, which may be the record of it. Its name is taken.
-      next_id_ = std::max(next_id_, IdOf(family->GetName()) + 1);
-    } else if (status.ok()) {
-      status = FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
-    }
+    if (status.ok()) status = Forget(family);
     engine_->db().DestroyColumnFamilyHandle(family);
   }
   if (!status.ok() || catalog->empty()) return status;
@@ -259,6 +258,30 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
   return absl::DataLossError(
       fmt::format("damaged store: the column family of database '{}' is gone",
                   catalog->begin()->second.record.name));
+}
+
+// A column family without a record: what a crash has left of a creation, which is empty, or of a
+// drop, which has been noted; or, where something is damaged, one whose record is lost.
+absl::Status RocksDbStore::Forget(rocksdb::ColumnFamilyHandle* family) {
+  const uint32_t id = IdOf(family->GetName());
+  std::string noted;
+  const rocksdb::Status got =
+      engine_->db().Get(rocksdb::ReadOptions(), catalog_, DroppedKey(id), &noted);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      engine_->db().NewIterator(rocksdb::ReadOptions(), family));
+  it->SeekToFirst();
+  const bool is_empty = !it->Valid() && it->status().ok();
+  if (!engine_->opened_in_need() && (got.ok() || is_empty || engine_->log_was_cut())) {
+    return FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
+  }
+  // Its name among families is taken.
+  next_id_ = std::max(next_id_, id + 1);
+  if (!engine_->opened_in_need()) {
+    orphans_.push_back({family->GetName(),
+                        absl::DataLossError("the catalog does not know it any more, as a log that "
+                                            "is gone would do; its data is kept, and not served")});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RocksDbStore::AddDatabase(rocksdb::ColumnFamilyHandle* family,
@@ -357,7 +380,9 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
   DatabasePtr database = Find(name);
   if (database == nullptr) return NoSuchDatabase(name.text());
   rocksdb::WriteBatch batch;
+  const std::string dropped_key = DroppedKey(database->LastView().record->id);
   batch.Delete(catalog_, DatabaseKey(name.text()));
+  batch.Put(catalog_, dropped_key, "");
   absl::Status written = engine_->Write(batch, Durability::kSynced);
   if (!written.ok()) return written;
   {
@@ -366,11 +391,16 @@ absl::Status RocksDbStore::DropDatabase(const DatabaseName& name) {
   }
   absl::Status dropped = database->Drop();
   log_is_to_be_freed_ = true;
-  return dropped;
+  if (!dropped.ok()) return dropped;
+  // Ids are never used again: where this fails the note is one too many.
+  rocksdb::WriteBatch done;
+  done.Delete(catalog_, dropped_key);
+  engine_->Write(done, Durability::kUnsynced).IgnoreError();
+  return absl::OkStatus();
 }
 
 std::vector<Damage> RocksDbStore::Damages() const {
-  std::vector<Damage> damages;
+  std::vector<Damage> damages = orphans_;
   for (const DatabasePtr& database : Databases()) {
     if (database->damage().ok()) continue;
     damages.push_back({database->LastView().record->name, database->damage()});

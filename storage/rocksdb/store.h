@@ -31,7 +31,7 @@ struct RocksDbOptions {
   size_t max_open_files = 1024;
   CompactionOptions compaction = {};
   // Opens a store of which the log is damaged before its end, with what comes before the damage.
-  // What comes behind is lost.
+  // What comes behind is lost, and so is what the catalog does not know any more.
   bool cut_damaged_log = false;
   RocksDbFileSystem file_system = nullptr;
   // Told, a line at a time, what RocksDB finds wrong. From any thread. None tells nobody.

@@ -51,7 +51,7 @@ class LogCheckTest : public testing::Test {
     for (size_t i = 0; i < bytes / 2; ++i) value += static_cast<char>(next_ = next_ * 69069 + 1);
     EXPECT_TRUE(batch.Put(std::to_string(next_), value).ok());
     EXPECT_TRUE(batch.Put("same", value).ok());
-    MarkSynced(batch, next_unsynced_);
+    MarkSynced(batch, ReadOrMakeLogKey(path_), next_unsynced_);
     rocksdb::WriteOptions options;
     options.sync = sync;
     EXPECT_TRUE(db.Write(options, &batch).ok());
@@ -207,8 +207,13 @@ TEST_F(LogCheckTest, ALogThatGoesOnBehindACutIsWhole) {
   // One that was cut before that does not go on with what came next.
   Put(first, whole.substr(0, ends[1] + 100));
   EXPECT_TRUE(IsDamaged());
-  // What nobody knows the sequence of proves nothing for other files.
   Put(first, whole.substr(0, 100));
+  EXPECT_TRUE(IsDamaged());
+  // Without the key nothing is proven; what cannot be read at all may go.
+  fs::remove(path_ + "/log-key");
+  EXPECT_FALSE(IsDamaged());
+  EXPECT_EQ(End()->at, 0u);
+  Put(first, whole.substr(0, ends[1] + 100));
   EXPECT_FALSE(End());
 }
 
@@ -234,6 +239,35 @@ TEST_F(LogCheckTest, WhatIsCutForDamageIsKept) {
   EXPECT_TRUE(fs::exists(kept + logs[1].filename().string()));
   std::string value;
   EXPECT_TRUE(Open(path_)->Get({}, "same", &value).ok());
+}
+
+// A value that is a record with a mark, but for the key, in a record that was cut short.
+TEST_F(LogCheckTest, AValueThatLooksLikeARecordProvesNothing) {
+  std::string record;
+  {
+    const std::string other = dir_.path() + "/other";
+    auto db = Open(other);
+    rocksdb::WriteBatch batch;
+    ASSERT_TRUE(batch.Put("k", std::string(100, 'v')).ok());
+    MarkSynced(batch, std::string(16, 'k'), uint64_t{1} << 60);
+    ASSERT_TRUE(db->Write({}, &batch).ok());
+    for (const auto& file : fs::directory_iterator(other)) {
+      if (file.path().extension() == ".log") record = Read(file.path());
+    }
+  }
+  {
+    auto db = Open(path_);
+    Write(*db, 10);
+    rocksdb::WriteBatch batch;
+    std::string value;
+    while (value.size() < 20'000) value += record;
+    ASSERT_TRUE(batch.Put("k", value).ok());
+    ASSERT_TRUE(db->Write({}, &batch).ok());
+  }
+  const fs::path log = Logs().back();
+  fs::resize_file(log, fs::file_size(log) - 50);
+  ASSERT_TRUE(End());
+  EXPECT_FALSE(IsDamaged());
 }
 
 // A directory is opened, and cannot be read.

@@ -319,6 +319,62 @@ TEST(DamageTest, ACutOfTheLogLeavesDatabasesThatWereFlushedMadeAndDropped) {
   EXPECT_THAT(CheckStore(killed)->faults, testing::IsEmpty());
 }
 
+// What the catalog says of a database may be in a log that is gone: its tables are not to go too.
+TEST(DamageTest, OfACatalogThatForgetsADatabaseDropsNothing) {
+  fixture::TempDir dir;
+  RocksDbOptions options = {.min_free_disk_bytes = 0, .compaction = {.threads = 0}};
+  const std::string data = dir.path() + "/data";
+  const std::string killed = dir.path() + "/killed";
+  {
+    auto store = OpenRocksDbStore(data, options).value();
+    ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+    auto a = store->FindDatabase(Name("a")).value();
+    ASSERT_TRUE(fixture::Commit(*a, CreatingWriteOf(*a, {1})).ok());
+    std::dynamic_pointer_cast<RocksDbDatabase>(a)->Flush();
+    std::filesystem::copy(data, killed, std::filesystem::copy_options::recursive);
+  }
+  for (const auto& file : std::filesystem::directory_iterator(killed + "/rocksdb")) {
+    if (file.path().extension() == ".log") std::filesystem::remove(file.path());
+  }
+  const auto tables = Tables(killed);
+  ASSERT_FALSE(tables.empty());
+  EXPECT_THAT(CheckStore(killed)->faults, testing::Contains(testing::HasSubstr("does not know")));
+  for (int start = 0; start < 2; ++start) {
+    auto store = OpenRocksDbStore(killed, options).value();
+    ASSERT_EQ(store->Damages().size(), 1u);
+    EXPECT_EQ(store->Damages()[0].database, "db-1");
+    ASSERT_TRUE(store->CreateDatabase(Name("new" + std::to_string(start)), {}).ok());
+  }
+  for (const std::string& table : tables) EXPECT_TRUE(std::filesystem::exists(table)) << table;
+}
+
+// A drop that a crash has cut short is done at the next start.
+TEST(DamageTest, ADropThatIsNotedIsDone) {
+  fixture::TempDir dir;
+  const auto files = std::make_shared<fixture::FaultFileSystem>();
+  const RocksDbOptions options = {
+      .min_free_disk_bytes = 0, .compaction = {.threads = 0}, .file_system = files};
+  const std::string data = dir.path() + "/data";
+  std::string lost;
+  for (uint64_t nth = 1; nth < 10; ++nth) {
+    const std::string path = data + std::to_string(nth);
+    auto store = OpenRocksDbStore(path, options).value();
+    ASSERT_TRUE(store->CreateDatabase(Name("a"), {}).ok());
+    auto a = store->FindDatabase(Name("a")).value();
+    ASSERT_TRUE(fixture::Commit(*a, CreatingWriteOf(*a, {1})).ok());
+    files->Fail(fixture::FileOperation::kSync, nth, rocksdb::IOStatus::IOError("broken"), true);
+    store->DropDatabase(Name("a")).IgnoreError();
+    a.reset();
+    store.reset();
+    files->Heal();
+    lost = path + "-lost";
+    files->CopyAsAfterPowerLoss(path, lost);
+    auto again = OpenRocksDbStore(lost, options);
+    ASSERT_TRUE(again.ok()) << nth << again.status();
+    EXPECT_THAT((*again)->Damages(), testing::IsEmpty()) << nth;
+  }
+}
+
 // The one is served as far as it can be read, the other is what every crash leaves.
 TEST(DamageTest, OfATableAndACutLogTogetherIsServed) {
   fixture::TempDir dir;
