@@ -111,13 +111,14 @@ constexpr int kUsage = 64;
 // As a shell says it of SIGINT.
 constexpr int kInterrupted = 130;
 
-int Fail(const absl::Status& status) {
+// `hints` at what a server or its flags would do about it.
+int Fail(const absl::Status& status, bool hints = true) {
   std::string message(status.message());
   fmt::print(stderr, "error: {}\n", message);
   for (const auto& [field, description] : ViolationsOf(status)) {
     if (description != message) fmt::print(stderr, "  {}: {}\n", field, description);
   }
-  if (std::string hint = Hint(status); !hint.empty()) fmt::print(stderr, "{}\n", hint);
+  if (std::string hint = Hint(status); hints && !hint.empty()) fmt::print(stderr, "{}\n", hint);
   return kFailed;
 }
 
@@ -542,7 +543,7 @@ int DeleteBackup(Client& client, const Options& options) {
 int RestoreBackup(Client&, const Options& options) {
   const auto restored =
       storage::RestoreBackup(options.backup_dir, options.backup_id, options.data_dir);
-  if (!restored.ok()) return Fail(restored.status());
+  if (!restored.ok()) return Fail(restored.status(), /*hints=*/false);
   PrintBackup(FromRecord(*restored));
   fmt::print(stderr, "restored to {}: start sluiced --data-dir {}\n", options.data_dir,
              options.data_dir);
@@ -649,8 +650,12 @@ class CommandLine {
     if (!token.ok()) return Fail(token);
     absl::Status tls = FindTls();
     if (!tls.ok()) return Fail(tls);
-    auto client = Client::Connect(
-        options_.server, {.token = options_.token, .tls = options_.tls, .wait_for_server = false});
+    // A query takes as long as the server lets it.
+    const absl::Duration timeout = command_ == &Query ? absl::Hours(24) : absl::Seconds(60);
+    auto client = Client::Connect(options_.server, {.token = options_.token,
+                                                    .tls = options_.tls,
+                                                    .timeout = timeout,
+                                                    .wait_for_server = false});
     const int code = command_(*client, options_);
     // Whoever cannot write what was asked for has not done it.
     return HasPrinted() ? code : Fail(absl::InternalError("the output could not be written"));

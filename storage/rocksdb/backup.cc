@@ -293,7 +293,7 @@ absl::StatusOr<BackupRecord> RestoreBackup(const std::string& dir, std::optional
     return absl::UnavailableError(fmt::format("cannot make {}: {}", data_dir, error.message()));
   }
   // Not under the name that a server looks for before it is complete.
-  const fs::path part = fs::path(data_dir) / "rocksdb.incomplete";
+  const fs::path part = fs::path(data_dir) / kIncomplete;
   fs::remove_all(part, error);
   const rocksdb::IOStatus restored =
       (*engine)->RestoreDBFromBackup(record->id, part.string(), part.string());

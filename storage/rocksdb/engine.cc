@@ -82,12 +82,6 @@ class TakeNoNotice : public rocksdb::EventListener {
   }
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                          rocksdb::Status* background_error) override {
-    // It is tried again each second; meanwhile writes are refused for want of room, and drops,
-    // which make some, are not.
-    if (reason == rocksdb::BackgroundErrorReason::kFlush && background_error->IsNoSpace()) {
-      *background_error = rocksdb::Status::OK();
-      return;
-    }
     if (reason != rocksdb::BackgroundErrorReason::kCompaction) return;
     if (!background_error->IsCorruption() && !background_error->IsPathNotFound()) return;
     ++counts_->damages;
@@ -458,6 +452,10 @@ absl::Status RocksDbEngine::CheckReadable() const {
 }
 
 bool RocksDbEngine::disk_nearly_full() const { return room_bytes_ <= 0; }
+
+bool RocksDbEngine::has_room_to_flush() const {
+  return room_bytes_ + static_cast<int64_t>(min_free_disk_bytes_) > 0;
+}
 
 RocksDbEngine::Disk RocksDbEngine::disk() const {
   std::error_code error;

@@ -92,6 +92,8 @@ class RocksDbEngine {
   void FlushCatalog();
 
   bool disk_nearly_full() const;
+  // Whether what is in memory, at its largest, finds room in tables.
+  bool has_room_to_flush() const;
 
   // What has happened, for those who watch it.
   struct Counts {

@@ -66,6 +66,11 @@ absl::Status CheckOrMakeFormat(const std::string& data_dir) {
     return absl::FailedPreconditionError(
         fmt::format("{} holds a store without the file FORMAT. Nothing was changed", data_dir));
   }
+  if (fs::exists(fs::path(data_dir) / kIncomplete, error)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "a restore to {} was broken off; do it again, or remove {} there. Nothing was changed",
+        data_dir, kIncomplete));
+  }
   fs::create_directories(data_dir, error);
   if (error) return SystemError("cannot create directory", data_dir, error.value());
   return WriteVersion(path, kFormatVersion);

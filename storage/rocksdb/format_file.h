@@ -21,8 +21,12 @@ inline constexpr int kOldestFormat = 3;
 // read. Changes nothing.
 absl::Status CheckFormat(const std::string& data_dir);
 
+// Below a data directory, where a restore is under way or was broken off.
+inline constexpr char kIncomplete[] = "rocksdb.incomplete";
+
 // The same, before anything else is opened; makes the file, and the directory, where there is no
-// store yet. FailedPrecondition, with nothing touched, where there is a store without the file.
+// store yet. FailedPrecondition, with nothing touched, where there is a store without the file, or
+// a part of one that was to be restored.
 absl::Status CheckOrMakeFormat(const std::string& data_dir);
 
 // Raises the version where that is older, from when on older programs refuse the store.

@@ -457,6 +457,8 @@ bool RocksDbStore::Tend() {
   const bool helps =
       engine_->disk_nearly_full() && engine_->logged_bytes() >= kWorthwhileFlushBytes;
   if ((!log_is_to_be_freed_ && !helps) || !engine_->CheckUsable().ok()) return false;
+  // A flush that fails for want of room would have RocksDB refuse all writes, a drop's too.
+  if (!engine_->has_room_to_flush()) return false;
   log_is_to_be_freed_ = false;
   Flush([](RocksDbDatabase& database) { database.Flush(); });
   return true;

@@ -84,7 +84,7 @@ test('the rules are right, and every alert fires in its test', () => {
 test('every alert has its section in the runbook', () => {
   const runbook = fs.readFileSync(path.join(root, 'deploy/runbook.md'), 'utf8');
   const sections = new Set([...runbook.matchAll(/^#+ (.*)$/gm)]
-    .flatMap((m) => m[1].toLowerCase().split(', ')));
+    .map((m) => m[1].toLowerCase().replace(/[^a-z0-9 -]/g, '').replace(/ /g, '-')));
   for (const rule of rules.filter((r) => r.alert)) {
     const [file, anchor] = rule.annotations.runbook.split('#');
     assert.strictEqual(file, 'deploy/runbook.md');

@@ -138,7 +138,9 @@ TEST(FullDiskDropTest, ADropWorksWhileNothingIsFree) {
       disk.data(), {"--create-databases", "--drain-seconds=0", "--min-free-disk-bytes=20000000"});
   ASSERT_EQ(Write(server.http_port(), "keep", Body(0, 100)), 204);
   for (const char* name : {"a", "b", "c"}) {
-    ASSERT_EQ(Write(server.http_port(), name, Body(0, 300'000)), 204);
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(Write(server.http_port(), name, Body(i, 500'000)), 204);
+    }
   }
   for (int i = 0; i < 100 && !std::filesystem::exists(disk.data() + "/rocksdb/ballast"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -147,6 +149,8 @@ TEST(FullDiskDropTest, ADropWorksWhileNothingIsFree) {
   for (int i = 0; i < 100 && Write(server.http_port(), "keep", Body(0, 100)) != 503; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+  // What is in memory is to be flushed, for which there is no room either.
+  std::this_thread::sleep_for(std::chrono::seconds(3));
   for (const std::string name : {"a", "b", "c"}) {
     const auto dropped =
         fixture::Fetch(server.http_port(), "DELETE", "/api/v3/configure/database?db=" + name);

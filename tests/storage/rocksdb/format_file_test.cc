@@ -81,6 +81,13 @@ TEST(FormatFileTest, AStoreWithoutTheFileIsRefused) {
   EXPECT_EQ(CheckOrMakeFormat(dir.path()).code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(FormatFileTest, ARestoreThatWasBrokenOffIsNoNewStore) {
+  fixture::TempDir dir;
+  fs::create_directories(dir.path() + "/rocksdb.incomplete");
+  EXPECT_EQ(CheckOrMakeFormat(dir.path()).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(fs::exists(dir.path() + "/FORMAT"));
+}
+
 TEST(FormatFileTest, ACreationThatACrashCutShortIsFinished) {
   fixture::TempDir dir;
   std::ofstream(dir.path() + "/FORMAT").flush();
