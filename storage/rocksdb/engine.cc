@@ -219,6 +219,11 @@ absl::StatusOr<bool> PrepareLog(const std::string& path, const EngineOptions& en
         fmt::format("{}; IT IS CUT THERE, AND WHAT WAS WRITTEN LATER IS NOT IN THE STORE. "
                     "The files are kept in {}.damaged-log",
                     ToString(**end), path));
+  } else if ((*end)->cuts_records && engine.log) {
+    engine.log(
+        fmt::format("the log is cut at byte {} of {}, as a loss of power does it; what comes "
+                    "behind was not said to be synced, and is kept in {}.damaged-log",
+                    (*end)->at, (*end)->path, path));
   }
   return (*end)->is_damage;
 }
@@ -227,7 +232,6 @@ absl::StatusOr<bool> PrepareLog(const std::string& path, const EngineOptions& en
 
 struct RocksDbEngine::Opened {
   bool in_need = false;
-  bool log_was_cut = false;
   std::shared_ptr<Counts> counts;
   rocksdb::ColumnFamilyOptions family_options;
   std::shared_ptr<GuardedFileSystem> file_system;
@@ -243,7 +247,6 @@ absl::StatusOr<RocksDbEngine::Opened> RocksDbEngine::TryOpen(
   absl::StatusOr<bool> exists = Exists(path);
   if (!exists.ok()) return exists.status();
   Opened opened{.in_need = mode == Mode::kDamaged,
-                .log_was_cut = false,
                 .counts = std::make_shared<Counts>(),
                 .family_options = FamilyOptions(engine),
                 .file_system = std::make_shared<GuardedFileSystem>(
@@ -301,7 +304,6 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
     opened = TryOpen(path, options, Mode::kDamaged, families);
   }
   if (!opened.ok()) return opened.status();
-  opened->log_was_cut = *was_cut;
   std::shared_ptr<RocksDbEngine> engine(new RocksDbEngine(*std::move(opened), path, options));
   if (*was_cut) engine->NoteDamage();
   absl::Status loaded = engine->LoadSequences();
@@ -316,7 +318,7 @@ absl::StatusOr<std::shared_ptr<RocksDbEngine>> RocksDbEngine::Open(
 RocksDbEngine::RocksDbEngine(Opened opened, std::string path, const EngineOptions& options)
     : path_(std::move(path)),
       opened_in_need_(opened.in_need),
-      log_was_cut_(opened.log_was_cut),
+      accepts_loss_(options.cut_damaged_log),
       min_free_disk_bytes_(options.min_free_disk_bytes),
       log_key_(ReadOrMakeLogKey(path_)),
       counts_(std::move(opened.counts)),

@@ -54,8 +54,8 @@ class RocksDbEngine {
   rocksdb::DB& db() { return *db_; }
   // Whether some of it is damaged, so that what seems not to belong may only seem so.
   bool opened_in_need() const { return opened_in_need_; }
-  // Whether the end of the log was given up, and with it what was said of databases there.
-  bool log_was_cut() const { return log_was_cut_; }
+  // Whether the end of the log may be given up, and with it what was said of databases there.
+  bool accepts_loss() const { return accepts_loss_; }
   // For a new database's column family.
   const rocksdb::ColumnFamilyOptions& family_options() const { return family_options_; }
 
@@ -140,7 +140,7 @@ class RocksDbEngine {
 
   const std::string path_;
   const bool opened_in_need_;
-  const bool log_was_cut_;
+  const bool accepts_loss_;
   const uint64_t min_free_disk_bytes_;
   // See log_check.h.
   const std::string log_key_;

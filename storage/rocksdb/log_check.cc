@@ -199,8 +199,11 @@ std::optional<LogEnd> LogReader::End() const {
   const bool is_for_rocksdb =
       unread_ && unread_->files_go_on && !unread_->is_damage && unread_->sequence;
   if (!unread_ || is_for_rocksdb) return std::nullopt;
-  return LogEnd{
-      .path = unread_->path, .at = unread_->at, .is_damage = unread_->is_damage, .later_files = {}};
+  return LogEnd{.path = unread_->path,
+                .at = unread_->at,
+                .is_damage = unread_->is_damage,
+                .cuts_records = unread_->behind.has_value() && !unread_->files_go_on,
+                .later_files = {}};
 }
 
 absl::StatusOr<std::vector<std::string>> ListLogs(rocksdb::FileSystem& file_system,
@@ -272,16 +275,18 @@ absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_syste
 }
 
 absl::Status CutLog(rocksdb::FileSystem& file_system, const std::string& path, const LogEnd& end) {
-  if (end.is_damage) {
-    const std::filesystem::path kept = path + ".damaged-log";
+  const std::filesystem::path kept = path + ".damaged-log";
+  const auto place_of = [&](const std::string& log) {
+    return (kept / std::filesystem::path(log).filename()).string();
+  };
+  if (end.is_damage || end.cuts_records) {
     std::error_code error;
     std::filesystem::create_directories(kept, error);
-    const auto place_of = [&](const std::string& log) {
-      return (kept / std::filesystem::path(log).filename()).string();
-    };
-    // A disk that cannot read it cannot copy it either.
+    // A disk that cannot read it, or is full, cannot copy it either.
     std::filesystem::copy_file(end.path, place_of(end.path),
                                std::filesystem::copy_options::overwrite_existing, error);
+  }
+  if (end.is_damage) {
     // The last first: what is left by a crash meanwhile is damaged as before.
     for (auto log = end.later_files.rbegin(); log != end.later_files.rend(); ++log) {
       const rocksdb::IOStatus moved = file_system.RenameFile(*log, place_of(*log), {}, nullptr);

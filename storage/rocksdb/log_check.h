@@ -43,6 +43,8 @@ struct LogEnd {
   // Whether what comes there was on disk once: then it is damaged. Otherwise it is what a crash or
   // a loss of power leaves, and was never acknowledged.
   bool is_damage = false;
+  // Whether something can be read behind it in that file, and would be cut with it.
+  bool cuts_records = false;
   // The files of the log that come after it.
   std::vector<std::string> later_files;
 };
@@ -61,8 +63,9 @@ absl::StatusOr<std::optional<LogEnd>> FindLogEnd(rocksdb::FileSystem& file_syste
                                                  const std::string& path,
                                                  bool unreadable_is_damage = false);
 
-// Makes `end` the end of the files too, as the log has to be locked for. Damaged files, and what
-// comes later, are kept in a directory beside, `path`.damaged-log.
+// Makes `end` the end of the files too, as the log has to be locked for. A file of which records
+// are cut, and after damage those that come later, are kept in a directory beside,
+// `path`.damaged-log.
 absl::Status CutLog(rocksdb::FileSystem& file_system, const std::string& path, const LogEnd& end);
 
 }  // namespace sluice::storage

@@ -248,7 +248,7 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
   }
   if (!status.ok() || catalog->empty()) return status;
   // Dropped in what was cut off the log.
-  if (engine_->log_was_cut()) {
+  if (engine_->accepts_loss()) {
     rocksdb::WriteBatch batch;
     for (const auto& [name, entry] : *catalog) {
       batch.Delete(catalog_, DatabaseKey(entry.record.name));
@@ -256,7 +256,8 @@ absl::Status RocksDbStore::Load(std::vector<rocksdb::ColumnFamilyHandle*> famili
     return engine_->Write(batch, Durability::kSynced);
   }
   return absl::DataLossError(
-      fmt::format("damaged store: the column family of database '{}' is gone",
+      fmt::format("damaged store: the column family of database '{}' is gone; restore a backup, or "
+                  "do without it (--cut-damaged-log)",
                   catalog->begin()->second.record.name));
 }
 
@@ -271,7 +272,7 @@ absl::Status RocksDbStore::Forget(rocksdb::ColumnFamilyHandle* family) {
       engine_->db().NewIterator(rocksdb::ReadOptions(), family));
   it->SeekToFirst();
   const bool is_empty = !it->Valid() && it->status().ok();
-  if (!engine_->opened_in_need() && (got.ok() || is_empty || engine_->log_was_cut())) {
+  if (!engine_->opened_in_need() && (got.ok() || is_empty || engine_->accepts_loss())) {
     return FromRocksDb(engine_->db().DropColumnFamily(family), "cannot drop a column family");
   }
   // Its name among families is taken.

@@ -162,6 +162,7 @@ TEST_F(LogCheckTest, WhatWasNotSyncedMayBeGoneWhateverComesBehind) {
   for (size_t record : {1u, 2u, 3u}) {
     Put(log, without(record));
     EXPECT_FALSE(End()->is_damage) << record;
+    EXPECT_EQ(End()->cuts_records, record < 3);
     EXPECT_EQ(End()->at, ends[record - 1]);
   }
   // The first of them all was.
@@ -239,6 +240,24 @@ TEST_F(LogCheckTest, WhatIsCutForDamageIsKept) {
   EXPECT_TRUE(fs::exists(kept + logs[1].filename().string()));
   std::string value;
   EXPECT_TRUE(Open(path_)->Get({}, "same", &value).ok());
+}
+
+// Nobody can say whether they were synced where there are no marks.
+TEST_F(LogCheckTest, RecordsThatAreCutAreKept) {
+  auto db = Open(path_);
+  const uint64_t first_ends = Write(*db, 100, /*sync=*/false);
+  Write(*db, 100, /*sync=*/false);
+  db.reset();
+  const fs::path log = Logs().front();
+  std::string other = Read(log);
+  other[50] = static_cast<char>(other[50] ^ 1);
+  Put(log, other);
+  const auto end = End();
+  ASSERT_TRUE(end && end->cuts_records && !end->is_damage);
+  ASSERT_TRUE(CutLog(*rocksdb::FileSystem::Default(), path_, *end).ok());
+  EXPECT_EQ(fs::file_size(log), 0u);
+  EXPECT_EQ(Read(path_ + ".damaged-log/" + log.filename().string()), other);
+  EXPECT_GT(other.size(), first_ends);
 }
 
 // A value that is a record with a mark, but for the key, in a record that was cut short.
