@@ -22,6 +22,7 @@
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/store_lock.h"
 #include "storage/schema.h"
 #include "storage/timestamp.h"
 #include "storage/token_record.h"
@@ -36,26 +37,6 @@ constexpr size_t kBlocksAStep = 1000;
 constexpr int64_t kDayNs = int64_t{24} * 3600 * 1'000'000'000;
 // More of them say nothing more.
 constexpr size_t kMaxFaults = 1000;
-
-// The lock that a server has on its store, held for the time of the check.
-class Lock {
- public:
-  explicit Lock(std::string path) : path_(std::move(path)) {
-    status_ = rocksdb::Env::Default()->LockFile(path_, &lock_);
-  }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  ~Lock() {
-    if (lock_ != nullptr) rocksdb::Env::Default()->UnlockFile(lock_);
-  }
-  bool held() const { return status_.ok(); }
-  std::string why() const { return status_.ToString(); }
-
- private:
-  const std::string path_;
-  rocksdb::FileLock* lock_ = nullptr;
-  rocksdb::Status status_;
-};
 
 // Whether the lock cannot be taken because nothing can be written there, and nobody who sees the
 // same file system otherwise has it.
@@ -268,7 +249,7 @@ absl::StatusOr<StoreReport> CheckStore(const std::string& data_dir,
   }
   const absl::Status format = CheckFormat(data_dir);
   if (!format.ok()) return format;
-  const Lock lock(path + "/LOCK");
+  const StoreLock lock(*rocksdb::FileSystem::Default(), path);
   if (!lock.held() && !IsReadOnlyAndFree(path + "/LOCK")) {
     return absl::UnavailableError(
         fmt::format("a server has the store in {} open, or it cannot be locked; stop it, or look "

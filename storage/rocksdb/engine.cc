@@ -17,7 +17,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 
 #include "storage/bytes.h"
 #include "storage/caught.h"
@@ -25,6 +24,7 @@
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
 #include "storage/rocksdb/status.h"
+#include "storage/rocksdb/store_lock.h"
 
 namespace sluice::storage {
 namespace {
@@ -152,15 +152,6 @@ absl::StatusOr<bool> Exists(const std::string& path) {
   return false;
 }
 
-// Of a batch that has been written.
-uint64_t FirstSequence(const rocksdb::WriteBatch& batch) {
-  uint64_t sequence = 0;
-  for (size_t i = 8; i > 0; --i) {
-    sequence = sequence << 8 | static_cast<uint8_t>(batch.Data()[i - 1]);
-  }
-  return sequence;
-}
-
 // Of the log's files.
 uint64_t LogBytes(const std::string& path) {
   std::error_code error;
@@ -173,26 +164,6 @@ uint64_t LogBytes(const std::string& path) {
   return bytes;
 }
 
-// The lock that RocksDB has on an open store, held meanwhile.
-class StoreLock {
- public:
-  StoreLock(rocksdb::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {
-    held_ = files_.LockFile(path_, {}, &lock_, nullptr).ok();
-  }
-  ~StoreLock() {
-    if (held_) files_.UnlockFile(lock_, {}, nullptr).PermitUncheckedError();
-  }
-  StoreLock(const StoreLock&) = delete;
-  StoreLock& operator=(const StoreLock&) = delete;
-  bool held() const { return held_; }
-
- private:
-  rocksdb::FileSystem& files_;
-  const std::string path_;
-  rocksdb::FileLock* lock_ = nullptr;
-  bool held_ = false;
-};
-
 // Makes the log end where it can be read no further, so that RocksDB finds nothing wrong with it:
 // of what it cannot read it would keep the file, and insist on tables of what is in it. Whether
 // what was on disk once was cut off, which has to be asked for.
@@ -201,7 +172,7 @@ absl::StatusOr<bool> PrepareLog(const std::string& path, const EngineOptions& en
       engine.file_system ? engine.file_system : rocksdb::FileSystem::Default();
   if (!files->FileExists(path + "/CURRENT", {}, nullptr).ok()) return false;
   // Where it cannot be had RocksDB will say so.
-  const StoreLock lock(*files, path + "/LOCK");
+  const StoreLock lock(*files, path);
   if (!lock.held()) return false;
   const auto end = FindLogEnd(*files, path, engine.cut_damaged_log);
   if (!end.ok()) return end.status();
@@ -395,7 +366,7 @@ absl::Status RocksDbEngine::Write(rocksdb::WriteBatch& batch, Durability durabil
   if (status.IsIOError() && Recover()) status = db_->Write(options, &batch);
   absl::Status written = Outcome(status);
   if (written.ok() && !options.sync) unsynced_ = true;
-  if (written.ok() && options.sync) NoteSynced(FirstSequence(batch) + batch.Count());
+  if (written.ok() && options.sync) NoteSynced(SequenceOf(batch) + batch.Count());
   return written;
 }
 

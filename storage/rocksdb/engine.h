@@ -44,8 +44,7 @@ class RocksDbEngine {
   // the default one first; the caller gives each to DestroyColumnFamilyHandle before the engine
   // goes.
   // Where the disk is too full to open it or to write at all, the ballast beside it is given up.
-  // DataLoss, with
-  // nothing changed, where the log is damaged before its end (log_check.h).
+  // DataLoss, with nothing changed, where the log is damaged (log_check.h).
   static absl::StatusOr<std::shared_ptr<RocksDbEngine>> Open(
       const std::string& path, const EngineOptions& options,
       std::vector<rocksdb::ColumnFamilyHandle*>& families);

@@ -251,6 +251,10 @@ void MarkSynced(rocksdb::WriteBatch& batch, std::string_view key, uint64_t next_
   batch.PutLogData(mark).PermitUncheckedError();
 }
 
+uint64_t SequenceOf(const rocksdb::WriteBatch& batch) {
+  return LittleEndian(std::string_view(batch.Data()).substr(0, 8));
+}
+
 std::string ToString(const LogEnd& end) {
   return fmt::format("the log is damaged: {} cannot be read from byte {} on, and was on disk once",
                      end.path, end.at);

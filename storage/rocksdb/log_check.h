@@ -35,6 +35,9 @@ std::string ReadOrMakeLogKey(const std::string& path);
 // without a key.
 void MarkSynced(rocksdb::WriteBatch& batch, std::string_view key, uint64_t next_unsynced);
 
+// Of the first operation of a batch that has been written.
+uint64_t SequenceOf(const rocksdb::WriteBatch& batch);
+
 // The end of what can be read of a log.
 struct LogEnd {
   // The file, and the byte in it.
