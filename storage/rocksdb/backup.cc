@@ -19,6 +19,7 @@
 #include "storage/durable_file.h"
 #include "storage/rocksdb/crc32c.h"
 #include "storage/rocksdb/format_file.h"
+#include "storage/rocksdb/no_log.h"
 #include "storage/rocksdb/status.h"
 
 namespace sluice::storage {
@@ -49,13 +50,6 @@ BackupRecord ToRecord(const rocksdb::BackupInfo& info) {
   if (kept.starts_with(kInstance)) record.instance = kept.substr(kInstance.size());
   return record;
 }
-
-// Of what is found when a directory is opened, RocksDB would keep a log in it.
-class NoLog : public rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 rocksdb::BackupEngineOptions OptionsFor(const std::string& dir) {
   rocksdb::BackupEngineOptions options(dir);

@@ -7,7 +7,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cstdarg>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -21,6 +20,7 @@
 #include "storage/rocksdb/format_file.h"
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/log_check.h"
+#include "storage/rocksdb/no_log.h"
 #include "storage/rocksdb/status.h"
 #include "storage/rocksdb/store_lock.h"
 #include "storage/schema.h"
@@ -79,12 +79,6 @@ std::string WhatIsWrong(const BlockKey& key, std::string_view directory, const s
   ++report.blocks;
   return "";
 }
-
-class NoLog : public rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 // A RocksDB that is only read, with all its column families, and what its log has in memory.
 // Nothing below its path is changed, nor locked.
